@@ -1,0 +1,114 @@
+/*
+ * The stem store: a folder with index.jsonl and HDF5 shards; per song one contiguous int16 array
+ * (roles, frames), an activity index, tempo, beats, key where known, and provenance.
+ *
+ * One idea: written once, then only read; reading asks HDF5 for the offset of a song's array once
+ * and then uses pread, so any number of threads read at file speed. A role that a song lacks is
+ * absent (present 0), never zeros. Roles are data: their number and names come from the store.
+ * Format: handbook "data", section 7; Conventions "ResonantGen-Stems-1.0".
+ * Not here: where songs come from (corpora/), crops for training (sampler.h).
+ */
+#ifndef RG_DATASETS_STORE_H
+#define RG_DATASETS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum {
+    RG_MAX_ROLES = 16,
+    RG_ID_SIZE = 64,
+    RG_ACTIVITY_PER_SECOND = 10,
+    RG_STORE_MAJOR = 1,
+    RG_STORE_MINOR = 0
+};
+
+typedef enum rg_split { RG_SPLIT_TRAIN, RG_SPLIT_VALID, RG_SPLIT_TEST, RG_SPLIT_COUNT } rg_split;
+const char *rg_split_name(rg_split split);
+bool rg_split_parse(const char *text, rg_split *out);
+
+typedef struct rg_song {
+    char id[RG_ID_SIZE], title[128], group[RG_ID_SIZE], genre[32], prompt[256],
+        content_hash[RG_ID_SIZE];
+    rg_split split;
+    int64_t frames;
+    bool present[RG_MAX_ROLES];
+    double rms_dbfs[RG_MAX_ROLES], peak[RG_MAX_ROLES];
+    double loudness_lufs, gain_db; /* of the mix, and what was applied to all stems alike */
+    double tempo_bpm;              /* 0: unknown */
+    int32_t meter;                 /* beats per bar; 0: unknown */
+    int32_t key_tonic, key_mode;   /* 0 = C .. 11 and 0 major, 1 minor; tonic -1: unknown */
+    int64_t n_beats, n_downbeats;
+    const double *beats, *downbeats;    /* seconds */
+    int64_t n_activity;                 /* blocks of 100 ms */
+    const uint8_t *activity;            /* (roles, n_activity): RMS in dB + 96, 0 below */
+    uint64_t xxh3;                      /* of the int16 array */
+    char instruments[RG_MAX_ROLES][64]; /* "synth bass", "" unknown */
+} rg_song;
+
+typedef struct rg_store rg_store;
+
+/* Opens for reading; refuses incomplete shards, foreign versions and lists that disagree, by name.
+ * Thread-safe reads. */
+rg_store *rg_store_open(const char *folder, rg_error *err);
+void rg_store_close(rg_store *store); /* NULL is fine */
+const char *rg_store_folder(const rg_store *store);
+int32_t rg_store_rate(const rg_store *store);
+int32_t rg_store_roles(const rg_store *store);
+const char *rg_store_role(const rg_store *store, int32_t role);
+int32_t rg_store_find_role(const rg_store *store, const char *name); /* -1: none */
+int64_t rg_store_songs(const rg_store *store);
+const rg_song *rg_store_song(const rg_store *store, int64_t song);
+int64_t rg_store_find_song(const rg_store *store, const char *id); /* -1: none */
+/* SHA-256 over ids, content hashes and checksums of all songs: what a token cache was made from. */
+const char *rg_store_hash(const rg_store *store);
+
+/* n samples of one role from frame `start`; parts outside the song, and absent roles, read as
+ * zeros. */
+rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64_t start, int64_t n,
+                        float *out, rg_error *err) RG_MUST_USE;
+
+/* Share of 100-ms blocks in [start, start+n) frames where the role is above -60 dBFS. */
+double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, int64_t start,
+                             int64_t n);
+
+/* ---- writing
+ * ---------------------------------------------------------------------------------------------- */
+
+typedef struct rg_store_info {
+    const char *title, *creator, *license, *references, *config_yaml;
+    int32_t rate, n_roles;
+    const char *roles[RG_MAX_ROLES];
+    int64_t shard_bytes; /* 0: 4 GiB */
+} rg_store_info;
+
+/* Provenance of one song; all texts may be "" but the licence (SPDX). */
+typedef struct rg_provenance {
+    const char *package, *package_version, *file, *file_sha256, *license, *renderer,
+        *renderer_version, *soundfont, *soundfont_sha256, *role_map_json, *source_dataset,
+        *track_id;
+    uint64_t seed;
+} rg_provenance;
+
+typedef struct rg_store_writer rg_store_writer;
+/* Goes on with an unfinished store of the same info in `folder`; refuses another one's. */
+rg_store_writer *rg_store_create(const char *folder, const rg_store_info *info, rg_error *err);
+/* Whether a song of this id is already complete in it (a killed build goes on). */
+bool rg_store_has(const rg_store_writer *writer, const char *id);
+/* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels and checksum
+ * are computed here. */
+rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
+                       const rg_provenance *provenance, const int16_t *samples,
+                       rg_error *err) RG_MUST_USE;
+/* Marks complete, fsyncs, renames; frees the writer. */
+rg_status rg_store_finish(rg_store_writer *writer, rg_error *err) RG_MUST_USE;
+void rg_store_abandon(rg_store_writer *writer); /* keeps what was added, unfinished; frees */
+
+/* Checks every song's checksum and structure; calls `fault` with the song's name and what is wrong.
+ */
+rg_status rg_store_verify(const char *folder,
+                          void (*fault)(void *ctx, const char *song, const char *what), void *ctx,
+                          int64_t *faults, rg_error *err) RG_MUST_USE;
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Arenas: bump allocation from one reserved address range, freed all at once.
+ *
+ * One idea: a range is reserved once (mmap, NORESERVE), pages arrive as they are touched, and
+ * nothing inside a training step calls the heap. An arena has two ends: the low end grows up and is
+ * what most callers use; the high end grows down and holds short-lived blocks (activation
+ * gradients) beside it. Under AddressSanitizer what lies beyond the used part is poisoned. Not
+ * here: freeing single blocks. Not thread-safe: one arena, one owner.
+ */
+#ifndef RG_BASE_ARENA_H
+#define RG_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+enum { RG_ALIGN = 64 };
+
+typedef struct rg_arena rg_arena;
+typedef struct rg_arena_mark {
+    size_t low, high;
+} rg_arena_mark;
+
+/* Reserves `capacity` bytes of address space; NULL and RG_ERR_NOMEM in `err` if that fails. */
+rg_arena *rg_arena_create(size_t capacity, const char *name, rg_error *err);
+void rg_arena_destroy(rg_arena *arena); /* NULL is fine */
+
+/* 64-byte aligned; contents undefined (zeroed for the z form). NULL when the range is exhausted. */
+void *rg_arena_alloc(rg_arena *arena, size_t bytes);
+void *rg_arena_zalloc(rg_arena *arena, size_t bytes);
+/* The same from the other end. */
+void *rg_arena_alloc_high(rg_arena *arena, size_t bytes);
+
+rg_arena_mark rg_arena_save(const rg_arena *arena);
+void rg_arena_restore(rg_arena *arena, rg_arena_mark mark); /* frees all that came after the mark */
+void rg_arena_reset(rg_arena *arena);
+
+size_t rg_arena_used(const rg_arena *arena);       /* both ends */
+size_t rg_arena_high_water(const rg_arena *arena); /* most ever used */
+const char *rg_arena_name(const rg_arena *arena);
+
+/* How many arenas were created in this process: tests check that a step creates none. */
+size_t rg_arena_count(void);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * An exec is everything one thread of execution owns: kernels, arenas, tape, random numbers, error.
+ * No globals.
+ *
+ * One idea: calling an operator runs it at once and, while recording, leaves an entry on the tape;
+ * rg_backward walks the tape and leaves it alive. The first error sticks, and every call after it
+ * returns NULL at once, so a whole forward pass is written without checks and tested once at its
+ * end (rg_exec_status). Not here: what the operators are (ops.h), parameters (params.h).
+ */
+#ifndef RG_ENGINE_EXEC_H
+#define RG_ENGINE_EXEC_H
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "engine/op.h"
+#include "engine/tensor.h"
+
+typedef struct rg_exec_options {
+    const rg_kernels *kernels; /* required */
+    rg_pool *pool;             /* borrowed; NULL: one thread */
+    uint64_t seed;
+    size_t step_bytes, scratch_bytes,
+        persist_bytes;     /* address space to reserve; 0: 64 GiB, 16 GiB, 16 GiB */
+    int32_t tape_capacity; /* entries; 0: 65536 */
+} rg_exec_options;
+
+struct rg_exec {
+    rg_device device;
+    const rg_kernels *kernels;
+    rg_kernel_ctx kernel_ctx;
+    rg_arena *persist, *step, *scratch;
+    uint64_t seed, step_number; /* key of all random numbers drawn by operators */
+    bool recording;
+    rg_node **tape;
+    int32_t n_tape, cap_tape, next_id, n_param_ids;
+    int64_t flops;                     /* forward and backward, since the last rg_step_begin */
+    struct rg_free_block *free_blocks; /* gradient blocks ready for reuse, by size */
+    rg_error error;
+};
+
+rg_exec *rg_exec_create(const rg_exec_options *options, rg_error *err);
+void rg_exec_destroy(rg_exec *ex); /* NULL is fine */
+
+rg_status rg_exec_status(const rg_exec *ex); /* of the first error */
+/* Records an error with the operator's name in front; returns `code`. */
+rg_status rg_exec_fail(rg_exec *ex, rg_status code, const char *fmt, ...) RG_PRINTF(3, 4);
+
+/* Begins a step: resets step arena, tape and ids; `step` keys the random numbers. Results of the
+ * last step are gone. */
+void rg_step_begin(rg_exec *ex, uint64_t step);
+
+typedef struct rg_mark {
+    rg_arena_mark arena;
+    int32_t n_tape, next_id;
+} rg_mark;
+rg_mark rg_tape_mark(rg_exec *ex);
+void rg_tape_rewind(rg_exec *ex, rg_mark mark); /* frees a sub-pass; tensors made since are gone */
+
+/* Turns the tape on or off; returns what it was. Off: nothing is saved, the arena can be rewound
+ * per call. */
+bool rg_set_recording(rg_exec *ex, bool on);
+
+/* New tensors in the step arena. Contents undefined; NULL after an error. */
+rg_tensor *rg_tensor_new(rg_exec *ex, rg_dtype type, rg_shape shape);
+/* A leaf that shares the caller's memory (which must outlive the step). */
+rg_tensor *rg_tensor_wrap(rg_exec *ex, rg_dtype type, rg_shape shape, void *data);
+/* A leaf copied from n floats, converted to the kernels' real type. */
+rg_tensor *rg_tensor_from_floats(rg_exec *ex, rg_shape shape, const float *values);
+rg_tensor *rg_tensor_from_ints(rg_exec *ex, rg_shape shape, const int32_t *values);
+/* Zeroed tensor in the persist arena: caches, streaming states. */
+rg_tensor *rg_tensor_state(rg_exec *ex, rg_dtype type, rg_shape shape);
+/* Shares data, cuts the tape. */
+rg_tensor *rg_detach(rg_exec *ex, rg_tensor *t);
+/* Element i of a real tensor as a double. */
+double rg_tensor_get(const rg_tensor *t, int64_t i);
+
+/* Runs an operator: in[] may hold NULLs where it allows; out[] gets op->n_out tensors. For src/ops
+ * and tests. */
+rg_status rg_apply(rg_exec *ex, const rg_op *op, rg_tensor *const in[], const void *attr,
+                   rg_tensor *out[]);
+
+/*
+ * Gradients of sum_i <seeds[i], roots[i]> with respect to wrt[]; seeds[i] NULL means ones (a scalar
+ * loss). Nodes off every path from a target to a root cost nothing, and parameters that are not in
+ * wrt get no gradient. out[i] (n_wrt entries, or NULL when all of wrt are parameters) is the
+ * gradient of wrt[i]; parameters' gradients are ADDED into their flat buffer, others are new
+ * tensors that live until the arena is rewound. out[i] is NULL when no path leads to it. The tape
+ * stays alive: call again with other roots. Refused (RG_ERR_MISMATCH) when a parameter changed
+ * after its forward.
+ */
+rg_status rg_backward(rg_exec *ex, rg_tensor *const *roots, rg_tensor *const *seeds,
+                      int32_t n_roots, rg_tensor *const *wrt, int32_t n_wrt, rg_tensor **out);
+
+/* The name "op#number" and output of the first tape entry, from the start, with a value that is not
+ * finite; or false. */
+bool rg_tape_first_nonfinite(rg_exec *ex, char *name, size_t size);
+
+/* Order, shapes and types of the tape as one number: equal steps have equal addresses and equal
+ * hashes. */
+uint64_t rg_tape_hash(const rg_exec *ex);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * Parameters of a model: names, flat fp32 buffers for values, gradients, moments and their EMA.
+ *
+ * One idea: a model declares its parameters by name, then one call lays all of them out in flat
+ * buffers, so that one AdamW kernel, one norm and one all-reduce serve everything.
+ * Weight-normalised weights are declared as such: g and v are the parameters, the operators see the
+ * folded weight, and its gradient is mapped back off the tape. Not here: the optimizer
+ * (optimizer.h), files (checkpoint.h).
+ */
+#ifndef RG_ENGINE_PARAMS_H
+#define RG_ENGINE_PARAMS_H
+
+#include "engine/exec.h"
+
+enum { RG_NAME_SIZE = 128 };
+
+typedef enum rg_init_kind {
+    RG_INIT_ZEROS,
+    RG_INIT_ONES,
+    RG_INIT_NORMAL,    /* deviation `scale` */
+    RG_INIT_TRUNCATED, /* normal cut at 3 deviations */
+    RG_INIT_UNIFORM,   /* [-scale, scale] */
+} rg_init_kind;
+
+typedef struct rg_init {
+    rg_init_kind kind;
+    double scale;
+} rg_init;
+
+typedef enum rg_param_kind {
+    RG_PARAM_PLAIN,
+    RG_PARAM_NORM_G,
+    RG_PARAM_NORM_V,
+    RG_PARAM_STATE
+} rg_param_kind;
+
+typedef struct rg_param {
+    char name[RG_NAME_SIZE];
+    rg_shape shape;
+    rg_param_kind kind;
+    rg_dtype dtype;    /* F32 but for states */
+    bool decay;        /* weight decay applies: matrices yes; biases, gains, g no */
+    int64_t offset;    /* into the flat buffers; states: into the state block, bytes */
+    rg_tensor *tensor; /* what operators use (of a V: the folded weight; NULL for a G) */
+} rg_param;
+
+typedef struct rg_params rg_params;
+
+rg_params *rg_params_create(rg_error *err);
+void rg_params_destroy(rg_params *params); /* NULL is fine */
+
+/*
+ * Declarations; each returns the tensor that operators take. Its data pointer is set by
+ * rg_params_finish. Names are unique ("encoder.0.conv.weight"); a second one of the same name is
+ * RG_ERR_MISMATCH at finish. After an error NULL.
+ */
+rg_tensor *rg_params_add(rg_params *params, const char *name, rg_shape shape, rg_init init);
+/* Weight norm over all axes but `axis`: stores name + "_g" (dim[axis]) and name + "_v". */
+rg_tensor *rg_params_add_normed(rg_params *params, const char *name, rg_shape shape, int32_t axis,
+                                rg_init init);
+/* Saved with the model, exported with it, never trained by gradient. Zeroed. */
+rg_tensor *rg_params_add_state(rg_params *params, const char *name, rg_dtype type, rg_shape shape);
+/* Says that the tensor is used as a GEMM operand (all dims but the last as rows): it gets a packed
+ * shadow copy. */
+void rg_params_use_as_matrix(rg_params *params, rg_tensor *tensor);
+
+/* Lays out, initialises from (seed, name) so that adding a parameter changes no other, folds and
+ * packs. `trainable` false: no gradients, moments or EMA are allocated (inference). */
+rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
+                           rg_error *err) RG_MUST_USE;
+
+/* Folds weight norm and packs shadow copies; raises every version. After any change of values. */
+rg_status rg_params_refresh(rg_params *params, rg_exec *ex) RG_MUST_USE;
+/* Maps the gradients of folded weights to (dg, dv); once per step, after the last backward, before
+ * the norm. */
+rg_status rg_params_unfold_gradients(rg_params *params, rg_exec *ex) RG_MUST_USE;
+void rg_params_zero_gradients(rg_params *params);
+/* Exchanges values and EMA (evaluation with averaged weights, and back); refreshes. */
+rg_status rg_params_swap_ema(rg_params *params, rg_exec *ex) RG_MUST_USE;
+
+size_t rg_params_count(const rg_params *params); /* entries */
+const rg_param *rg_params_at(const rg_params *params, size_t i);
+const rg_param *rg_params_find(const rg_params *params, const char *name); /* NULL: none */
+int64_t rg_params_elements(const rg_params *params);                       /* trained numbers */
+/* The tensors to hand to rg_backward as wrt: all trained ones, or those whose name starts with
+ * `prefix`. */
+rg_tensor *const *rg_params_trainable(const rg_params *params, int32_t *n);
+
+float *rg_params_values(rg_params *params); /* flat, rg_params_elements long; also below */
+float *rg_params_gradients(rg_params *params);
+float *rg_params_moment1(rg_params *params);
+float *rg_params_moment2(rg_params *params);
+float *rg_params_ema(rg_params *params);
+const uint8_t *rg_params_decay(const rg_params *params);
+void *rg_param_data(rg_params *params,
+                    const rg_param *param); /* values of one entry, in checkpoint layout */
+/* The name of the parameter that holds flat element i. */
+const char *rg_params_name_of(const rg_params *params, int64_t i);
+
+/* Packed low-precision copies instead of fp32 ones (RG_BF16), from the next refresh on. */
+void rg_params_set_packed_type(rg_params *params, rg_dtype type);
+
+#endif

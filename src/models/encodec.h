@@ -1,0 +1,89 @@
+/*
+ * EnCodec of one track: SEANet encoder, residual vector quantizer, SEANet decoder (Defossez et al.
+ * 2210.13438).
+ *
+ * One idea: the model is parameters and calls of operators; training, evaluation and inference call
+ * the same three functions. A trained codec is one safetensors file whose metadata holds its
+ * configuration. Not here: losses and codebook updates (train/codec_task.c), the discriminator.
+ */
+#ifndef RG_MODELS_ENCODEC_H
+#define RG_MODELS_ENCODEC_H
+
+#include "engine/checkpoint.h"
+#include "nn/rvq.h"
+#include "ops/ops.h"
+
+enum { RG_MAX_RATIOS = 8 };
+
+typedef struct rg_encodec_config {
+    int32_t sample_rate, channels; /* channels: 1 for track codecs */
+    int32_t filters, dimension;    /* width of the first layer; of the latent */
+    int32_t n_ratios,
+        ratios[RG_MAX_RATIOS]; /* decoder order; product = hop; sample_rate / hop = frame rate */
+    int32_t kernel, last_kernel, residual_kernel, residual_layers, dilation_base, compress,
+        lstm_layers;
+    bool causal, conv_shortcut;
+    rg_pad pad_mode;
+    double trim_right_ratio; /* causal transposed convolutions */
+    int32_t codebooks, entries;
+} rg_encodec_config;
+
+typedef struct rg_encodec rg_encodec;
+
+/* Declares the parameters under `prefix` ("" or "codec.") in params; the model lives as long as
+ * params. */
+rg_encodec *rg_encodec_create(rg_params *params, const char *prefix,
+                              const rg_encodec_config *config, rg_error *err);
+void rg_encodec_destroy(rg_encodec *model);
+const rg_encodec_config *rg_encodec_config_of(const rg_encodec *model);
+int32_t rg_encodec_hop(const rg_encodec_config *config);
+double rg_encodec_frame_rate(const rg_encodec_config *config);
+double
+rg_encodec_bitrate(const rg_encodec_config *config); /* bits per second: K log2(V) frame_rate */
+rg_quantizer *rg_encodec_quantizer(rg_encodec *model);
+
+/* x (B,T,channels) -> latent (B,ceil(T/hop),D). */
+rg_tensor *rg_encodec_encode(rg_exec *ex, rg_encodec *model, rg_tensor *x);
+/* latent (B,F,D), quantized or not -> (B,length,channels), length <= F*hop. Not bounded to +-1. */
+rg_tensor *rg_encodec_decode(rg_exec *ex, rg_encodec *model, rg_tensor *z, int64_t length);
+
+/* ---- a trained codec, for use
+ * ------------------------------------------------------------------------------ */
+
+typedef struct rg_codec {
+    rg_encodec_config config;
+    rg_params *params;
+    rg_encodec *model;
+    char hash[65]; /* model hash */
+    char role[32]; /* the role it was trained for */
+} rg_codec;
+
+/* From a checkpoint of a codec run, or an exported codec-<role>.safetensors (both hold the
+ * configuration). */
+rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
+void rg_codec_free(rg_codec *codec);
+/* Writes the inference file (EMA weights when there are any). */
+rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
+                          rg_error *err) RG_MUST_USE;
+
+/*
+ * Long signals are cut into windows with context on both sides, always at the same places, so
+ * memory is bounded. x (n) mono at config.sample_rate -> codes (F,K) with F = ceil(n/hop); `codes`
+ * holds F*K.
+ */
+rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                                int32_t *codes) RG_MUST_USE;
+/* codes (F,K), entries -1 add nothing -> out (n), n <= F*hop. */
+rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
+                                float *out, int64_t n) RG_MUST_USE;
+/* codes (F,K) -> dequantized latents (F,D). */
+rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64_t frames,
+                              float *out) RG_MUST_USE;
+
+/* The configuration as JSON (metadata of files), and back; unknown or missing members are refused
+ * by name. */
+char *rg_encodec_config_to_json(const rg_encodec_config *config); /* heap */
+rg_status rg_encodec_config_from_json(const char *json, rg_encodec_config *out,
+                                      rg_error *err) RG_MUST_USE;
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * What the trainer asks of the thing being trained: one table of functions per kind of run.
+ *
+ * One idea: the trainer owns steps, optimizer, logging, checkpoints, signals and resume; a task
+ * owns model, data and losses. Everything random in a task is a function of (seed, step), so a
+ * resumed run has the same bits.
+ */
+#ifndef RG_TRAIN_TASK_H
+#define RG_TRAIN_TASK_H
+
+#include <jansson.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "engine/optimizer.h"
+
+/* Named numbers of one step or one validation, in order of first use; the trainer averages and
+ * writes them. */
+enum { RG_MAX_METRICS = 256, RG_METRIC_NAME = 64 };
+typedef struct rg_metrics {
+    int32_t n;
+    char name[RG_MAX_METRICS][RG_METRIC_NAME]; /* "loss", "valid/bass/bits", "rvq/used_0" */
+    double value[RG_MAX_METRICS];
+} rg_metrics;
+void rg_metrics_set(rg_metrics *metrics, const char *name, double value);
+double rg_metrics_get(const rg_metrics *metrics, const char *name); /* NAN: none */
+
+/* What a task is given when it opens. */
+typedef struct rg_task_context {
+    const rg_config *config;
+    rg_exec *ex;
+    const rg_log *log;
+    uint64_t seed;
+    const char *run_folder;   /* where the task may put samples/ and links */
+    const double *loss_scale; /* multiply the seed of every backward pass by this; the trainer
+                                 divides again */
+} rg_task_context;
+
+typedef struct rg_task {
+    const char *kind; /* the config's `task:` */
+    const rg_config_key *schema;
+    size_t n_schema;
+    /* Builds model and data; *self is the task's own state. Says in the log what data it found. */
+    rg_status (*open)(const rg_task_context *context, void **self, rg_error *err);
+    void (*close)(void *self);
+    rg_params *(*params)(void *self);
+    /*
+     * Forward and backward of one micro-batch of step `step` (micro = 0 .. accumulation-1); adds
+     * gradients. The trainer has called rg_step_begin. `data_wait` receives the seconds spent
+     * waiting for data.
+     */
+    rg_status (*micro_step)(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
+                            double *data_wait);
+    /* After the optimizer's update (not after a skipped one): codebooks, schedules. May be NULL. */
+    rg_status (*after_update)(void *self, int64_t step, rg_metrics *metrics);
+    /* Validation on fixed crops and masks, with recording off. `items`: one value per song and
+     * curve for bootstraps. */
+    rg_status (*validate)(void *self, int64_t step, rg_metrics *metrics, json_t *items);
+    /* Audio to listen to, into run_folder/samples. May be NULL. */
+    rg_status (*sample)(void *self, int64_t step);
+    /* Further state for the checkpoint, as a new JSON object, and back. May be NULL. */
+    json_t *(*save)(void *self);
+    rg_status (*load)(void *self, const json_t *state, rg_error *err);
+    /* What is trained on, for the run directory: songs' ids (array of texts), roles, store hash ...
+     */
+    json_t *(*describe)(void *self);
+    double (*units_per_step)(void *self,
+                             const char **unit); /* tokens or seconds of audio in one step */
+    /* Metric that decides `best` (lower is better). */
+    const char *best_metric;
+} rg_task;
+
+extern const rg_task rg_codec_task, rg_track_task;
+
+#endif
