@@ -1,0 +1,48 @@
+/*
+ * The frame of every test program (test.h): Check's runner and a scratch folder.
+ */
+#include "test.h"
+
+#include <unistd.h>
+
+#include "base/fs.h"
+
+static char folder[512];
+static pid_t folder_owner;
+
+int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double timeout)
+{
+    Suite *s = suite_create(suite);
+    for (size_t i = 0; i < n; i++) {
+        TCase *tc = tcase_create(tests[i]->name);
+        tcase_set_timeout(tc, timeout);
+        tcase_add_test(tc, tests[i]);
+        suite_add_tcase(s, tc);
+    }
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void remove_folder(void)
+{
+    rg_error err = {0};
+    if (folder[0] && folder_owner == getpid() && rg_fs_remove_tree(folder, &err) != RG_OK)
+        fprintf(stderr, "cannot remove %s: %s\n", folder, err.text);
+}
+
+const char *rg_test_folder(void)
+{
+    if (folder[0] && folder_owner == getpid()) return folder;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/rg-test-XXXXXX", base ? base : "/tmp");
+    if (!mkdtemp(folder)) {
+        perror("mkdtemp");
+        exit(2);
+    }
+    folder_owner = getpid();
+    atexit(remove_folder);
+    return folder;
+}
