@@ -53,6 +53,8 @@ typedef enum rg_act {
     RG_ACT_LEAKY_RELU,
     RG_ACT_COUNT
 } rg_act;
+/* Slope of LEAKY_RELU where an operator fuses it and has no attribute for it (EnCodec's value). */
+#define RG_FUSED_LEAKY_SLOPE 0.2
 typedef enum rg_pad { RG_PAD_ZERO, RG_PAD_REFLECT, RG_PAD_COUNT } rg_pad;
 
 /* All that a kernel sees of its caller. */
@@ -390,8 +392,8 @@ typedef struct rg_copy_args {
 } rg_copy_args;
 
 /*
- * y = x * keep / (1-p); keep of element i is drawn from word i % 4 of Philox(seed, stream, i / 4);
- * the gradient is the same call on dy.
+ * y = x * keep / (1-p); element i is kept when word i % 4 of Philox(seed, stream, i / 4), times
+ * 2^-32, is >= p; a dropped element is 0 whatever x is. The gradient is the same call on dy.
  */
 typedef struct rg_dropout_args {
     const void *x;
@@ -499,6 +501,9 @@ const rg_kernels *rg_kernels_cpu(rg_error *err);
 const rg_kernels *rg_kernels_cpu_level(const char *name);
 /* The names that this CPU can run, lowest first, NULL-terminated. */
 const char *const *rg_kernels_cpu_levels(void);
+
+/* fp32 FMA peak of this machine's cores in GF/s, measured in about 50 ms with the pool's threads. */
+double rg_kernels_peak_gflops(rg_pool *pool);
 
 /* NULL with the reason in `err` when this binary has no CUDA backend or the machine no device. */
 const rg_kernels *rg_kernels_cuda(rg_error *err);
