@@ -53,6 +53,12 @@ rg_config *rg_config_load(const char *path, const rg_config_key *schema, size_t 
 rg_config *rg_config_parse(const char *text, const char *name, const rg_config_key *schema,
                            size_t n_schema, const char *const *overrides, size_t n_overrides,
                            rg_error *err);
+/*
+ * One top-level scalar of a file (following `extends`) without a schema: which schema to use often
+ * depends on it. RG_ERR_CONFIG when the file is malformed or lacks the key.
+ */
+rg_status rg_config_peek(const char *path, const char *key, char *out, size_t size,
+                         rg_error *err) RG_MUST_USE;
 void rg_config_free(rg_config *config); /* NULL is fine */
 
 int64_t rg_config_int(const rg_config *c, const char *key);

@@ -1,0 +1,163 @@
+/*
+ * Before the first step (setup.h): the trainer's own configuration keys, machine, estimates.
+ */
+#include "train/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/text.h"
+
+static const rg_config_key trainer_keys[] = {
+    {"task", RG_CONFIG_CHOICE, NULL, 0, 0, "codec|tracks", "what is trained"},
+    {"name", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "name of the run: letters, digits, - and _"},
+    {"runs", RG_CONFIG_TEXT, "runs", 0, 0, NULL, "folder that holds run directories"},
+    {"seed", RG_CONFIG_INT, "1", 0, 9e15, NULL, "key of every random number of the run"},
+    {"steps", RG_CONFIG_INT, NULL, 1, 1e9, NULL, "optimizer updates in all"},
+    {"accumulate", RG_CONFIG_INT, "1", 1, 1024, NULL, "micro-batches per update"},
+    {"threads", RG_CONFIG_INT, "0", 0, 1024, NULL, "CPU threads; 0: one per core"},
+    {"first_cpu", RG_CONFIG_INT, "0", 0, 4096, NULL, "CPU that the first thread is pinned to"},
+    {"pin", RG_CONFIG_BOOL, "true", 0, 0, NULL, "pin threads to CPUs"},
+    {"log_every", RG_CONFIG_INT, "10", 1, 1e9, NULL, "steps between log lines"},
+    {"validate_every", RG_CONFIG_INT, "100", 1, 1e9, NULL, "steps between validations"},
+    {"checkpoint_every", RG_CONFIG_INT, "200", 1, 1e9, NULL, "steps between checkpoints"},
+    {"sample_every", RG_CONFIG_INT, "0", 0, 1e9, NULL, "steps between samples; 0: at the end only"},
+    {"keep_checkpoints", RG_CONFIG_INT, "2", 1, 1e6, NULL, "newest checkpoints kept, besides best"},
+    {"nan_patience", RG_CONFIG_INT, "20", 1, 1e6, NULL,
+     "skipped updates in a row before the run stops"},
+    {"precision.weights", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16",
+     "type of the packed shadow weights that matrix products read"},
+    {"precision.loss_scaling", RG_CONFIG_BOOL, "false", 0, 0, NULL,
+     "dynamic loss scaling (needed for fp16 gradients)"},
+    {"optimizer.beta1", RG_CONFIG_REAL, "0.9", 0, 0.9999999, NULL, "AdamW first moment decay"},
+    {"optimizer.beta2", RG_CONFIG_REAL, "0.99", 0, 0.9999999, NULL, "AdamW second moment decay"},
+    {"optimizer.eps", RG_CONFIG_REAL, "1.0e-8", 1e-30, 1, NULL, "AdamW epsilon"},
+    {"optimizer.weight_decay", RG_CONFIG_REAL, "0", 0, 10, NULL,
+     "decoupled decay of matrices (not biases, gains)"},
+    {"optimizer.clip_norm", RG_CONFIG_REAL, "0", 0, 1e9, NULL, "global gradient norm; 0: none"},
+    {"optimizer.ema_decay", RG_CONFIG_REAL, "0", 0, 0.9999999, NULL,
+     "moving average of the weights, used for validation and export; 0: none"},
+    {"schedule.kind", RG_CONFIG_CHOICE, "cosine", 0, 0, "constant|cosine", "learning-rate curve"},
+    {"schedule.lr", RG_CONFIG_REAL, NULL, 1e-12, 10, NULL, "learning rate after warm-up"},
+    {"schedule.final_lr", RG_CONFIG_REAL, "0", 0, 10, NULL, "learning rate at the end (cosine)"},
+    {"schedule.warmup", RG_CONFIG_INT, "0", 0, 1e9, NULL, "steps of linear warm-up"},
+};
+enum { N_TRAINER_KEYS = sizeof trainer_keys / sizeof *trainer_keys };
+
+static const rg_task *const tasks[] = {&rg_codec_task, &rg_track_task};
+
+const rg_task *rg_train_task_of(const char *config_path, rg_config_key **schema, size_t *n_schema,
+                                rg_error *err)
+{
+    char kind[64];
+    const char *names[sizeof tasks / sizeof *tasks];
+    if (rg_config_peek(config_path, "task", kind, sizeof kind, err) != RG_OK) return NULL;
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        names[i] = tasks[i]->kind;
+        if (strcmp(kind, tasks[i]->kind)) continue;
+        *n_schema = N_TRAINER_KEYS + tasks[i]->n_schema;
+        *schema = calloc(*n_schema, sizeof **schema);
+        if (!*schema) {
+            rg_fail(err, RG_ERR_NOMEM, "no memory for a schema");
+            return NULL;
+        }
+        memcpy(*schema, trainer_keys, sizeof trainer_keys);
+        memcpy(*schema + N_TRAINER_KEYS, tasks[i]->schema,
+               tasks[i]->n_schema * sizeof *tasks[i]->schema);
+        return tasks[i];
+    }
+    const char *near = rg_nearest_name(kind, names, sizeof names / sizeof *names);
+    rg_fail(err, RG_ERR_CONFIG, "%s: task: '%s' is not one of codec, tracks%s%s%s", config_path,
+            kind, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+rg_adamw rg_adamw_from_config(const rg_config *config)
+{
+    return (rg_adamw){.beta1 = rg_config_real(config, "optimizer.beta1"),
+                      .beta2 = rg_config_real(config, "optimizer.beta2"),
+                      .eps = rg_config_real(config, "optimizer.eps"),
+                      .weight_decay = rg_config_real(config, "optimizer.weight_decay"),
+                      .clip_norm = rg_config_real(config, "optimizer.clip_norm"),
+                      .ema_decay = rg_config_real(config, "optimizer.ema_decay")};
+}
+
+rg_schedule rg_schedule_from_config(const rg_config *config)
+{
+    bool cosine = !strcmp(rg_config_text(config, "schedule.kind"), "cosine");
+    return (rg_schedule){.kind = cosine ? RG_SCHEDULE_COSINE : RG_SCHEDULE_CONSTANT,
+                         .lr = rg_config_real(config, "schedule.lr"),
+                         .final_lr = rg_config_real(config, "schedule.final_lr"),
+                         .warmup = rg_config_int(config, "schedule.warmup"),
+                         .total = rg_config_int(config, "steps")};
+}
+
+rg_status rg_machine_make(rg_machine *machine, const rg_config *config, rg_error *err)
+{
+    *machine = (rg_machine){0};
+    const rg_kernels *kernels = rg_kernels_cpu(err);
+    if (!kernels) return err->code;
+    machine->pool = rg_pool_create((int32_t)rg_config_int(config, "threads"),
+                                   (int32_t)rg_config_int(config, "first_cpu"),
+                                   rg_config_bool(config, "pin"), err);
+    if (!machine->pool) return err->code;
+    rg_exec_options options = {
+        .kernels = kernels, .pool = machine->pool, .seed = (uint64_t)rg_config_int(config, "seed")};
+    machine->ex = rg_exec_create(&options, err);
+    if (!machine->ex) return err->code;
+    machine->peak_gflops = rg_kernels_peak_gflops(machine->pool);
+    return RG_OK;
+}
+
+void rg_machine_free(rg_machine *machine)
+{
+    rg_exec_destroy(machine->ex);
+    rg_pool_destroy(machine->pool);
+    *machine = (rg_machine){0};
+}
+
+char *rg_env_json(const rg_machine *machine, const rg_config *config, const char *version)
+{
+    char utc[32];
+    json_t *env = json_object();
+    json_object_set_new(env, "version", json_string(version ? version : ""));
+    json_object_set_new(env, "started", json_string(rg_clock_utc(utc)));
+    json_object_set_new(env, "isa", json_string(machine->ex->kernels->name));
+    json_object_set_new(env, "threads", json_integer(rg_pool_threads(machine->pool)));
+    json_object_set_new(env, "peak_gflops", json_real(machine->peak_gflops));
+    json_object_set_new(env, "fft", json_string(rg_fft_library()));
+    json_object_set_new(env, "seed", json_integer(rg_config_int(config, "seed")));
+    json_object_set_new(env, "compiler", json_string(__VERSION__));
+    char *text = json_dumps(env, JSON_INDENT(2));
+    json_decref(env);
+    return text;
+}
+
+rg_status rg_check_resources(const rg_params *params, const rg_config *config,
+                             const char *run_folder, const rg_log *log, rg_error *err)
+{
+    /* values, gradients, two moments and perhaps an average, and the packed copies */
+    double mib = 1024.0 * 1024.0, n = (double)rg_params_elements(params);
+    bool ema = rg_config_real(config, "optimizer.ema_decay") > 0;
+    double file = n * 4 * (ema ? 4 : 3);
+    double disk = file * (double)(rg_config_int(config, "keep_checkpoints") + 2);
+    int64_t free_bytes = rg_fs_free_bytes(run_folder);
+    double have = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double memory = n * 4 * (ema ? 7 : 6);
+    rg_log_line(log, RG_LOG_INFO,
+                "model: %.2f M parameters, %.0f MiB in memory besides activations (%.0f MiB free); "
+                "a checkpoint takes %.1f MiB, the run at most %.0f MiB",
+                n / 1e6, memory / mib, have / mib, file / mib, disk / mib);
+    if (free_bytes >= 0 && (double)free_bytes < disk)
+        return rg_fail(err, RG_ERR_IO,
+                       "%s: checkpoints need %.0f MiB and the disk has %.0f MiB free; free some or "
+                       "lower keep_checkpoints",
+                       run_folder, disk / mib, (double)free_bytes / mib);
+    if (memory > have)
+        return rg_fail(err, RG_ERR_NOMEM,
+                       "the model needs %.0f MiB of memory and %.0f MiB are free; make it smaller",
+                       memory / mib, have / mib);
+    return RG_OK;
+}

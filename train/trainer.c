@@ -1,0 +1,458 @@
+/*
+ * The trainer's loop (trainer.h): one update after another, and around it what makes a run safe:
+ * logs, validation, checkpoints, signals, a stop on values that stay non-finite.
+ */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/checkpoint.h"
+#include "train/metrics.h"
+#include "train/setup.h"
+
+typedef struct trainer {
+    const rg_train_options *options;
+    const rg_task *task;
+    void *self;
+    rg_config *config;
+    rg_machine machine;
+    rg_run_dir run;
+    rg_params *params;
+    rg_adamw optimizer;
+    rg_schedule schedule;
+    rg_scaler scaler;
+    rg_metric_log *metrics;
+    rg_metric_mean mean;
+    rg_metrics now;
+    rg_log log; /* the caller's, and train.log */
+    const rg_log *outer;
+    rg_appender *log_file;
+    int64_t step, steps, best_step, skipped_in_row;
+    double best, lr, window_start, window_wait;
+    int64_t window_steps, window_flops;
+} trainer;
+
+/* ---- logging ---- */
+
+static void tee_line(void *ctx, rg_log_level level, const char *text)
+{
+    trainer *t = ctx;
+    rg_error ignored = {0};
+    char utc[32], line[1024];
+    rg_log_line(t->outer, level, "%s", text);
+    if (!t->log_file || level == RG_LOG_PROGRESS) return;
+    int n = snprintf(line, sizeof line, "%s %s", rg_clock_utc(utc), text);
+    size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
+    (void)!rg_appender_line(t->log_file, line, length, &ignored);
+}
+
+static void format_eta(double seconds, char out[32])
+{
+    long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(out, 32, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 32, "%ld:%02ld", s / 60, s % 60);
+}
+
+static void start_window(trainer *t)
+{
+    t->window_start = rg_clock_seconds();
+    t->window_wait = 0;
+    t->window_steps = t->window_flops = 0;
+    rg_pool_idle_share(t->machine.pool);
+}
+
+/* The means since the last line: to the log, the metrics files and the progress line. */
+static rg_status log_window(trainer *t, rg_error *err)
+{
+    rg_metrics m;
+    const char *unit = "steps";
+    char eta[32];
+    double seconds = rg_clock_seconds() - t->window_start;
+    double per_step = t->window_steps ? seconds / (double)t->window_steps : 0;
+    double units = t->task->units_per_step ? t->task->units_per_step(t->self, &unit) : 1;
+    double gflops = seconds > 0 ? (double)t->window_flops / seconds * 1e-9 : 0;
+    rg_metric_mean_take(&t->mean, &m);
+    rg_metrics_set(&m, "lr", t->lr);
+    rg_metrics_set(&m, "seconds_per_step", per_step);
+    rg_metrics_set(&m, "units_per_second", per_step > 0 ? units / per_step : 0);
+    rg_metrics_set(&m, "gflops", gflops);
+    if (t->machine.peak_gflops > 0)
+        rg_metrics_set(&m, "share_of_peak", gflops / t->machine.peak_gflops);
+    rg_metrics_set(&m, "data_wait_share", seconds > 0 ? t->window_wait / seconds : 0);
+    rg_metrics_set(&m, "idle_share", rg_pool_idle_share(t->machine.pool));
+    if (t->scaler.enabled) rg_metrics_set(&m, "loss_scale", t->scaler.scale);
+    format_eta(per_step * (double)(t->steps - t->step), eta);
+    rg_log_line(&t->log, RG_LOG_INFO,
+                "step %lld/%lld  loss %.4f  |g| %.3g  lr %.2e  %.0f %s/s  %.0f GF/s (%.0f %% of "
+                "peak)  data wait %.1f %%  ETA %s",
+                (long long)t->step, (long long)t->steps, rg_metrics_get(&m, "loss"),
+                rg_metrics_get(&m, "grad_norm"), t->lr, rg_metrics_get(&m, "units_per_second"),
+                unit, gflops,
+                t->machine.peak_gflops > 0 ? 100 * gflops / t->machine.peak_gflops : 0,
+                100 * rg_metrics_get(&m, "data_wait_share"), eta);
+    start_window(t);
+    return rg_metric_log_add(t->metrics, "train", t->step, &m, NULL, err);
+}
+
+/* ---- checkpoints ---- */
+
+static json_t *trainer_state(trainer *t)
+{
+    json_t *state = json_object();
+    json_object_set_new(state, "best", isfinite(t->best) ? json_real(t->best) : json_null());
+    json_object_set_new(state, "best_step", json_integer(t->best_step));
+    json_object_set_new(state, "skipped_in_row", json_integer(t->skipped_in_row));
+    if (t->task->save) json_object_set_new(state, "task", t->task->save(t->self));
+    return state;
+}
+
+static rg_status save_checkpoint(trainer *t, rg_error *err)
+{
+    char name[96], path[RG_RUN_PATH];
+    snprintf(name, sizeof name, "checkpoints/step_%07lld.safetensors", (long long)t->step);
+    RG_TRY(rg_run_path(&t->run, name, path, err));
+    json_t *state = trainer_state(t);
+    rg_checkpoint c = {.step = t->step,
+                       .lr = t->lr,
+                       .seed = t->machine.ex->seed,
+                       .optimizer = t->optimizer,
+                       .scaler = t->scaler,
+                       .extra = json_dumps(state, JSON_COMPACT | JSON_REAL_PRECISION(17))};
+    json_decref(state);
+    rg_config_hash(t->config, c.config_hash);
+    rg_copy_text(c.isa, sizeof c.isa, t->machine.ex->kernels->name);
+    rg_status status = c.extra ? rg_checkpoint_save(path, t->params, &c, err)
+                               : rg_fail(err, RG_ERR_NOMEM, "no memory for a checkpoint");
+    free(c.extra);
+    RG_TRY(status);
+    return rg_run_prune(&t->run, rg_config_int(t->config, "keep_checkpoints"), t->best_step, err);
+}
+
+static void report_config_changes(trainer *t)
+{
+    char path[RG_RUN_PATH];
+    rg_error ignored = {0};
+    rg_config_key *schema = NULL;
+    size_t n = 0;
+    if (rg_run_path(&t->run, "config.yaml", path, &ignored) != RG_OK) return;
+    const rg_task *task = rg_train_task_of(path, &schema, &n, &ignored);
+    rg_config *before = task ? rg_config_load(path, schema, n, NULL, 0, &ignored) : NULL;
+    rg_text diff;
+    rg_text_init(&diff, 1 << 20);
+    if (before) rg_config_diff(before, t->config, &diff);
+    if (diff.n)
+        rg_log_line(&t->log, RG_LOG_WARNING, "the configuration changed since the run began:\n%s",
+                    diff.data);
+    rg_text_free(&diff);
+    rg_config_free(before);
+    free(schema);
+}
+
+static rg_status apply_state(trainer *t, const rg_checkpoint *c, const char *path, rg_error *err)
+{
+    json_t *state = rg_json_parse(c->extra, strlen(c->extra), path, err);
+    if (!state) return err->code;
+    const json_t *best = json_object_get(state, "best"), *task = json_object_get(state, "task");
+    t->best = json_is_number(best) ? json_number_value(best) : INFINITY;
+    t->best_step = json_integer_value(json_object_get(state, "best_step"));
+    t->skipped_in_row = json_integer_value(json_object_get(state, "skipped_in_row"));
+    rg_status status = RG_OK;
+    if (t->task->load) status = t->task->load(t->self, task, err);
+    json_decref(state);
+    return status;
+}
+
+static rg_status load_checkpoint(trainer *t, const char *path, rg_error *err)
+{
+    rg_checkpoint c = {0};
+    RG_TRY(rg_checkpoint_load(path, t->params, t->machine.ex, &c, err));
+    rg_status status = apply_state(t, &c, path, err);
+    const char *isa = t->machine.ex->kernels->name;
+    if (status == RG_OK) {
+        t->step = c.step;
+        t->lr = c.lr;
+        t->scaler = c.scaler;
+        t->optimizer.step = c.optimizer.step;
+        rg_log_line(&t->log, RG_LOG_INFO,
+                    "resumed %s: step %lld, lr %.3e, %lld updates, seed %llu, loss scale %g", path,
+                    (long long)c.step, c.lr, (long long)c.optimizer.step,
+                    (unsigned long long)c.seed, c.scaler.scale);
+        report_config_changes(t);
+        if (strcmp(isa, c.isa))
+            rg_log_line(&t->log, RG_LOG_WARNING,
+                        "the run was written with %s kernels and goes on with %s: bits may differ",
+                        c.isa, isa);
+        if (c.seed != t->machine.ex->seed)
+            status = rg_fail(err, RG_ERR_MISMATCH,
+                             "%s: was made with seed %llu, the configuration says %llu", path,
+                             (unsigned long long)c.seed, (unsigned long long)t->machine.ex->seed);
+    }
+    rg_checkpoint_free(&c);
+    return status;
+}
+
+/* ---- one update ---- */
+
+static rg_status stop_on_nonfinite(trainer *t, const rg_update *update, rg_error *err)
+{
+    char name[128] = "";
+    if (!rg_tape_first_nonfinite(t->machine.ex, name, sizeof name))
+        snprintf(name, sizeof name, "the gradient of %s", update->nonfinite);
+    rg_error ignored = {0};
+    rg_status saved = save_checkpoint(t, &ignored);
+    return rg_fail(err, RG_ERR_NUMERIC,
+                   "step %lld: values are not finite for %lld updates in a row; the first tensor "
+                   "that has one is %s; %s; lower schedule.lr or look at the data of this step",
+                   (long long)t->step, (long long)t->skipped_in_row, name,
+                   saved == RG_OK ? "the last good weights are in the latest checkpoint"
+                                  : "no checkpoint could be written");
+}
+
+static rg_status run_update(trainer *t, rg_error *err)
+{
+    int32_t accumulate = (int32_t)rg_config_int(t->config, "accumulate");
+    rg_exec *ex = t->machine.ex;
+    rg_update update = {0};
+    rg_params_zero_gradients(t->params);
+    for (int32_t micro = 0; micro < accumulate; micro++) {
+        double wait = 0;
+        rg_step_begin(ex, (uint64_t)(t->step * accumulate + micro));
+        t->now.n = 0;
+        rg_status status = t->task->micro_step(t->self, t->step, micro, &t->now, &wait);
+        if (status == RG_OK) status = rg_exec_status(ex);
+        if (status != RG_OK)
+            return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
+        rg_metric_mean_add(&t->mean, &t->now);
+        t->window_wait += wait;
+        t->window_flops += ex->flops;
+    }
+    t->lr = rg_schedule_at(&t->schedule, t->step);
+    rg_status status =
+        rg_adamw_step(&t->optimizer, &t->scaler, t->params, ex, t->lr, accumulate, &update);
+    t->now.n = 0;
+    rg_metrics_set(&t->now, "grad_norm", update.grad_norm);
+    rg_metrics_set(&t->now, "skipped", update.skipped);
+    if (status == RG_OK && !update.skipped && t->task->after_update)
+        status = t->task->after_update(t->self, t->step, &t->now);
+    if (status != RG_OK)
+        return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
+    t->skipped_in_row = update.skipped ? t->skipped_in_row + 1 : 0;
+    if (update.skipped) {
+        rg_log_line(&t->log, RG_LOG_WARNING,
+                    "step %lld: the gradient of %s is not finite; update skipped%s",
+                    (long long)t->step, update.nonfinite,
+                    t->scaler.enabled ? ", loss scale halved" : "");
+        t->now.n = 0; /* a mean with a NaN in it says nothing */
+        rg_metrics_set(&t->now, "skipped", 1);
+    }
+    rg_metric_mean_add(&t->mean, &t->now);
+    t->step++;
+    t->window_steps++;
+    if (t->skipped_in_row >= rg_config_int(t->config, "nan_patience"))
+        return stop_on_nonfinite(t, &update, err);
+    return RG_OK;
+}
+
+/* ---- validation ---- */
+
+static rg_status validate(trainer *t, rg_error *err)
+{
+    rg_metrics m = {0};
+    json_t *items = json_object();
+    double started = rg_clock_seconds();
+    rg_exec *ex = t->machine.ex;
+    bool ema = t->optimizer.ema_decay > 0, recording = rg_set_recording(ex, false);
+    rg_status status = ema ? rg_params_swap_ema(t->params, ex) : RG_OK;
+    if (status == RG_OK) status = t->task->validate(t->self, t->step, &m, items);
+    if (status == RG_OK && ema) status = rg_params_swap_ema(t->params, ex);
+    rg_set_recording(ex, recording);
+    if (status != RG_OK) {
+        json_decref(items);
+        return rg_fail(err, status, "validation at step %lld: %s", (long long)t->step,
+                       ex->error.text);
+    }
+    double value = rg_metrics_get(&m, t->task->best_metric);
+    rg_metrics_set(&m, "validation_seconds", rg_clock_seconds() - started);
+    status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
+    json_decref(items);
+    RG_TRY(status);
+    rg_log_line(&t->log, RG_LOG_INFO, "step %lld/%lld  valid %s %.4f%s", (long long)t->step,
+                (long long)t->steps, t->task->best_metric, value, value < t->best ? " (best)" : "");
+    if (!(value < t->best)) return RG_OK;
+    t->best = value;
+    t->best_step = t->step;
+    RG_TRY(save_checkpoint(t, err));
+    return rg_run_set_best(&t->run, t->step, err);
+}
+
+static bool due(const trainer *t, const char *key)
+{
+    int64_t every = rg_config_int(t->config, key);
+    return every > 0 && (t->step % every == 0 || t->step == t->steps);
+}
+
+static rg_status run_steps(trainer *t, rg_error *err)
+{
+    const volatile sig_atomic_t *stop = t->options->stop;
+    int64_t saved = -1;
+    start_window(t);
+    while (t->step < t->steps && !(stop && *stop)) {
+        RG_TRY(run_update(t, err));
+        if (due(t, "log_every")) RG_TRY(log_window(t, err));
+        if (due(t, "validate_every")) {
+            RG_TRY(validate(t, err));
+            start_window(t);
+        }
+        if (due(t, "checkpoint_every")) {
+            RG_TRY(save_checkpoint(t, err));
+            saved = t->step;
+        }
+        bool last = t->step == t->steps;
+        if (t->task->sample && (last || (due(t, "sample_every")))) {
+            RG_TRY(t->task->sample(t->self, t->step));
+            start_window(t);
+        }
+    }
+    return saved == t->step ? RG_OK : save_checkpoint(t, err);
+}
+
+/* ---- opening and closing ---- */
+
+/* Splits "run@1200" or "run/checkpoints/step_0001200.safetensors" into the run and the step. */
+static rg_status find_resumed(trainer *t, char folder[RG_RUN_PATH], char checkpoint[RG_RUN_PATH],
+                              rg_error *err)
+{
+    const rg_train_options *o = t->options;
+    int64_t found;
+    if (!o->resume_path)
+        RG_TRY(rg_run_find(rg_config_text(t->config, "runs"), rg_config_text(t->config, "name"),
+                           folder, err));
+    else if (!rg_copy_text(folder, RG_RUN_PATH, o->resume_path))
+        return rg_fail(err, RG_ERR_USAGE, "%s: path is too long", o->resume_path);
+    char *in_run = strstr(folder, "/checkpoints/");
+    if (o->resume_path && in_run && rg_fs_exists(folder) && !rg_fs_is_folder(folder)) {
+        rg_copy_text(checkpoint, RG_RUN_PATH, folder);
+        *in_run = 0;
+        return RG_OK;
+    }
+    if (!rg_fs_is_folder(folder)) return rg_fail(err, RG_ERR_USAGE, "%s: no such run", folder);
+    return rg_run_checkpoint(folder, o->resume_step, checkpoint, &found, err);
+}
+
+static rg_status open_config(trainer *t, rg_error *err)
+{
+    const rg_train_options *o = t->options;
+    rg_config_key *schema = NULL;
+    size_t n = 0;
+    t->task = rg_train_task_of(o->config_path, &schema, &n, err);
+    if (!t->task) return err->code;
+    t->config = rg_config_load(o->config_path, schema, n, o->overrides, o->n_overrides, err);
+    free(schema);
+    if (!t->config) return err->code;
+    t->steps = rg_config_int(t->config, "steps");
+    t->optimizer = rg_adamw_from_config(t->config);
+    t->schedule = rg_schedule_from_config(t->config);
+    t->scaler = rg_scaler_make(rg_config_bool(t->config, "precision.loss_scaling"));
+    return RG_OK;
+}
+
+static rg_status open_run(trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
+{
+    char folder[RG_RUN_PATH], path[RG_RUN_PATH];
+    checkpoint[0] = 0;
+    if (t->options->resume) {
+        RG_TRY(find_resumed(t, folder, checkpoint, err));
+        RG_TRY(rg_run_open(&t->run, folder, err));
+    } else {
+        char *env = rg_env_json(&t->machine, t->config, t->options->version);
+        rg_status status = rg_run_create(&t->run, rg_config_text(t->config, "runs"),
+                                         rg_config_text(t->config, "name"), t->config,
+                                         t->options->command_line ? t->options->command_line : "",
+                                         env ? env : "{}", err);
+        free(env);
+        RG_TRY(status);
+    }
+    RG_TRY(rg_run_path(&t->run, "train.log", path, err));
+    t->log_file = rg_appender_open(path, err);
+    return t->log_file ? RG_OK : err->code;
+}
+
+static rg_status write_description(trainer *t, rg_error *err)
+{
+    char path[RG_RUN_PATH];
+    json_t *description = t->task->describe(t->self);
+    RG_TRY(rg_run_path(&t->run, "describe.json", path, err));
+    rg_status status = rg_json_write(description, path, err);
+    json_decref(description);
+    return status;
+}
+
+static rg_status open_trainer(trainer *t, rg_error *err)
+{
+    char checkpoint[RG_RUN_PATH];
+    RG_TRY(open_config(t, err));
+    RG_TRY(rg_machine_make(&t->machine, t->config, err));
+    RG_TRY(open_run(t, checkpoint, err));
+    rg_exec *ex = t->machine.ex;
+    rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, %d threads, peak %.0f GF/s",
+                t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
+                rg_pool_threads(t->machine.pool), t->machine.peak_gflops);
+    rg_task_context context = {t->config, ex, &t->log, ex->seed, t->run.folder, &t->scaler.scale};
+    RG_TRY(t->task->open(&context, &t->self, err));
+    t->params = t->task->params(t->self);
+    if (!strcmp(rg_config_text(t->config, "precision.weights"), "bf16")) {
+        rg_params_set_packed_type(t->params, RG_BF16);
+        RG_TRY(rg_params_refresh(t->params, ex));
+    }
+    RG_TRY(rg_check_resources(t->params, t->config, t->run.folder, &t->log, err));
+    if (checkpoint[0]) RG_TRY(load_checkpoint(t, checkpoint, err));
+    if (t->options->resume) {
+        if (!checkpoint[0]) rg_log_line(&t->log, RG_LOG_INFO, "no checkpoint yet: from step 0");
+        RG_TRY(rg_run_write_config(&t->run, t->config, err));
+    }
+    RG_TRY(write_description(t, err));
+    t->metrics = rg_metric_log_open(t->run.folder, t->step, err);
+    return t->metrics ? RG_OK : err->code;
+}
+
+static rg_status close_trainer(trainer *t, rg_status status, rg_error *err)
+{
+    if (t->self) t->task->close(t->self);
+    rg_status closed = rg_metric_log_close(t->metrics, err);
+    if (status == RG_OK) status = closed;
+    rg_machine_free(&t->machine);
+    rg_config_free(t->config);
+    (void)!rg_appender_close(t->log_file, NULL);
+    rg_run_close(&t->run);
+    return status;
+}
+
+rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_result *result,
+                   rg_error *err)
+{
+    trainer *t = calloc(1, sizeof *t);
+    if (!t) return rg_fail(err, RG_ERR_NOMEM, "no memory for the trainer");
+    *t = (trainer){
+        .options = options, .outer = log, .run.lock = -1, .best = INFINITY, .best_step = -1};
+    t->log = (rg_log){tee_line, t};
+    rg_status status = open_trainer(t, err);
+    if (status == RG_OK && t->step >= t->steps)
+        rg_log_line(&t->log, RG_LOG_INFO, "nothing to do: step %lld of %lld is reached",
+                    (long long)t->step, (long long)t->steps);
+    else if (status == RG_OK)
+        status = run_steps(t, err);
+    if (status != RG_OK && t->log_file)
+        rg_log_line(&t->log, RG_LOG_WARNING, "stopped: %s", err->text);
+    rg_copy_text(result->run_folder, sizeof result->run_folder, t->run.folder);
+    result->step = t->step;
+    result->stopped = options->stop && *options->stop && t->step < t->steps;
+    status = close_trainer(t, status, err);
+    free(t);
+    return status;
+}
