@@ -11,9 +11,7 @@
 
 #include "engine/checkpoint.h"
 #include "nn/rvq.h"
-#include "ops/ops.h"
-
-enum { RG_MAX_RATIOS = 8 };
+#include "nn/seanet.h"
 
 typedef struct rg_encodec_config {
     int32_t sample_rate, channels; /* channels: 1 for track codecs */
@@ -30,11 +28,19 @@ typedef struct rg_encodec_config {
 
 typedef struct rg_encodec rg_encodec;
 
-/* Declares the parameters under `prefix` ("" or "codec.") in params; the model lives as long as
- * params. */
+/* What a codec of a track has unless told otherwise: kernels 7, 7 and 3, one residual layer, not
+ * causal, zero padding, identity skips, dimension 128. Rates, ratios, widths and codebooks are 0. */
+rg_encodec_config rg_encodec_defaults(void);
+/* RG_ERR_CONFIG naming the first member out of range; also when hop does not divide sample_rate. */
+rg_status rg_encodec_check(const rg_encodec_config *config, rg_error *err) RG_MUST_USE;
+
+/*
+ * Declares the parameters under `prefix` ("" or "codec.") in params, which must outlive the model.
+ * NULL and a text in err when the configuration is wrong or memory is out.
+ */
 rg_encodec *rg_encodec_create(rg_params *params, const char *prefix,
                               const rg_encodec_config *config, rg_error *err);
-void rg_encodec_destroy(rg_encodec *model);
+void rg_encodec_destroy(rg_encodec *model); /* NULL is fine */
 const rg_encodec_config *rg_encodec_config_of(const rg_encodec *model);
 int32_t rg_encodec_hop(const rg_encodec_config *config);
 double rg_encodec_frame_rate(const rg_encodec_config *config);
@@ -58,11 +64,13 @@ typedef struct rg_codec {
     char role[32]; /* the role it was trained for */
 } rg_codec;
 
-/* From a checkpoint of a codec run, or an exported codec-<role>.safetensors (both hold the
- * configuration). */
+/*
+ * From a checkpoint of a codec run, or an exported codec-<role>.safetensors (both hold the
+ * configuration). The exec must outlive the codec. After an error `out` is empty.
+ */
 rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
 void rg_codec_free(rg_codec *codec);
-/* Writes the inference file (EMA weights when there are any). */
+/* Writes the inference file (EMA weights when there are any); its model hash is the checkpoint's. */
 rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
 
@@ -80,9 +88,11 @@ rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *cod
 rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64_t frames,
                               float *out) RG_MUST_USE;
 
-/* The configuration as JSON (metadata of files), and back; unknown or missing members are refused
- * by name. */
-char *rg_encodec_config_to_json(const rg_encodec_config *config); /* heap */
+/*
+ * The configuration as JSON (metadata of files), and back; unknown, missing or mistyped members are
+ * refused by name. The text is on the heap, NULL when out of memory.
+ */
+char *rg_encodec_config_to_json(const rg_encodec_config *config);
 rg_status rg_encodec_config_from_json(const char *json, rg_encodec_config *out,
                                       rg_error *err) RG_MUST_USE;
 

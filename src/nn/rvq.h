@@ -12,6 +12,9 @@
 #include "engine/params.h"
 #include "ops/ops.h"
 
+enum { RG_MAX_BOOKS = 32 };
+
+/* Made by rg_quantizer_declare; the tensors belong to the params, the struct to the caller. */
 typedef struct rg_quantizer {
     int32_t n_books, entries, dim;
     rg_tensor *books;        /* state (K,V,D) */
@@ -26,19 +29,30 @@ typedef struct rg_quantizer_update {
     uint64_t seed, step;   /* all random choices come from these: every rank agrees */
 } rg_quantizer_update;
 
+/* Declares the states prefix + "books", "sums", "cluster_size", "started"; NULL when out of memory.
+ */
 rg_quantizer *rg_quantizer_declare(rg_params *params, const char *prefix, int32_t n_books,
                                    int32_t entries, int32_t dim);
-/* Codebook k of all from vectors (n,dim) by k-means (50 rounds, centres drawn from the vectors),
- * layer by layer. */
+void rg_quantizer_destroy(rg_quantizer *q); /* NULL is fine */
+bool rg_quantizer_started(const rg_quantizer *q);
+/*
+ * All codebooks from vectors (n,dim), n >= 1, by k-means (50 rounds, centres drawn from the
+ * vectors), layer by layer. `per_step`: how many vectors a training step will bring, which is the
+ * scale of the running sums. Needs scratch for the vectors.
+ */
 rg_status rg_quantizer_start(rg_quantizer *q, rg_exec *ex, const float *vectors, int64_t n,
-                             uint64_t seed) RG_MUST_USE;
-/* EMA update, Laplace smoothing and revival from one step's codes (M,K) and layer inputs residuals
- * (n_q,M,D). */
+                             double per_step, uint64_t seed) RG_MUST_USE;
+/*
+ * EMA update, Laplace smoothing and revival from one step's codes (M,K) and layer inputs residuals
+ * (n_q,M,D) of the first n_q codebooks. *revived: entries replaced, in all.
+ */
 rg_status rg_quantizer_learn(rg_quantizer *q, rg_exec *ex, const int32_t *codes,
                              const float *residuals, int64_t m, int32_t n_q,
                              const rg_quantizer_update *update, int64_t *revived) RG_MUST_USE;
 /* Per codebook from counts of codes: entries used and perplexity 2^entropy. counts (K,V). */
 void rg_codebook_usage(const int64_t *counts, int32_t n_books, int32_t entries, int64_t *used,
                        double *perplexity);
+/* The same perplexity from the running cluster sizes of one codebook. */
+double rg_quantizer_perplexity(const rg_quantizer *q, int32_t book);
 
 #endif
