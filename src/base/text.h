@@ -8,6 +8,7 @@
 #ifndef RG_BASE_TEXT_H
 #define RG_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,10 @@ void rg_text_printf(rg_text *text, const char *fmt, ...) RG_PRINTF(2, 3);
 void rg_text_clear(rg_text *text);
 rg_status rg_text_status(const rg_text *text,
                          rg_error *err) RG_MUST_USE; /* RG_ERR_NOMEM when bad */
+
+/* snprintf and vsnprintf that write a point in numbers whatever the locale is. */
+int rg_format(char *out, size_t size, const char *fmt, ...) RG_PRINTF(3, 4);
+int rg_vformat(char *out, size_t size, const char *fmt, va_list args) RG_PRINTF(3, 0);
 
 /* Copies with truncation, always terminated; returns false when it did not fit. */
 bool rg_copy_text(char *out, size_t size, const char *s);

@@ -36,4 +36,7 @@ double rg_pool_idle_share(rg_pool *pool);
 /* CPUs this process may run on. */
 int32_t rg_cpu_count(void);
 
+/* Lets the calling thread run on all of them again: a thread inherits its maker's pin. */
+void rg_thread_unpin(void);
+
 #endif

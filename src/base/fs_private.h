@@ -1,0 +1,22 @@
+/*
+ * What the fs_*.c files share: not for anybody else.
+ */
+#ifndef RG_BASE_FS_PRIVATE_H
+#define RG_BASE_FS_PRIVATE_H
+
+#include "base/status.h"
+
+enum { RG__PATH = 4096 };
+
+/* RG_ERR_IO "path: cannot <what>: <text of errno>". */
+rg_status rg__fs_fail(rg_error *err, const char *what, const char *path);
+
+/* The calls of the installed table, over EINTR; -1 and errno on failure. */
+int rg__fs_open(const char *path, int flags);
+int rg__fs_close(int fd);
+int rg__fs_fsync(int fd);
+
+/* Makes the directory entry of `path` durable. */
+rg_status rg__fs_sync_folder_of(const char *path, rg_error *err) RG_MUST_USE;
+
+#endif
