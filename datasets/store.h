@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/json.h"
 #include "base/status.h"
+#include "base/text.h"
 
 enum {
     RG_MAX_ROLES = 16,
@@ -44,6 +46,8 @@ typedef struct rg_song {
     int64_t n_activity;                 /* blocks of 100 ms */
     const uint8_t *activity;            /* (roles, n_activity): RMS in dB + 96, 0 below */
     uint64_t xxh3;                      /* of the int16 array */
+    int32_t original_rate;              /* of the source, Hz; 0: the store's own */
+    char license[64], package[64];      /* read from the provenance; not read by rg_store_add */
     char instruments[RG_MAX_ROLES][64]; /* "synth bass", "" unknown */
 } rg_song;
 
@@ -63,6 +67,13 @@ const rg_song *rg_store_song(const rg_store *store, int64_t song);
 int64_t rg_store_find_song(const rg_store *store, const char *id); /* -1: none */
 /* SHA-256 over ids, content hashes and checksums of all songs: what a token cache was made from. */
 const char *rg_store_hash(const rg_store *store);
+
+/* The configuration it was built from, as YAML; "" when none was given. */
+const char *rg_store_config_yaml(const rg_store *store);
+/* A table that a person can read: songs, hours, roles present, splits, levels, licences. And the
+ * same as a new JSON object (NULL when out of memory). */
+rg_status rg_store_describe(const rg_store *store, rg_text *out, rg_error *err) RG_MUST_USE;
+json_t *rg_store_describe_json(const rg_store *store);
 
 /* n samples of one role from frame `start`; parts outside the song, and absent roles, read as
  * zeros. */
@@ -92,16 +103,19 @@ typedef struct rg_provenance {
 } rg_provenance;
 
 typedef struct rg_store_writer rg_store_writer;
-/* Goes on with an unfinished store of the same info in `folder`; refuses another one's. */
+/* Goes on with an unfinished store of the same info in `folder`; refuses another one's, and a
+ * finished one. Songs wait as one file each in folder/unfinished until rg_store_finish. */
 rg_store_writer *rg_store_create(const char *folder, const rg_store_info *info, rg_error *err);
 /* Whether a song of this id is already complete in it (a killed build goes on). */
 bool rg_store_has(const rg_store_writer *writer, const char *id);
 /* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels and checksum
- * are computed here. */
+ * are computed here. A present role that is all zeros is refused: mark it absent. On disk, whole,
+ * when this returns. Any thread. */
 rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
                        const rg_provenance *provenance, const int16_t *samples,
                        rg_error *err) RG_MUST_USE;
-/* Marks complete, fsyncs, renames; frees the writer. */
+/* Gathers the songs, sorted by id, into shards, marks them complete, fsyncs, renames; the index is
+ * written last and makes the store. Frees the writer; after a failure rg_store_create goes on. */
 rg_status rg_store_finish(rg_store_writer *writer, rg_error *err) RG_MUST_USE;
 void rg_store_abandon(rg_store_writer *writer); /* keeps what was added, unfinished; frees */
 

@@ -1,0 +1,75 @@
+/*
+ * What the store's own files share: names in the HDF5 files, and short forms of HDF5 calls.
+ *
+ * One idea: the rg__h5_* functions return true or false and close what they open, so that a whole
+ * song is written as one chain of `&&` and one error is made of HDF5's own error stack at the end.
+ * Not here: anything a caller outside datasets/store_*.c may use.
+ */
+#ifndef RG_DATASETS_STORE_INTERNAL_H
+#define RG_DATASETS_STORE_INTERNAL_H
+
+#include <hdf5.h>
+
+#include "base/fs.h"
+#include "datasets/store.h"
+
+#define RG__STORE_CONVENTIONS "ResonantGen-Stems-1.0"
+#define RG__STORE_FORMAT "resonantgen-stems"
+#define RG__STORE_INDEX "index.jsonl"
+#define RG__STORE_UNFINISHED "unfinished"
+
+enum { RG__PATH = 1200, RG__ALIGNMENT = 4096, RG__ACTIVITY_FLOOR = 36 /* -60 dBFS + 96 */ };
+
+/* HDF5's errors belong to the thread: call this first in every function that uses HDF5. */
+void rg__h5_quiet(void);
+/* Records RG_ERR_IO or `code` with the deepest entry of HDF5's error stack. */
+rg_status rg__h5_fail(rg_error *err, rg_status code, const char *path, const char *what);
+
+/* New files: contiguous data aligned to 4,096 bytes, readable since 1.8. -1 on failure. */
+hid_t rg__h5_create(const char *path);
+hid_t rg__h5_open(const char *path);
+bool rg__h5_make_group(hid_t at, const char *name);
+
+/* Attributes. Texts are of fixed length, UTF-8. n 0: a scalar. */
+bool rg__h5_put_text(hid_t at, const char *name, const char *text);
+bool rg__h5_put(hid_t at, const char *name, hid_t type, const void *values, hsize_t n);
+bool rg__h5_get_text(hid_t at, const char *name, char *out, size_t size); /* cuts what is longer */
+bool rg__h5_get(hid_t at, const char *name, hid_t type, void *values, hsize_t n);
+/* A text of any length up to 1 MiB, on the heap. */
+char *rg__h5_get_long_text(hid_t at, const char *name);
+
+/* One-dimensional data sets. rg__h5_length is -1 when there is none of this name. */
+bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hsize_t n);
+int64_t rg__h5_length(hid_t at, const char *name);
+bool rg__h5_read(hid_t at, const char *name, hid_t type, void *values, hsize_t n);
+
+/* One song of a file opened with rg__h5_open, with everything but its place in the file. The
+ * beats, downbeats and activity lie in one heap block that the caller frees. */
+rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,
+                              void **block, rg_error *err) RG_MUST_USE;
+/* The columns of /songs: n songs are written, or read into `songs` (allocated; caller frees). */
+bool rg__store_write_columns(hid_t file, const rg_song *songs, int64_t n);
+rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, int64_t *n,
+                                 rg_error *err) RG_MUST_USE;
+
+/* Writes one song into the groups of `file` (rg__store_make_groups). */
+bool rg__store_make_groups(hid_t file);
+bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
+                          const rg_provenance *provenance, const int16_t *samples);
+
+/* Gathers the staged songs (file names in `names`) into shards and writes the index. */
+rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *const *names,
+                           size_t n, rg_error *err) RG_MUST_USE;
+
+/* Blocks of 100 ms that n frames make, and the first frame of one. */
+int64_t rg__store_blocks(int64_t frames, int32_t rate);
+int64_t rg__store_block_start(int64_t block, int32_t rate);
+/* RMS in dB + 96 of each block of one role's samples, rounded; 0 below. */
+void rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out);
+
+/* Where a song's array lies: for verify. */
+const char *rg__store_shard_name(const rg_store *store, int64_t song);
+rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first, int64_t n,
+                             int16_t *out, rg_error *err) RG_MUST_USE;
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * The finished form of a store: shards name-00000-of-00002.h5 and index.jsonl.
+ *
+ * One idea: a shard is made of the staged one-song files by H5Ocopy, under a temporary name, gets
+ * complete = 1 last, and is fsynced and renamed; the index, written after all shards, is what makes
+ * the folder a store. A crash in between leaves the staged songs, and gathering starts again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "datasets/store_internal.h"
+
+static const int64_t default_shard_bytes = (int64_t)4 << 30;
+
+typedef struct gathering {
+    const char *folder;
+    const rg_store_info *info;
+    char *const *names; /* staged files, sorted */
+    size_t n;
+    size_t *first; /* of each shard; first[shards] = n */
+    int32_t shards;
+} gathering;
+
+static void staged_file(const gathering *g, size_t i, char out[RG__PATH])
+{
+    snprintf(out, RG__PATH, "%s/%s/%s", g->folder, RG__STORE_UNFINISHED, g->names[i]);
+}
+
+static void shard_file(const gathering *g, int32_t shard, char out[RG__PATH])
+{
+    snprintf(out, RG__PATH, "%s/stems-%05d-of-%05d.h5", g->folder, shard, g->shards);
+}
+
+/* Cuts the songs into shards of at most the wanted size (at least one song each). */
+static rg_status plan(gathering *g, rg_error *err)
+{
+    int64_t limit = g->info->shard_bytes > 0 ? g->info->shard_bytes : default_shard_bytes;
+    int64_t used = 0;
+    g->first = calloc(g->n + 1, sizeof *g->first);
+    if (!g->first) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its plan", g->folder);
+    g->shards = 1;
+    for (size_t i = 0; i < g->n; i++) {
+        char path[RG__PATH];
+        staged_file(g, i, path);
+        int64_t bytes = rg_fs_size(path);
+        if (used > 0 && used + bytes > limit) {
+            g->first[g->shards++] = i;
+            used = 0;
+        }
+        used += bytes;
+    }
+    g->first[g->shards] = g->n;
+    return RG_OK;
+}
+
+static bool put_root(hid_t file, const rg_store_info *info)
+{
+    char roles[RG_MAX_ROLES * 32] = "", now[32], hash[RG_SHA256_HEX];
+    for (int32_t r = 0; r < info->n_roles; r++) {
+        size_t used = strlen(roles);
+        snprintf(roles + used, sizeof roles - used, "%s%s", r ? "," : "", info->roles[r]);
+    }
+    rg_sha256_of(info->config_yaml, strlen(info->config_yaml), hash);
+    const int32_t major = RG_STORE_MAJOR, minor = RG_STORE_MINOR, channels = 1;
+    const uint8_t complete = 0;
+    return rg__h5_put_text(file, "Conventions", RG__STORE_CONVENTIONS) &&
+           rg__h5_put_text(file, "title", info->title) &&
+           rg__h5_put_text(file, "creator", info->creator) &&
+           rg__h5_put_text(file, "license", info->license) &&
+           rg__h5_put_text(file, "references", info->references) &&
+           rg__h5_put_text(file, "date_created", rg_clock_utc(now)) &&
+           rg__h5_put_text(file, "builder", "resonant dataset") &&
+           rg__h5_put_text(file, "config_yaml", info->config_yaml) &&
+           rg__h5_put_text(file, "config_sha256", hash) && rg__h5_put_text(file, "roles", roles) &&
+           rg__h5_put(file, "format_major", H5T_NATIVE_INT32, &major, 0) &&
+           rg__h5_put(file, "format_minor", H5T_NATIVE_INT32, &minor, 0) &&
+           rg__h5_put(file, "sample_rate", H5T_NATIVE_INT32, &info->rate, 0) &&
+           rg__h5_put(file, "channels", H5T_NATIVE_INT32, &channels, 0) &&
+           rg__h5_put(file, "complete", H5T_NATIVE_UINT8, &complete, 0);
+}
+
+/* Copies the four groups of one staged song, and its row of the table. */
+static rg_status take_song(hid_t file, const char *path, rg_song *row, rg_error *err)
+{
+    static const char *const groups[] = {"audio", "activity", "features", "provenance"};
+    hid_t staged = rg__h5_open(path);
+    if (staged < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "the staged song does not open");
+    rg_song *rows = NULL;
+    int64_t n = 0;
+    rg_status status = rg__store_read_columns(staged, path, &rows, &n, err);
+    for (size_t i = 0; status == RG_OK && i < sizeof groups / sizeof groups[0]; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "/%s/%s", groups[i], rows[0].id);
+        if (H5Ocopy(staged, name, file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
+            status = rg__h5_fail(err, RG_ERR_IO, path, "copying the song into its shard failed");
+    }
+    if (status == RG_OK) *row = rows[0];
+    free(rows);
+    H5Fclose(staged);
+    return status;
+}
+
+static rg_status fill_shard(const gathering *g, int32_t shard, hid_t file, const char *path,
+                            rg_error *err)
+{
+    size_t first = g->first[shard], n = g->first[shard + 1] - first;
+    rg_song *rows = calloc(n, sizeof *rows);
+    if (!rows) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its table", path);
+    bool made = put_root(file, g->info) && rg__store_make_groups(file);
+    rg_status status = made ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing failed");
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        char staged[RG__PATH];
+        staged_file(g, first + i, staged);
+        status = take_song(file, staged, &rows[i], err);
+    }
+    const uint8_t complete = 1;
+    hid_t attr = -1;
+    if (status == RG_OK) {
+        bool ok = rg__store_write_columns(file, rows, (int64_t)n) &&
+                  H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 &&
+                  (attr = H5Aopen(file, "complete", H5P_DEFAULT)) >= 0 &&
+                  H5Awrite(attr, H5T_NATIVE_UINT8, &complete) >= 0;
+        if (!ok) status = rg__h5_fail(err, RG_ERR_IO, path, "finishing the shard failed");
+    }
+    if (attr >= 0) H5Aclose(attr);
+    free(rows);
+    return status;
+}
+
+static rg_status write_shard(const gathering *g, int32_t shard, rg_error *err)
+{
+    char path[RG__PATH], temporary[RG__PATH + 32];
+    shard_file(g, shard, path);
+    snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
+    hid_t file = rg__h5_create(temporary);
+    rg_status status = file < 0 ? rg__h5_fail(err, RG_ERR_IO, path, "creating the shard failed")
+                                : fill_shard(g, shard, file, path, err);
+    if (file >= 0 && H5Fclose(file) < 0 && status == RG_OK)
+        status = rg__h5_fail(err, RG_ERR_IO, path, "closing the shard failed");
+    if (status == RG_OK) return rg_fs_commit_path(temporary, path, err);
+    rg_fs_current()->unlink(temporary);
+    return status;
+}
+
+static bool add_line(rg_text *out, json_t *object)
+{
+    char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    if (line) rg_text_printf(out, "%s\n", line);
+    free(line);
+    json_decref(object);
+    return line != NULL;
+}
+
+static rg_status write_index(const gathering *g, rg_error *err)
+{
+    char path[RG__PATH], hash[RG_SHA256_HEX];
+    rg_text text;
+    rg_text_init(&text, 1 << 22);
+    bool ok =
+        add_line(&text, json_pack("{s:s, s:s, s:i, s:I}", "format", RG__STORE_FORMAT, "version",
+                                  "1.0", "shards", (int)g->shards, "songs", (json_int_t)g->n));
+    rg_status status = RG_OK;
+    for (int32_t s = 0; ok && status == RG_OK && s < g->shards; s++) {
+        shard_file(g, s, path);
+        status = rg_sha256_file(path, hash, err);
+        if (status == RG_OK)
+            ok = add_line(&text, json_pack("{s:s, s:I, s:I, s:s}", "shard", rg_fs_base_name(path),
+                                           "songs", (json_int_t)(g->first[s + 1] - g->first[s]),
+                                           "bytes", (json_int_t)rg_fs_size(path), "sha256", hash));
+    }
+    if (status == RG_OK && !ok) status = rg_fail(err, RG_ERR_NOMEM, "no memory for the index");
+    if (status == RG_OK) status = rg_text_status(&text, err);
+    if (status == RG_OK) status = rg_fs_join(path, sizeof path, g->folder, RG__STORE_INDEX, err);
+    if (status == RG_OK) status = rg_fs_write_atomic(path, text.data, text.n, err);
+    rg_text_free(&text);
+    return status;
+}
+
+rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *const *names,
+                           size_t n, rg_error *err)
+{
+    gathering g = {.folder = folder, .info = info, .names = names, .n = n};
+    rg__h5_quiet();
+    rg_status status = plan(&g, err);
+    for (int32_t s = 0; status == RG_OK && s < g.shards; s++) status = write_shard(&g, s, err);
+    if (status == RG_OK) status = write_index(&g, err);
+    free(g.first);
+    return status;
+}

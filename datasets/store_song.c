@@ -1,0 +1,351 @@
+/*
+ * One song in an HDF5 file: written by the builder, loaded by the reader, with the same names.
+ *
+ * One idea: the parallel columns of /songs come from one table of fields, so that writer and
+ * reader cannot disagree; the rest are attributes of four groups that share the song's id.
+ * Not here: which file, and when (store_write.c, store_shard.c, store_read.c).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/store_internal.h"
+
+enum { MAX_SONGS_PER_FILE = 1 << 20, MAX_TIMES = 1 << 20 };
+
+/* ---- columns of /songs ---- */
+
+static const struct {
+    const char *name;
+    size_t offset, size;
+} columns[] = {
+#define TEXT(field)                                                     \
+    {                                                                   \
+#field, offsetof(rg_song, field), sizeof(((rg_song *)0)->field) \
+    }
+    TEXT(id), TEXT(title), TEXT(group), TEXT(genre), TEXT(prompt), TEXT(content_hash),
+#undef TEXT
+};
+enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+
+static hid_t column_type(size_t size)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, size);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    return type;
+}
+
+static bool write_text_column(hid_t group, size_t c, const rg_song *songs, int64_t n)
+{
+    size_t size = columns[c].size;
+    char *packed = calloc((size_t)n, size);
+    if (!packed) return false;
+    for (int64_t i = 0; i < n; i++)
+        rg_copy_text(packed + (size_t)i * size, size, (const char *)&songs[i] + columns[c].offset);
+    hid_t type = column_type(size);
+    bool ok = rg__h5_write(group, columns[c].name, type, packed, (hsize_t)n);
+    H5Tclose(type);
+    free(packed);
+    return ok;
+}
+
+static bool read_text_column(hid_t group, size_t c, rg_song *songs, int64_t n)
+{
+    size_t size = columns[c].size;
+    char *packed = calloc((size_t)n, size);
+    hid_t type = column_type(size);
+    bool ok = packed && rg__h5_read(group, columns[c].name, type, packed, (hsize_t)n);
+    for (int64_t i = 0; ok && i < n; i++) {
+        packed[(size_t)i * size + size - 1] = 0;
+        rg_copy_text((char *)&songs[i] + columns[c].offset, size, packed + (size_t)i * size);
+    }
+    H5Tclose(type);
+    free(packed);
+    return ok;
+}
+
+static hid_t split_type(void)
+{
+    hid_t type = H5Tenum_create(H5T_NATIVE_UINT8);
+    for (uint8_t s = 0; s < RG_SPLIT_COUNT; s++) H5Tenum_insert(type, rg_split_name(s), &s);
+    return type;
+}
+
+static bool split_and_frames(hid_t group, rg_song *songs, int64_t n, bool write)
+{
+    uint8_t *split = calloc((size_t)n, 1);
+    int64_t *frames = calloc((size_t)n, sizeof *frames);
+    hid_t type = split_type();
+    bool ok = split && frames;
+    for (int64_t i = 0; ok && write && i < n; i++) {
+        split[i] = (uint8_t)songs[i].split;
+        frames[i] = songs[i].frames;
+    }
+    hsize_t count = (hsize_t)n;
+    if (ok && write)
+        ok = rg__h5_write(group, "split", type, split, count) &&
+             rg__h5_write(group, "frames", H5T_NATIVE_INT64, frames, count);
+    else if (ok)
+        ok = rg__h5_read(group, "split", type, split, count) &&
+             rg__h5_read(group, "frames", H5T_NATIVE_INT64, frames, count);
+    for (int64_t i = 0; ok && !write && i < n; i++) {
+        ok = split[i] < RG_SPLIT_COUNT && frames[i] > 0;
+        songs[i].split = (rg_split)split[i];
+        songs[i].frames = frames[i];
+    }
+    H5Tclose(type);
+    free(split);
+    free(frames);
+    return ok;
+}
+
+bool rg__store_write_columns(hid_t file, const rg_song *songs, int64_t n)
+{
+    hid_t group = H5Gopen2(file, "/songs", H5P_DEFAULT);
+    bool ok = group >= 0;
+    for (size_t c = 0; ok && c < N_COLUMNS; c++) ok = write_text_column(group, c, songs, n);
+    ok = ok && split_and_frames(group, (rg_song *)songs, n, true);
+    if (group >= 0) H5Gclose(group);
+    return ok;
+}
+
+rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, int64_t *n,
+                                 rg_error *err)
+{
+    hid_t group = H5Gopen2(file, "/songs", H5P_DEFAULT);
+    *n = group >= 0 ? rg__h5_length(group, "id") : -1;
+    bool ok = *n > 0 && *n <= MAX_SONGS_PER_FILE;
+    *songs = ok ? calloc((size_t)*n, sizeof **songs) : NULL;
+    ok = ok && *songs;
+    for (size_t c = 0; ok && c < N_COLUMNS; c++) ok = read_text_column(group, c, *songs, *n);
+    ok = ok && split_and_frames(group, *songs, *n, false);
+    if (group >= 0) H5Gclose(group);
+    if (ok) return RG_OK;
+    free(*songs);
+    *songs = NULL;
+    return rg__h5_fail(err, RG_ERR_FORMAT, path, "the table /songs is missing or malformed");
+}
+
+/* ---- groups of one song ---- */
+
+static const char *const groups[] = {"/songs", "/audio", "/activity", "/features", "/provenance"};
+
+bool rg__store_make_groups(hid_t file)
+{
+    bool ok = true;
+    for (size_t g = 0; ok && g < sizeof groups / sizeof groups[0]; g++)
+        ok = rg__h5_make_group(file, groups[g]);
+    return ok;
+}
+
+static void song_path(char out[128], const char *group, const char *id)
+{
+    snprintf(out, 128, "/%s/%s", group, id);
+}
+
+static hid_t write_matrix(hid_t file, const char *name, hid_t type, int32_t rows, int64_t columns_,
+                          const void *data)
+{
+    hsize_t dims[2] = {(hsize_t)rows, (hsize_t)columns_};
+    hid_t space = H5Screate_simple(2, dims, NULL);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Sclose(space);
+    if (set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+        H5Dclose(set);
+        return -1;
+    }
+    return set;
+}
+
+static bool put_instruments(hid_t at, int32_t n_roles, const rg_song *song)
+{
+    hid_t type = column_type(sizeof song->instruments[0]);
+    bool ok = rg__h5_put(at, "instruments", type, song->instruments, (hsize_t)n_roles);
+    H5Tclose(type);
+    return ok;
+}
+
+static bool write_audio(hid_t file, int32_t n_roles, const rg_song *s, const int16_t *samples)
+{
+    char name[128];
+    song_path(name, "audio", s->id);
+    hid_t set = write_matrix(file, name, H5T_STD_I16LE, n_roles, s->frames, samples);
+    if (set < 0) return false;
+    uint8_t present[RG_MAX_ROLES];
+    for (int32_t r = 0; r < n_roles; r++) present[r] = s->present[r];
+    const double scale = 1.0 / 32768, zero = 0;
+    hsize_t n = (hsize_t)n_roles;
+    bool ok = rg__h5_put_text(set, "units", "1") &&
+              rg__h5_put(set, "scale_factor", H5T_NATIVE_DOUBLE, &scale, 0) &&
+              rg__h5_put(set, "add_offset", H5T_NATIVE_DOUBLE, &zero, 0) &&
+              rg__h5_put(set, "present", H5T_NATIVE_UINT8, present, n) &&
+              rg__h5_put(set, "peak", H5T_NATIVE_DOUBLE, s->peak, n) &&
+              rg__h5_put(set, "rms_dbfs", H5T_NATIVE_DOUBLE, s->rms_dbfs, n) &&
+              rg__h5_put(set, "loudness_lufs", H5T_NATIVE_DOUBLE, &s->loudness_lufs, 0) &&
+              rg__h5_put(set, "gain_db", H5T_NATIVE_DOUBLE, &s->gain_db, 0) &&
+              rg__h5_put(set, "original_rate", H5T_NATIVE_INT32, &s->original_rate, 0) &&
+              rg__h5_put(set, "xxh3", H5T_NATIVE_UINT64, &s->xxh3, 0) &&
+              put_instruments(set, n_roles, s);
+    return H5Dclose(set) >= 0 && ok;
+}
+
+static bool write_activity(hid_t file, int32_t n_roles, const rg_song *s)
+{
+    char name[128];
+    song_path(name, "activity", s->id);
+    hid_t set = write_matrix(file, name, H5T_NATIVE_UINT8, n_roles, s->n_activity, s->activity);
+    const double hop = 1.0 / RG_ACTIVITY_PER_SECOND, offset = -96;
+    bool ok = set >= 0 && rg__h5_put(set, "hop_s", H5T_NATIVE_DOUBLE, &hop, 0) &&
+              rg__h5_put_text(set, "units", "dBFS") &&
+              rg__h5_put(set, "add_offset", H5T_NATIVE_DOUBLE, &offset, 0);
+    if (set >= 0) ok = H5Dclose(set) >= 0 && ok;
+    return ok;
+}
+
+static bool write_features(hid_t file, const rg_song *s)
+{
+    char name[128];
+    song_path(name, "features", s->id);
+    if (!rg__h5_make_group(file, name)) return false;
+    hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
+    bool ok =
+        at >= 0 && rg__h5_put(at, "tempo_bpm", H5T_NATIVE_DOUBLE, &s->tempo_bpm, 0) &&
+        rg__h5_put(at, "meter", H5T_NATIVE_INT32, &s->meter, 0) &&
+        rg__h5_put(at, "key_tonic", H5T_NATIVE_INT32, &s->key_tonic, 0) &&
+        rg__h5_put(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) &&
+        rg__h5_put_text(at, "source", "midi") &&
+        rg__h5_write(at, "beats_s", H5T_NATIVE_DOUBLE, s->beats, (hsize_t)s->n_beats) &&
+        rg__h5_write(at, "downbeats_s", H5T_NATIVE_DOUBLE, s->downbeats, (hsize_t)s->n_downbeats);
+    if (at >= 0) ok = H5Gclose(at) >= 0 && ok;
+    return ok;
+}
+
+static bool write_provenance(hid_t file, const rg_song *s, const rg_provenance *p)
+{
+    const struct {
+        const char *name, *text;
+    } texts[] = {{"package", p->package},
+                 {"package_version", p->package_version},
+                 {"file", p->file},
+                 {"file_sha256", p->file_sha256},
+                 {"license", p->license},
+                 {"renderer", p->renderer},
+                 {"renderer_version", p->renderer_version},
+                 {"soundfont", p->soundfont},
+                 {"soundfont_sha256", p->soundfont_sha256},
+                 {"role_map", p->role_map_json},
+                 {"source_dataset", p->source_dataset},
+                 {"track_id", p->track_id}};
+    char name[128];
+    song_path(name, "provenance", s->id);
+    if (!rg__h5_make_group(file, name)) return false;
+    hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
+    bool ok = at >= 0 && rg__h5_put(at, "seed", H5T_NATIVE_UINT64, &p->seed, 0);
+    for (size_t i = 0; ok && i < sizeof texts / sizeof texts[0]; i++)
+        ok = rg__h5_put_text(at, texts[i].name, texts[i].text);
+    if (at >= 0) ok = H5Gclose(at) >= 0 && ok;
+    return ok;
+}
+
+bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
+                          const rg_provenance *provenance, const int16_t *samples)
+{
+    return write_audio(file, n_roles, song, samples) && write_activity(file, n_roles, song) &&
+           write_features(file, song) && write_provenance(file, song, provenance);
+}
+
+/* ---- loading ---- */
+
+static bool load_audio(hid_t file, int32_t n_roles, rg_song *s)
+{
+    char name[128];
+    song_path(name, "audio", s->id);
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
+    if (set < 0) return false;
+    uint8_t present[RG_MAX_ROLES] = {0};
+    hsize_t n = (hsize_t)n_roles;
+    hid_t type = column_type(sizeof s->instruments[0]);
+    bool ok = rg__h5_get(set, "present", H5T_NATIVE_UINT8, present, n) &&
+              rg__h5_get(set, "peak", H5T_NATIVE_DOUBLE, s->peak, n) &&
+              rg__h5_get(set, "rms_dbfs", H5T_NATIVE_DOUBLE, s->rms_dbfs, n) &&
+              rg__h5_get(set, "loudness_lufs", H5T_NATIVE_DOUBLE, &s->loudness_lufs, 0) &&
+              rg__h5_get(set, "gain_db", H5T_NATIVE_DOUBLE, &s->gain_db, 0) &&
+              rg__h5_get(set, "original_rate", H5T_NATIVE_INT32, &s->original_rate, 0) &&
+              rg__h5_get(set, "xxh3", H5T_NATIVE_UINT64, &s->xxh3, 0) &&
+              rg__h5_get(set, "instruments", type, s->instruments, n);
+    for (int32_t r = 0; r < n_roles; r++) {
+        s->present[r] = present[r] != 0;
+        s->instruments[r][sizeof s->instruments[r] - 1] = 0;
+    }
+    H5Tclose(type);
+    H5Dclose(set);
+    return ok;
+}
+
+static bool rising(const double *times, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(times[i]) || (i > 0 && times[i] < times[i - 1])) return false;
+    return true;
+}
+
+/* Beats, downbeats and activity in one heap block: doubles first. */
+static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, void **block)
+{
+    char name[128];
+    song_path(name, "activity", s->id);
+    s->n_beats = rg__h5_length(features, "beats_s");
+    s->n_downbeats = rg__h5_length(features, "downbeats_s");
+    int64_t bytes = rg__h5_length(file, name);
+    if (s->n_beats < 0 || s->n_downbeats < 0 || s->n_beats > MAX_TIMES ||
+        s->n_downbeats > MAX_TIMES || bytes != s->n_activity * n_roles)
+        return false;
+    double *times = malloc((size_t)(s->n_beats + s->n_downbeats) * sizeof *times + (size_t)bytes);
+    *block = times;
+    if (!times) return false;
+    double *downbeats = times + s->n_beats;
+    uint8_t *activity = (uint8_t *)(downbeats + s->n_downbeats);
+    s->beats = times;
+    s->downbeats = downbeats;
+    s->activity = activity;
+    return rg__h5_read(features, "beats_s", H5T_NATIVE_DOUBLE, times, (hsize_t)s->n_beats) &&
+           rg__h5_read(features, "downbeats_s", H5T_NATIVE_DOUBLE, downbeats,
+                       (hsize_t)s->n_downbeats) &&
+           rg__h5_read(file, name, H5T_NATIVE_UINT8, activity, (hsize_t)bytes) &&
+           rising(times, s->n_beats) && rising(downbeats, s->n_downbeats);
+}
+
+static bool load_features(hid_t file, int32_t n_roles, rg_song *s, void **block)
+{
+    char name[128];
+    song_path(name, "features", s->id);
+    hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
+    bool ok = at >= 0 && rg__h5_get(at, "tempo_bpm", H5T_NATIVE_DOUBLE, &s->tempo_bpm, 0) &&
+              rg__h5_get(at, "meter", H5T_NATIVE_INT32, &s->meter, 0) &&
+              rg__h5_get(at, "key_tonic", H5T_NATIVE_INT32, &s->key_tonic, 0) &&
+              rg__h5_get(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) &&
+              load_block(file, at, n_roles, s, block);
+    if (at >= 0) H5Gclose(at);
+    return ok && isfinite(s->tempo_bpm) && s->key_tonic >= -1 && s->key_tonic < 12;
+}
+
+rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,
+                              void **block, rg_error *err)
+{
+    char name[128];
+    *block = NULL;
+    song_path(name, "provenance", song->id);
+    hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
+    bool ok = at >= 0 && rg__h5_get_text(at, "license", song->license, sizeof song->license) &&
+              rg__h5_get_text(at, "package", song->package, sizeof song->package) &&
+              load_audio(file, n_roles, song) && load_features(file, n_roles, song, block);
+    if (at >= 0) H5Gclose(at);
+    if (ok) return RG_OK;
+    free(*block);
+    *block = NULL;
+    char what[160];
+    snprintf(what, sizeof what, "song '%s' is malformed", song->id);
+    return rg__h5_fail(err, RG_ERR_FORMAT, path, what);
+}

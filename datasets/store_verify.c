@@ -1,0 +1,133 @@
+/*
+ * Checking a store: every song's checksum and rows, every shard's hash.
+ *
+ * One idea: the song's own checksum names the song; the shard's SHA-256 in the index finds what
+ * lies between the songs. A store that does not open is one fault, said by the opening error.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "datasets/store_internal.h"
+
+typedef struct checker {
+    const rg_store *store;
+    void (*fault)(void *ctx, const char *song, const char *what);
+    void *ctx;
+    int64_t faults;
+} checker;
+
+static void report(checker *c, const char *song, const char *fmt, ...) RG_PRINTF(3, 4);
+static void report(checker *c, const char *song, const char *fmt, ...)
+{
+    char text[RG_ERROR_TEXT];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    c->faults++;
+    c->fault(c->ctx, song, text);
+}
+
+static bool all_zero(const int16_t *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i]) return false;
+    return true;
+}
+
+static void check_role(checker *c, const rg_song *s, int32_t r, const int16_t *row,
+                       uint8_t *activity)
+{
+    const char *role = rg_store_role(c->store, r);
+    bool zero = all_zero(row, s->frames);
+    if (s->present[r] && zero)
+        report(c, s->id, "role %s is marked present but all its samples are zeros", role);
+    if (!s->present[r] && !zero) report(c, s->id, "role %s is marked absent but has samples", role);
+    if (!s->present[r]) return;
+    rg__store_activity(row, s->frames, rg_store_rate(c->store), activity);
+    if (memcmp(activity, s->activity + r * s->n_activity, (size_t)s->n_activity) != 0)
+        report(c, s->id, "the activity index of role %s does not fit its samples", role);
+}
+
+static rg_status check_song(checker *c, int64_t song, rg_error *err)
+{
+    const rg_song *s = rg_store_song(c->store, song);
+    int64_t n = s->frames * rg_store_roles(c->store);
+    int16_t *samples = malloc((size_t)n * sizeof *samples);
+    uint8_t *activity = malloc((size_t)s->n_activity);
+    rg_status status = RG_OK;
+    rg_error reading = {0};
+    if (!samples || !activity)
+        status = rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to check it", s->id);
+    else if (rg__store_read_raw(c->store, song, 0, n, samples, &reading) != RG_OK)
+        report(c, s->id, "its samples cannot be read: %s", reading.text);
+    else if (rg_xxh3(samples, (size_t)n * sizeof *samples) != s->xxh3)
+        report(c, s->id, "checksum of the samples is wrong (in %s)",
+               rg__store_shard_name(c->store, song));
+    else
+        for (int32_t r = 0; r < rg_store_roles(c->store); r++)
+            check_role(c, s, r, samples + r * s->frames, activity);
+    free(samples);
+    free(activity);
+    return status;
+}
+
+/* The shards' own hashes; reported only where no song of the shard was at fault already. */
+static rg_status check_shard(checker *c, const char *folder, const json_t *line, rg_error *err)
+{
+    const char *name, *expected;
+    char path[RG__PATH], hash[RG_SHA256_HEX];
+    RG_TRY(rg_json_get_text(line, "shard", folder, &name, err));
+    RG_TRY(rg_json_get_text(line, "sha256", folder, &expected, err));
+    RG_TRY(rg_fs_join(path, sizeof path, folder, name, err));
+    RG_TRY(rg_sha256_file(path, hash, err));
+    if (strcmp(hash, expected) != 0)
+        report(c, name, "the file's SHA-256 is not the index's: it was changed outside the songs");
+    return RG_OK;
+}
+
+static rg_status check_shards(checker *c, const char *folder, rg_error *err)
+{
+    char path[RG__PATH], *text = NULL;
+    size_t n = 0;
+    RG_TRY(rg_fs_join(path, sizeof path, folder, RG__STORE_INDEX, err));
+    RG_TRY(rg_fs_read_all(path, 64 << 20, &text, &n, err));
+    rg_status status = RG_OK;
+    bool header = true;
+    for (char *rest = text, *line; status == RG_OK && (line = strsep(&rest, "\n"));) {
+        if (!*line) continue;
+        json_t *object = header ? NULL : rg_json_parse(line, strlen(line), path, err);
+        if (object)
+            status = check_shard(c, folder, object, err);
+        else if (!header)
+            status = RG_ERR_FORMAT;
+        json_decref(object);
+        header = false;
+    }
+    free(text);
+    return status;
+}
+
+rg_status rg_store_verify(const char *folder,
+                          void (*fault)(void *ctx, const char *song, const char *what), void *ctx,
+                          int64_t *faults, rg_error *err)
+{
+    checker c = {.fault = fault, .ctx = ctx};
+    rg_error opening = {0};
+    *faults = 0;
+    rg_store *store = rg_store_open(folder, &opening);
+    if (!store) {
+        report(&c, folder, "%s", opening.text);
+        *faults = c.faults;
+        return RG_OK;
+    }
+    c.store = store;
+    rg_status status = RG_OK;
+    for (int64_t i = 0; status == RG_OK && i < rg_store_songs(store); i++)
+        status = check_song(&c, i, err);
+    if (status == RG_OK && c.faults == 0) status = check_shards(&c, folder, err);
+    rg_store_close(store);
+    *faults = c.faults;
+    return status;
+}

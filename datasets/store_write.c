@@ -1,0 +1,316 @@
+/*
+ * Building a store: songs wait as one small HDF5 file each until the store is finished.
+ *
+ * One idea: folder/unfinished/<id>.h5 appears whole or not at all (temporary, fsync, rename), so a
+ * builder killed at any moment loses at most the song it was writing, and songs may come in any
+ * order from any thread. info.json beside them says what is being built; another build is refused.
+ * Not here: the shards and the index (store_shard.c).
+ */
+#include <ctype.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "datasets/store_internal.h"
+
+struct rg_store_writer {
+    char folder[1024], unfinished[RG__PATH];
+    rg_store_info info;
+    json_t *texts; /* owns the strings of info */
+    int lock;
+    pthread_mutex_t mutex; /* HDF5 would serialise anyway; memory is saved by waiting outside */
+};
+
+/* ---- what is being built ---- */
+
+static json_t *info_to_json(const rg_store_info *info)
+{
+    json_t *roles = json_array();
+    for (int32_t r = 0; r < info->n_roles; r++)
+        json_array_append_new(roles, json_string(info->roles[r]));
+    const char *e = "";
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "format", RG__STORE_FORMAT, "version",
+        "1.0", "title", info->title ? info->title : e, "creator", info->creator ? info->creator : e,
+        "license", info->license ? info->license : e, "references",
+        info->references ? info->references : e, "config_yaml",
+        info->config_yaml ? info->config_yaml : e, "sample_rate", (int)info->rate, "roles", roles);
+}
+
+/* Points the writer's info at the strings of its JSON copy. */
+static void adopt_info(rg_store_writer *w, const rg_store_info *info, json_t *json)
+{
+    w->info = *info;
+    w->texts = json;
+    w->info.title = json_string_value(json_object_get(json, "title"));
+    w->info.creator = json_string_value(json_object_get(json, "creator"));
+    w->info.license = json_string_value(json_object_get(json, "license"));
+    w->info.references = json_string_value(json_object_get(json, "references"));
+    w->info.config_yaml = json_string_value(json_object_get(json, "config_yaml"));
+    for (int32_t r = 0; r < info->n_roles; r++)
+        w->info.roles[r] =
+            json_string_value(json_array_get(json_object_get(json, "roles"), (size_t)r));
+}
+
+static rg_status check_info(const rg_store_info *info, rg_error *err)
+{
+    if (info->n_roles < 1 || info->n_roles > RG_MAX_ROLES)
+        return rg_fail(err, RG_ERR_USAGE, "a store has 1 to %d roles, not %d", RG_MAX_ROLES,
+                       info->n_roles);
+    if (info->rate < 1000 || info->rate > 384000)
+        return rg_fail(err, RG_ERR_USAGE, "a store's rate is 1000 to 384000 Hz, not %d",
+                       info->rate);
+    for (int32_t r = 0; r < info->n_roles; r++) {
+        const char *name = info->roles[r];
+        if (!name || !*name || strlen(name) > 31 ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                         "0123456789_-") != strlen(name))
+            return rg_fail(err, RG_ERR_USAGE, "role %d: a name is 1 to 31 of a-z 0-9 _ -", r);
+        for (int32_t q = 0; q < r; q++)
+            if (strcmp(name, info->roles[q]) == 0)
+                return rg_fail(err, RG_ERR_USAGE, "role '%s' is named twice", name);
+    }
+    return RG_OK;
+}
+
+/* An unfinished build of something else is refused with the first thing that differs. */
+static rg_status same_build(const char *path, const json_t *mine, rg_error *err)
+{
+    json_t *other = rg_json_read(path, 1 << 22, err);
+    if (!other) return RG_ERR_FORMAT;
+    const char *key;
+    json_t *value;
+    rg_status status = RG_OK;
+    json_object_foreach((json_t *)mine, key, value)
+    {
+        if (json_equal(value, json_object_get(other, key))) continue;
+        status = rg_fail(err, RG_ERR_MISMATCH,
+                         "%s: an unfinished store of other settings lies here ('%s' differs); give "
+                         "the same settings to go on, or remove the folder to begin anew",
+                         path, key);
+        break;
+    }
+    json_decref(other);
+    return status;
+}
+
+static rg_status prepare_folder(rg_store_writer *w, rg_error *err)
+{
+    char path[RG__PATH];
+    RG_TRY(rg_fs_join(path, sizeof path, w->folder, RG__STORE_INDEX, err));
+    if (rg_fs_exists(path)) {
+        if (rg_fs_exists(w->unfinished)) RG_TRY(rg_fs_remove_tree(w->unfinished, err));
+        return rg_fail(err, RG_ERR_MISMATCH,
+                       "%s: holds a finished store; remove it first or choose another folder",
+                       w->folder);
+    }
+    RG_TRY(rg_fs_make_folders(w->unfinished, err));
+    RG_TRY(rg_fs_join(path, sizeof path, w->unfinished, "lock", err));
+    w->lock = rg_fs_lock(path, err);
+    if (w->lock < 0) return RG_ERR_IO;
+    rg_fs_sweep_temporaries(w->folder);
+    rg_fs_sweep_temporaries(w->unfinished);
+    RG_TRY(rg_fs_join(path, sizeof path, w->unfinished, "info.json", err));
+    return rg_fs_exists(path) ? same_build(path, w->texts, err)
+                              : rg_json_write(w->texts, path, err);
+}
+
+static void writer_free(rg_store_writer *w)
+{
+    if (!w) return;
+    if (w->lock >= 0) rg_fs_unlock(w->lock);
+    json_decref(w->texts);
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+rg_store_writer *rg_store_create(const char *folder, const rg_store_info *info, rg_error *err)
+{
+    if (check_info(info, err) != RG_OK) return NULL;
+    rg_store_writer *w = calloc(1, sizeof *w);
+    json_t *json = w ? info_to_json(info) : NULL;
+    if (!json) {
+        free(w);
+        rg_fail(err, RG_ERR_NOMEM, "%s: no memory for a store writer", folder);
+        return NULL;
+    }
+    w->lock = -1;
+    pthread_mutex_init(&w->mutex, NULL);
+    adopt_info(w, info, json);
+    bool fits = rg_copy_text(w->folder, sizeof w->folder, folder);
+    rg_status status = fits ? RG_OK : rg_fail(err, RG_ERR_USAGE, "%.80s...: too long", folder);
+    if (status == RG_OK)
+        status = rg_fs_join(w->unfinished, sizeof w->unfinished, folder, RG__STORE_UNFINISHED, err);
+    if (status == RG_OK) status = prepare_folder(w, err);
+    if (status == RG_OK) return w;
+    writer_free(w);
+    return NULL;
+}
+
+void rg_store_abandon(rg_store_writer *writer)
+{
+    writer_free(writer);
+}
+
+/* ---- one song ---- */
+
+static bool staged_path(const rg_store_writer *w, const char *id, char out[RG__PATH])
+{
+    int n = snprintf(out, RG__PATH, "%s/%s.h5", w->unfinished, id);
+    return n > 0 && n < RG__PATH - 40;
+}
+
+static bool good_id(const char *id)
+{
+    size_t n = strnlen(id, RG_ID_SIZE);
+    if (n == 0 || n >= RG_ID_SIZE || id[0] == '.') return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i])) return false;
+    return true;
+}
+
+bool rg_store_has(const rg_store_writer *writer, const char *id)
+{
+    char path[RG__PATH];
+    return good_id(id) && staged_path(writer, id, path) && rg_fs_exists(path);
+}
+
+static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
+                            rg_error *err)
+{
+    if (!good_id(s->id))
+        return rg_fail(err, RG_ERR_USAGE,
+                       "song id '%.63s': 1 to 63 letters, digits and . _ - are allowed", s->id);
+    if (s->frames < 1 || s->frames > (int64_t)w->info.rate * 4 * 3600)
+        return rg_fail(err, RG_ERR_USAGE, "song '%s': %lld frames; 1 frame to 4 hours are allowed",
+                       s->id, (long long)s->frames);
+    if (!p->license || !*p->license)
+        return rg_fail(err, RG_ERR_USAGE, "song '%s': its licence (SPDX) is missing", s->id);
+    if ((int)s->split < 0 || s->split >= RG_SPLIT_COUNT || s->key_tonic < -1 || s->key_tonic > 11 ||
+        s->n_beats < 0 || s->n_downbeats < 0 || !isfinite(s->tempo_bpm))
+        return rg_fail(err, RG_ERR_USAGE, "song '%s': split, key, beats or tempo is not valid",
+                       s->id);
+    return RG_OK;
+}
+
+/* Level, peak and activity of one role; false when it is all zeros. */
+static bool measure_role(const rg_store_writer *w, rg_song *s, int32_t r, const int16_t *x,
+                         uint8_t *activity)
+{
+    double energy = 0;
+    int32_t peak = 0;
+    for (int64_t i = 0; i < s->frames; i++) {
+        int32_t v = x[i] < 0 ? -x[i] : x[i];
+        if (v > peak) peak = v;
+        energy += (double)x[i] * x[i];
+    }
+    s->peak[r] = peak / 32768.0;
+    s->rms_dbfs[r] = 10 * log10(energy / (double)s->frames / (32768.0 * 32768.0) + 1e-20);
+    rg__store_activity(x, s->frames, w->info.rate, activity + r * s->n_activity);
+    return peak > 0;
+}
+
+/* Fills what is computed here and a copy of the samples whose absent rows are zeros. */
+static rg_status measure(const rg_store_writer *w, rg_song *s, const int16_t *samples,
+                         int16_t *copy, uint8_t *activity, rg_error *err)
+{
+    bool any = false;
+    for (int32_t r = 0; r < w->info.n_roles; r++) {
+        s->peak[r] = 0;
+        s->rms_dbfs[r] = -200;
+        if (!s->present[r]) continue;
+        any = true;
+        int16_t *row = copy + (int64_t)r * s->frames;
+        memcpy(row, samples + (int64_t)r * s->frames, (size_t)s->frames * sizeof *row);
+        if (!measure_role(w, s, r, row, activity))
+            return rg_fail(err, RG_ERR_FORMAT,
+                           "song '%s': role %s is all zeros; mark it absent instead", s->id,
+                           w->info.roles[r]);
+    }
+    if (!any) return rg_fail(err, RG_ERR_FORMAT, "song '%s': every role is absent", s->id);
+    s->xxh3 = rg_xxh3(copy, (size_t)(s->frames * w->info.n_roles) * sizeof *copy);
+    return RG_OK;
+}
+
+static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
+                       const int16_t *samples, rg_error *err)
+{
+    char path[RG__PATH], temporary[RG__PATH + 32];
+    if (!staged_path(w, s->id, path))
+        return rg_fail(err, RG_ERR_USAGE, "%s: the path is too long", w->folder);
+    snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
+    rg__h5_quiet();
+    hid_t file = rg__h5_create(temporary);
+    bool ok = file >= 0 && rg__store_make_groups(file) &&
+              rg__store_write_song(file, w->info.n_roles, s, p, samples) &&
+              rg__store_write_columns(file, s, 1);
+    rg_status status = ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing the song failed");
+    if (file >= 0 && H5Fclose(file) < 0 && status == RG_OK)
+        status = rg__h5_fail(err, RG_ERR_IO, path, "closing the song's file failed");
+    if (status == RG_OK) return rg_fs_commit_path(temporary, path, err);
+    rg_fs_current()->unlink(temporary);
+    return status;
+}
+
+rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
+                       const rg_provenance *provenance, const int16_t *samples, rg_error *err)
+{
+    RG_TRY(check_song(writer, song, provenance, err));
+    size_t rows = (size_t)writer->info.n_roles;
+    rg_song *s = malloc(sizeof *s);
+    int64_t blocks = rg__store_blocks(song->frames, writer->info.rate);
+    int16_t *copy = calloc(rows * (size_t)song->frames, sizeof *copy);
+    uint8_t *activity = calloc(rows, (size_t)blocks);
+    rg_status status = RG_OK;
+    if (!s || !copy || !activity) {
+        status = rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to write it", song->id);
+    } else {
+        *s = *song;
+        s->n_activity = blocks;
+        s->activity = activity;
+        if (!s->original_rate) s->original_rate = writer->info.rate;
+        status = measure(writer, s, samples, copy, activity, err);
+    }
+    if (status == RG_OK) {
+        pthread_mutex_lock(&writer->mutex);
+        status = stage(writer, s, provenance, copy, err);
+        pthread_mutex_unlock(&writer->mutex);
+    }
+    free(s);
+    free(copy);
+    free(activity);
+    return status;
+}
+
+/* ---- the end ---- */
+
+static bool is_staged(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, ".h5") == 0;
+}
+
+rg_status rg_store_finish(rg_store_writer *writer, rg_error *err)
+{
+    char **names = NULL;
+    size_t n = 0, staged = 0;
+    rg_status status = rg_fs_list(writer->unfinished, &names, &n, err);
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        if (!is_staged(names[i])) continue;
+        char *name = names[staged];
+        names[staged++] = names[i];
+        names[i] = name;
+    }
+    if (status == RG_OK && staged == 0)
+        status = rg_fail(err, RG_ERR_MISMATCH, "%s: no song was added", writer->folder);
+    if (status == RG_OK)
+        status = rg__store_gather(writer->folder, &writer->info, names, staged, err);
+    rg_fs_free_names(names, n);
+    char unfinished[RG__PATH];
+    rg_copy_text(unfinished, sizeof unfinished, writer->unfinished);
+    writer_free(writer);
+    return status == RG_OK ? rg_fs_remove_tree(unfinished, err) : status;
+}
