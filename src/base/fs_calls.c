@@ -98,6 +98,15 @@ int rg__fs_open(const char *path, int flags)
     return fd;
 }
 
+int64_t rg__fs_read(int fd, void *buf, size_t n)
+{
+    int64_t got;
+    do {
+        got = installed->read(fd, buf, n);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 /* After EINTR the descriptor is gone on Linux; closing again could close somebody else's. */
 int rg__fs_close(int fd)
 {
@@ -185,8 +194,7 @@ static rg_status read_to_end(int fd, const char *path, size_t limit, char **data
                 return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for %zu bytes", path, capacity);
             *data = bigger;
         }
-        int64_t got = installed->read(fd, *data + *n, capacity - *n - 1);
-        if (got < 0 && errno == EINTR) continue;
+        int64_t got = rg__fs_read(fd, *data + *n, capacity - *n - 1);
         if (got < 0) return rg__fs_fail(err, "read", path);
         if (got == 0) break;
         *n += (size_t)got;

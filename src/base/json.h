@@ -29,8 +29,9 @@ json_t *rg_json_get_array(const json_t *object, const char *key, const char *whe
 json_t *rg_json_get_object(const json_t *object, const char *key, const char *where, rg_error *err);
 
 /*
- * "major.minor" of a format of ours: a newer major is refused by name (both versions and `where` in
- * the text), a newer minor is read.
+ * A format of ours says what it is: {"format": NAME, "version": "MAJOR.MINOR"}. Another name is
+ * RG_ERR_FORMAT; a newer major is refused by name (RG_ERR_UNSUPPORTED, both versions and `where` in
+ * the text); a newer minor is read.
  */
 rg_status rg_json_check_format(const json_t *object, const char *format, int64_t major,
                                const char *where, rg_error *err) RG_MUST_USE;
