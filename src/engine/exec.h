@@ -33,8 +33,9 @@ struct rg_exec {
     bool recording;
     rg_node **tape;
     int32_t n_tape, cap_tape, next_id, n_param_ids;
-    int64_t flops;                     /* forward and backward, since the last rg_step_begin */
-    struct rg_free_block *free_blocks; /* gradient blocks ready for reuse, by size */
+    int64_t flops;              /* forward and backward, since the last rg_step_begin */
+    rg_tensor *param_gradients; /* by parameter id; data NULL: of a set that is not trained */
+    int32_t cap_param_ids;
     rg_error error;
 };
 
@@ -42,7 +43,7 @@ rg_exec *rg_exec_create(const rg_exec_options *options, rg_error *err);
 void rg_exec_destroy(rg_exec *ex); /* NULL is fine */
 
 rg_status rg_exec_status(const rg_exec *ex); /* of the first error */
-/* Records an error with the operator's name in front; returns `code`. */
+/* Records an error and returns `code`; inside an operator its name is put in front afterwards. */
 rg_status rg_exec_fail(rg_exec *ex, rg_status code, const char *fmt, ...) RG_PRINTF(3, 4);
 
 /* Begins a step: resets step arena, tape and ids; `step` keys the random numbers. Results of the
@@ -71,8 +72,14 @@ rg_tensor *rg_tensor_from_ints(rg_exec *ex, rg_shape shape, const int32_t *value
 rg_tensor *rg_tensor_state(rg_exec *ex, rg_dtype type, rg_shape shape);
 /* Shares data, cuts the tape. */
 rg_tensor *rg_detach(rg_exec *ex, rg_tensor *t);
-/* Element i of a real tensor as a double. */
+/* Element i as a double, of any type. */
 double rg_tensor_get(const rg_tensor *t, int64_t i);
+/* Sets `bytes` of memory on the exec's device to zero. */
+void rg_exec_zero(rg_exec *ex, void *data, size_t bytes);
+
+/* Gives n new parameters ids and tells where their gradients go (tensors whose data may be NULL:
+ * not trained). Returns the first id, or -1 after an error. For rg_params. */
+int32_t rg_exec_add_params(rg_exec *ex, const rg_tensor *gradients, int32_t n);
 
 /* Runs an operator: in[] may hold NULLs where it allows; out[] gets op->n_out tensors. For src/ops
  * and tests. */

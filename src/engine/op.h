@@ -52,12 +52,25 @@ typedef struct rg_op_case {
     double tolerance; /* multiplies the generic f32 bound; 0 means 1 */
 } rg_op_case;
 
+typedef enum rg_input_type { RG_INPUT_REAL, RG_INPUT_F32, RG_INPUT_I32, RG_INPUT_U8 } rg_input_type;
+
+/* What rg_apply checks of an input before infer is called. */
+typedef struct rg_op_input {
+    const char *name;
+    rg_input_type type; /* REAL: the kernels' float type */
+    bool optional;      /* may be NULL */
+    bool fixed;         /* gets no gradient (as all but REAL ones) */
+} rg_op_input;
+
 struct rg_op {
     const char *name;
     int32_t n_in, n_out;
+    rg_op_input input[RG_MAX_IN];
+    bool fixed_out[RG_MAX_OUT]; /* outputs that pass no gradient on (codes, statistics) */
+    bool straight_through;      /* the gradient of output 0 goes to input 0 unchanged */
     size_t attr_size;
-    /* Shapes and types of the outputs; RG_ERR_SHAPE / RG_ERR_DTYPE through rg_exec_fail with the
-     * offending shapes. */
+    /* Shapes and types of the outputs; type RG_DTYPE_COUNT: this output is not made (NULL).
+     * RG_ERR_SHAPE through rg_exec_fail with the offending shapes. */
     rg_status (*infer)(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_shape out[],
                        rg_dtype out_type[]);
     rg_status (*forward)(rg_exec *ex, rg_node *n);

@@ -1,0 +1,117 @@
+/*
+ * conv_tr1d: transposed convolution over time, channels last, trimmed on both sides.
+ *
+ * One idea: the trim on the right is only a shorter output; the kernel knows the left one.
+ */
+#include "ops/op_util.h"
+
+enum { MAX_STEPS = 1 << 30 };
+
+static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_shape out[],
+                       rg_dtype type[])
+{
+    (void)type;
+    const rg_conv_tr1d_attr *a = attr;
+    RG_TRY(rg_op_want_between(ex, "stride", a->stride, 1, MAX_STEPS));
+    RG_TRY(rg_op_want_between(ex, "trim_left", a->trim_left, 0, MAX_STEPS));
+    RG_TRY(rg_op_want_between(ex, "trim_right", a->trim_right, 0, MAX_STEPS));
+    RG_TRY(rg_op_want_between(ex, "act_in", a->act_in, 0, RG_ACT_COUNT - 1));
+    RG_TRY(rg_op_want_rank(ex, in[0], "x", 3, 3));
+    RG_TRY(rg_op_want_rank(ex, in[1], "w", 3, 3));
+    const int64_t *x = in[0]->shape.dim, *w = in[1]->shape.dim;
+    RG_TRY(rg_op_want_between(ex, "kernel length", w[0], 1, MAX_STEPS));
+    RG_TRY(rg_op_want_shape(ex, in[1], "w", RG_SHAPE(w[0], x[2], w[2])));
+    RG_TRY(rg_op_want_shape(ex, in[2], "bias", RG_SHAPE(w[2])));
+    int64_t t_out = x[1] ? (x[1] - 1) * a->stride + w[0] - a->trim_left - a->trim_right : 0;
+    char text[96];
+    if (t_out < 0)
+        return rg_exec_fail(ex, RG_ERR_SHAPE, "x is %s: trims leave nothing of it",
+                            rg_shape_text(in[0]->shape, text));
+    out[0] = RG_SHAPE(x[0], t_out, w[2]);
+    return RG_OK;
+}
+
+static rg_conv_tr1d_args args_of(const rg_node *n)
+{
+    const rg_conv_tr1d_attr *a = n->attr;
+    const rg_conv_tr1d_args args = {.x = n->in[0]->data,
+                                    .w = n->in[1]->data,
+                                    .bias = rg_op_data(n->in[2]),
+                                    .w_packed = n->in[1]->packed,
+                                    .packed_type = n->in[1]->packed_type,
+                                    .y = n->out[0]->data,
+                                    .batch = n->in[0]->shape.dim[0],
+                                    .t_in = n->in[0]->shape.dim[1],
+                                    .t_out = n->out[0]->shape.dim[1],
+                                    .c_in = n->in[0]->shape.dim[2],
+                                    .c_out = n->in[1]->shape.dim[2],
+                                    .kernel = (int32_t)n->in[1]->shape.dim[0],
+                                    .stride = a->stride,
+                                    .trim_left = a->trim_left,
+                                    .act_in = a->act_in};
+    return args;
+}
+
+static rg_status forward(rg_exec *ex, rg_node *n)
+{
+    rg_conv_tr1d_args args = args_of(n);
+    return ex->kernels->conv_tr1d.forward(&ex->kernel_ctx, &args);
+}
+
+static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
+                          rg_tensor *const din[])
+{
+    rg_conv_tr1d_grad_args args = {.fwd = args_of(n),
+                                   .dy = dout[0]->data,
+                                   .dx = rg_op_data(din[0]),
+                                   .dw = rg_op_data(din[1]),
+                                   .dbias = rg_op_data(din[2]),
+                                   .add_dx = rg_op_adds(din[0]),
+                                   .add_dw = rg_op_adds(din[1]),
+                                   .add_dbias = rg_op_adds(din[2])};
+    return ex->kernels->conv_tr1d.grad(&ex->kernel_ctx, &args);
+}
+
+static int64_t flops(const rg_node *n)
+{
+    return 2 * rg_shape_rows(n->in[0]->shape) * rg_shape_count(n->in[1]->shape);
+}
+
+#define ATTR(stride, left, right, act)    \
+    &(rg_conv_tr1d_attr)                  \
+    {                                     \
+        stride, left, right, RG_ACT_##act \
+    }
+static const rg_op_case cases[] = {
+    {"stride 1", {REAL(2, 5, 3), REAL(3, 3, 4), REAL(4)}, ATTR(1, 0, 0, NONE), 0},
+    {"causal doubling", {REAL(2, 5, 3), REAL(4, 3, 2), REAL(2)}, ATTR(2, 0, 2, NONE), 0},
+    {"symmetric trims", {AWAY(.01, 2, 5, 3), REAL(4, 3, 2), REAL(2)}, ATTR(2, 1, 1, ELU), 0},
+    {"stride 5, odd trims", {AWAY(.01, 1, 4, 3), REAL(10, 3, 2), REAL(2)}, ATTR(5, 3, 2, ELU), 0},
+    {"stride 8, no bias", {REAL(2, 3, 4), REAL(16, 4, 3)}, ATTR(8, 4, 4, NONE), 0},
+    {"kernel below stride", {REAL(2, 4, 2), REAL(2, 2, 3), REAL(3)}, ATTR(3, 0, 0, NONE), 0},
+    {"kernel no multiple", {REAL(2, 4, 2), REAL(7, 2, 3), REAL(3)}, ATTR(3, 1, 2, GELU), 0},
+    {"mono out", {REAL(2, 7, 5), REAL(4, 5, 1), REAL(1)}, ATTR(2, 1, 1, NONE), 0},
+    {"wide", {REAL(1, 9, 34), REAL(4, 34, 33), REAL(33)}, ATTR(2, 1, 1, NONE), 0},
+    {"one of everything", {REAL(1, 1, 1), REAL(1, 1, 1), REAL(1)}, ATTR(1, 0, 0, NONE), 0},
+    {"no steps", {REAL(2, 0, 3), REAL(4, 3, 2), REAL(2)}, ATTR(2, 0, 2, NONE), 0},
+};
+
+const rg_op rg_op_conv_tr1d = {
+    .name = "conv_tr1d",
+    .n_in = 3,
+    .n_out = 1,
+    .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}},
+    .attr_size = sizeof(rg_conv_tr1d_attr),
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops = flops,
+    .cases = cases,
+    .n_cases = RG_COUNT_OF(cases),
+};
+
+rg_tensor *rg_conv_tr1d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias,
+                        const rg_conv_tr1d_attr *attr)
+{
+    return rg_op_call(ex, &rg_op_conv_tr1d, (rg_tensor *[RG_MAX_IN]){x, w, bias}, attr);
+}

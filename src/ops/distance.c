@@ -1,0 +1,90 @@
+/*
+ * distance: a scalar between a and b; b is a target and gets no gradient.
+ */
+#include "ops/op_util.h"
+
+typedef struct distance_attr {
+    rg_distance_kind kind;
+} distance_attr;
+
+/* Keeps the relative distance of a silent target finite; per element. */
+static const double silence = 1e-8;
+
+static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_shape out[],
+                       rg_dtype type[])
+{
+    (void)type;
+    const distance_attr *a = attr;
+    RG_TRY(rg_op_want_between(ex, "kind", a->kind, 0, RG_DISTANCE_COUNT - 1));
+    RG_TRY(rg_op_want_rank(ex, in[0], "a", 1, RG_MAX_DIMS));
+    RG_TRY(rg_op_want_shape(ex, in[1], "b", in[0]->shape));
+    out[0] = RG_SHAPE(1);
+    return RG_OK;
+}
+
+static rg_distance_args args_of(const rg_node *n)
+{
+    rg_shape shape = n->in[0]->shape;
+    int64_t batch = shape.dim[0], per_item = 1;
+    for (int32_t i = 1; i < shape.ndim; i++) per_item *= shape.dim[i];
+    const rg_distance_args args = {.a = n->in[0]->data,
+                                   .b = n->in[1]->data,
+                                   .y = n->out[0]->data,
+                                   .batch = batch,
+                                   .n = per_item,
+                                   .kind = ((const distance_attr *)n->attr)->kind,
+                                   .eps = silence};
+    return args;
+}
+
+static rg_status forward(rg_exec *ex, rg_node *n)
+{
+    rg_distance_args args = args_of(n);
+    return ex->kernels->distance.forward(&ex->kernel_ctx, &args);
+}
+
+static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
+                          rg_tensor *const din[])
+{
+    rg_distance_grad_args args = {.fwd = args_of(n),
+                                  .dy = dout[0]->data,
+                                  .da = rg_op_data(din[0]),
+                                  .add_da = rg_op_adds(din[0])};
+    return ex->kernels->distance.grad(&ex->kernel_ctx, &args);
+}
+
+#define ATTR(kind)         \
+    &(distance_attr)       \
+    {                      \
+        RG_DISTANCE_##kind \
+    }
+static const rg_op_case cases[] = {
+    {"l1", {REAL(2, 7, 3), FIXED(2, 7, 3)}, ATTR(L1), 0},
+    {"mse", {REAL(2, 7, 3), FIXED(2, 7, 3)}, ATTR(MSE), 0},
+    {"relative", {REAL(3, 11), FIXED(3, 11)}, ATTR(RELATIVE_MSE), 0},
+    {"relative, silent target",
+     {{RG_CASE_REAL, RG_SHAPE_INIT(2, 5), 0, 1e-3}, {RG_CASE_FIXED, RG_SHAPE_INIT(2, 5), 0, 0}},
+     ATTR(RELATIVE_MSE),
+     0},
+    {"many", {REAL(2, 5000), FIXED(2, 5000)}, ATTR(L1), 0},
+    {"one", {REAL(1), FIXED(1)}, ATTR(MSE), 0},
+    {"empty", {REAL(0, 4), FIXED(0, 4)}, ATTR(L1), 0},
+};
+
+const rg_op rg_op_distance = {
+    .name = "distance",
+    .n_in = 2,
+    .n_out = 1,
+    .input = {{.name = "a"}, {.name = "b", .fixed = true}},
+    .attr_size = sizeof(distance_attr),
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .cases = cases,
+    .n_cases = RG_COUNT_OF(cases),
+};
+
+rg_tensor *rg_distance(rg_exec *ex, rg_tensor *a, rg_tensor *b, rg_distance_kind kind)
+{
+    return rg_op_call(ex, &rg_op_distance, (rg_tensor *[RG_MAX_IN]){a, b}, &(distance_attr){kind});
+}
