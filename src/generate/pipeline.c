@@ -1,0 +1,373 @@
+/*
+ * Takes (pipeline.h): the order of fills, the window around each, guidance rows.
+ */
+#include "generate/pipeline.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+enum { MAX_ROWS = 3, MAX_BARS = 4096, PLAIN_BAR = 100 /* frames, when no tempo is asked */ };
+
+typedef struct role_cells {
+    int32_t *codes;  /* (T,K) */
+    float *latents;  /* (T,D) */
+    uint8_t *state;  /* (T): rg_cell_state */
+    uint8_t *wanted; /* (T): 1 = to be made */
+    rg_track_fill *fill;
+} role_cells;
+
+typedef struct segment {
+    int32_t role, a, b;
+} segment;
+
+struct rg_take {
+    rg_take_options options;
+    rg_conditions conditions;
+    const rg_track_config *config;
+    int32_t frames, padded, window; /* T, T rounded up to patches, W */
+    role_cells roles[RG_TRACK_ROLES];
+    rg_track_batch *batch;
+    float *logits, *guided;
+    segment *segments;
+    int32_t n_segments, segment, first; /* first: frame where the current window begins */
+    int32_t rows, row_full, row_context, row_none;
+    bool planned, filling;
+    int64_t done, total;
+    char id[17];
+};
+
+/* ---- memory ---- */
+
+static bool make_role(rg_take *t, int32_t r)
+{
+    const rg_track_role *role = t->config->roles + r;
+    role_cells *c = t->roles + r;
+    size_t n = (size_t)t->padded;
+    c->codes = malloc(n * (size_t)role->books * sizeof *c->codes);
+    c->latents = calloc(n * (size_t)role->dim, sizeof *c->latents);
+    c->state = malloc(n);
+    c->wanted = calloc(n, 1);
+    if (!c->codes || !c->latents || !c->state || !c->wanted) return false;
+    memset(c->codes, 0xff, n * (size_t)role->books * sizeof *c->codes);
+    memset(c->state, RG_CELL_UNKNOWN, n);
+    memset(c->wanted, 1, (size_t)t->frames);
+    return true;
+}
+
+static bool make_buffers(rg_take *t)
+{
+    size_t largest = 0;
+    for (int32_t r = 0; r < t->config->n_roles; r++) {
+        const rg_track_role *role = t->config->roles + r;
+        size_t n = (size_t)role->books * (size_t)role->entries;
+        if (n > largest) largest = n;
+        if (!make_role(t, r)) return false;
+    }
+    t->logits = malloc(MAX_ROWS * largest * sizeof *t->logits);
+    t->guided = malloc(largest * sizeof *t->guided);
+    t->segments = malloc(sizeof *t->segments * (size_t)(t->config->n_roles * MAX_BARS));
+    return t->logits && t->guided && t->segments;
+}
+
+rg_take *rg_take_create(const rg_take_options *options, rg_error *err)
+{
+    const rg_track_config *config = &options->bundle->config;
+    rg_take *t = calloc(1, sizeof *t);
+    if (!t) {
+        rg_fail(err, RG_ERR_NOMEM, "no memory for a take");
+        return NULL;
+    }
+    t->options = *options;
+    t->conditions = *options->conditions;
+    t->config = config;
+    t->frames = options->frames;
+    t->window = config->frames / config->patch * config->patch;
+    t->padded = (t->frames + config->patch - 1) / config->patch * config->patch;
+    if (t->padded < t->window) t->padded = t->window;
+    t->batch = rg_track_batch_create(config, MAX_ROWS, t->window, err);
+    if (!t->batch || !make_buffers(t)) {
+        rg_fail(err, RG_ERR_NOMEM, "no memory for a take of %d frames", t->frames);
+        rg_take_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void rg_take_destroy(rg_take *t)
+{
+    if (!t) return;
+    for (int32_t r = 0; r < t->config->n_roles; r++) {
+        role_cells *c = t->roles + r;
+        rg_track_fill_destroy(c->fill);
+        free(c->codes);
+        free(c->latents);
+        free(c->state);
+        free(c->wanted);
+    }
+    rg_track_batch_free(t->batch);
+    free(t->logits);
+    free(t->guided);
+    free(t->segments);
+    free(t);
+}
+
+/* ---- what is known ---- */
+
+static void learn_latents(rg_take *t, int32_t r, int32_t a, int32_t b)
+{
+    const rg_track_role *role = t->config->roles + r;
+    role_cells *c = t->roles + r;
+    rg_status status =
+        rg_codec_dequantize(&t->options.bundle->codecs[r], c->codes + (int64_t)a * role->books,
+                            b - a, c->latents + (int64_t)a * role->dim);
+    assert(status == RG_OK); /* codes come from this codec */
+    (void)status;
+}
+
+void rg_take_know(rg_take *t, int32_t role, const int32_t *codes, const uint8_t *known)
+{
+    role_cells *c = t->roles + role;
+    int32_t books = t->config->roles[role].books;
+    assert(!t->planned);
+    for (int32_t f = 0; f < t->frames; f++) {
+        if (!known[f]) continue;
+        memcpy(c->codes + (int64_t)f * books, codes + (int64_t)f * books,
+               (size_t)books * sizeof *codes);
+        c->state[f] = RG_CELL_KNOWN;
+        c->wanted[f] = 0;
+    }
+    learn_latents(t, role, 0, t->frames);
+}
+
+void rg_take_leave_out(rg_take *t, int32_t role)
+{
+    assert(!t->planned);
+    memset(t->roles[role].state, RG_CELL_ABSENT, (size_t)t->padded);
+    memset(t->roles[role].wanted, 0, (size_t)t->padded);
+}
+
+const int32_t *rg_take_codes(const rg_take *t, int32_t role)
+{
+    return t->roles[role].codes;
+}
+
+const char *rg_take_id(rg_take *t)
+{
+    char hex[RG_SHA256_HEX];
+    rg_sha256 *h = t->id[0] ? NULL : rg_sha256_begin();
+    if (!h) return t->id;
+    rg_sha256_add(h, t->options.bundle->hash, sizeof t->options.bundle->hash);
+    rg_sha256_add(h, t->options.seeds, sizeof t->options.seeds);
+    rg_sha256_add(h, t->conditions.ids, sizeof t->conditions.ids);
+    rg_sha256_add(h, &t->conditions.tempo, sizeof t->conditions.tempo);
+    for (int32_t r = 0; r < t->config->n_roles; r++) {
+        const role_cells *c = t->roles + r;
+        rg_sha256_add(h, c->wanted, (size_t)t->frames);
+        for (int32_t f = 0; f < t->frames; f++)
+            if (!c->wanted[f])
+                rg_sha256_add(h, c->codes + (int64_t)f * t->config->roles[r].books,
+                              (size_t)t->config->roles[r].books * sizeof *c->codes);
+    }
+    rg_sha256_end(h, hex);
+    memcpy(t->id, hex, 16);
+    return t->id;
+}
+
+/* ---- the order of fills ---- */
+
+static void add_segment(rg_take *t, int32_t role, int32_t a, int32_t b)
+{
+    const uint8_t *wanted = t->roles[role].wanted;
+    while (a < b && !wanted[a]) a++;
+    while (a < b && !wanted[b - 1]) b--;
+    if (a == b) return;
+    t->segments[t->n_segments++] = (segment){role, a, b};
+    t->total += b - a + t->config->roles[role].books - 1;
+}
+
+/* Bars of the asked tempo, or pieces of two seconds; none longer than half a window. */
+static int32_t find_bars(const rg_take *t, int32_t starts[MAX_BARS + 1])
+{
+    rg_beat_grid grid = rg_conditions_grid(&t->conditions);
+    int32_t bars[MAX_BARS], n = 0, longest = t->window / 2, at = 0, next = 0;
+    int32_t n_bars = grid.tempo > 0
+                         ? rg_bar_starts(&grid, t->config->frame_rate, 0, t->frames, bars, MAX_BARS)
+                         : 0;
+    while (at < t->frames && n < MAX_BARS) {
+        starts[n++] = at;
+        while (next < n_bars && bars[next] <= at) next++;
+        int32_t end = next < n_bars ? bars[next] : n_bars ? t->frames : at + PLAIN_BAR;
+        if (end - at > longest) end = at + longest;
+        at = end < t->frames ? end : t->frames;
+    }
+    starts[n] = t->frames;
+    return n;
+}
+
+static void plan(rg_take *t)
+{
+    int32_t starts[MAX_BARS + 1], n = find_bars(t, starts);
+    for (int32_t bar = 0; bar < n; bar++)
+        for (int32_t r = 0; r < t->config->n_roles; r++)
+            add_segment(t, r, starts[bar], starts[bar + 1]);
+    t->planned = true;
+}
+
+/* ---- one fill ---- */
+
+static bool known_after(const rg_take *t, int32_t frame)
+{
+    for (int32_t r = 0; r < t->config->n_roles; r++)
+        for (int32_t f = frame; f < t->frames; f++)
+            if (t->roles[r].state[f] == RG_CELL_KNOWN) return true;
+    return false;
+}
+
+/* As much past as fits; a quarter of what is left goes to the future when something is known there. */
+static int32_t place_window(const rg_take *t, const segment *s)
+{
+    int32_t spare = t->window - (s->b - s->a), patch = t->config->patch;
+    int32_t future = known_after(t, s->b) ? spare / 4 : 0;
+    int32_t first = s->b + future - t->window, last = t->padded - t->window;
+    first = (first + patch - 1) / patch * patch;
+    if (first < 0) first = 0;
+    return first < last ? first : last;
+}
+
+static void fill_item(rg_take *t, const segment *s, int32_t item)
+{
+    rg_track_batch *b = t->batch;
+    int64_t w = t->window, at = (int64_t)item * w;
+    for (int32_t r = 0; r < t->config->n_roles; r++) {
+        const rg_track_role *role = t->config->roles + r;
+        const role_cells *c = t->roles + r;
+        memcpy(b->codes[r] + at * role->books, c->codes + (int64_t)t->first * role->books,
+               (size_t)(w * role->books) * sizeof *c->codes);
+        memcpy(b->latents[r] + at * role->dim, c->latents + (int64_t)t->first * role->dim,
+               (size_t)(w * role->dim) * sizeof *c->latents);
+        memcpy(b->state[r] + at, c->state + t->first, (size_t)w);
+    }
+    for (int32_t f = s->a; f < s->b; f++) b->cells[at + f - t->first] = t->roles[s->role].wanted[f];
+    rg_beat_grid grid = rg_conditions_grid(&t->conditions);
+    rg_beat_features(&grid, t->config->frame_rate, t->first, t->window,
+                     b->beat + at * RG_BEAT_FEATURES);
+    memcpy(b->conditions + (int64_t)item * t->config->n_fields, t->conditions.ids[s->role],
+           (size_t)t->config->n_fields * sizeof *b->conditions);
+}
+
+static bool has_conditions(const rg_take *t, int32_t role)
+{
+    for (int32_t f = 0; f < t->config->n_fields; f++)
+        if (t->conditions.ids[role][f] >= 0) return true;
+    return t->conditions.tempo > 0;
+}
+
+static bool has_context(const rg_take *t, int32_t role)
+{
+    for (int32_t r = 0; r < t->config->n_roles; r++)
+        for (int32_t f = 0; f < t->window; f++)
+            if (r != role && t->roles[r].state[t->first + f] == RG_CELL_KNOWN) return true;
+    return false;
+}
+
+/* Only rows that differ are computed: equal ones share a number. */
+static void choose_rows(rg_take *t, int32_t role)
+{
+    const rg_sampling *s = &t->options.sampling;
+    bool conditions = has_conditions(t, role), context = has_context(t, role);
+    bool guided = s->guidance_context != 1 || s->guidance_conditions != 1;
+    t->rows = 1;
+    t->row_full = t->row_context = t->row_none = 0;
+    if (guided && conditions) t->row_context = t->row_none = t->rows++;
+    if (guided && context) t->row_none = t->rows++;
+}
+
+static rg_status begin_fill(rg_take *t, rg_error *err)
+{
+    const segment *s = t->segments + t->segment;
+    role_cells *c = t->roles + s->role;
+    rg_exec *ex = t->options.ex;
+    if (!c->fill)
+        c->fill =
+            rg_track_fill_create(ex, t->options.bundle->tracks, s->role, MAX_ROWS, t->window, err);
+    if (!c->fill) return err->code;
+    t->first = place_window(t, s);
+    choose_rows(t, s->role);
+    rg_track_batch_clear(t->config, t->batch);
+    t->batch->items = t->rows;
+    t->batch->target = s->role;
+    for (int32_t row = 0; row < t->rows; row++) {
+        fill_item(t, s, row);
+        if (row >= t->row_context && t->row_context > t->row_full)
+            rg_track_drop_conditions(t->config, t->batch, row);
+        if (row == t->row_none && t->row_none > t->row_context)
+            rg_track_drop_context(t->config, t->batch, row);
+    }
+    rg_status status = rg_track_fill_begin(c->fill, t->batch, s->a - t->first, s->b - t->first);
+    t->filling = status == RG_OK;
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
+static void end_fill(rg_take *t)
+{
+    const segment *s = t->segments + t->segment;
+    const rg_track_role *role = t->config->roles + s->role;
+    role_cells *c = t->roles + s->role;
+    const int32_t *codes = rg_track_fill_codes(c->fill);
+    for (int32_t f = s->a; f < s->b; f++) {
+        if (!c->wanted[f]) continue;
+        memcpy(c->codes + (int64_t)f * role->books, codes + (int64_t)(f - t->first) * role->books,
+               (size_t)role->books * sizeof *codes);
+        c->state[f] = RG_CELL_KNOWN;
+    }
+    learn_latents(t, s->role, s->a, s->b);
+    t->filling = false;
+    t->segment++;
+}
+
+static void choose_codes(rg_take *t, const int32_t frame[RG_TRACK_BOOKS], rg_take_progress *p)
+{
+    const segment *s = t->segments + t->segment;
+    const rg_track_role *role = t->config->roles + s->role;
+    int64_t row = (int64_t)role->books * role->entries;
+    int32_t codes[MAX_ROWS * RG_TRACK_BOOKS];
+    rg_guide(t->logits + t->row_full * row, t->logits + t->row_context * row,
+             t->logits + t->row_none * row, row, &t->options.sampling, t->guided);
+    for (int32_t q = 0; q < role->books; q++) {
+        int32_t code = -1;
+        if (frame[q] >= 0) {
+            int32_t at = frame[q] + t->first;
+            double u = rg_cell_uniform(t->options.seeds[s->role], role->name, at, q);
+            code = rg_sample_token(t->guided + (int64_t)q * role->entries, role->entries,
+                                   &t->options.sampling, u);
+            if (at > p->frame) p->frame = at;
+        }
+        for (int32_t r = 0; r < t->rows; r++) codes[r * role->books + q] = code;
+    }
+    rg_track_fill_put(t->roles[s->role].fill, codes);
+}
+
+rg_status rg_take_step(rg_take *t, rg_take_progress *progress, rg_error *err)
+{
+    int32_t frame[RG_TRACK_BOOKS];
+    if (!t->planned) plan(t);
+    *progress = (rg_take_progress){.done = t->done, .total = t->total, .frame = -1};
+    if (!t->filling && t->segment < t->n_segments) RG_TRY(begin_fill(t, err));
+    if (t->segment < t->n_segments) {
+        progress->role = t->segments[t->segment].role;
+        rg_track_fill *fill = t->roles[progress->role].fill;
+        if (rg_track_fill_next(fill, t->logits, frame)) {
+            choose_codes(t, frame, progress);
+            progress->done = ++t->done;
+        } else {
+            rg_status status = rg_exec_status(t->options.ex);
+            if (status != RG_OK) return rg_fail(err, status, "%s", t->options.ex->error.text);
+            end_fill(t);
+        }
+    }
+    progress->finished = t->segment == t->n_segments;
+    return RG_OK;
+}

@@ -1,0 +1,50 @@
+/*
+ * Scenes: every output folder of `generate`, saved so that it can be gone on from.
+ *
+ *   scene.json  <role>.wav ...  mix.wav  codes.safetensors
+ *
+ * One idea: a scene says everything that decided it (prompt, conditions, seeds, locks, model
+ * hashes) and names its audio by SHA-256, so that what is kept is known to be what was made.
+ */
+#ifndef RG_GENERATE_SCENE_H
+#define RG_GENERATE_SCENE_H
+
+#include <jansson.h>
+
+#include "generate/sampling.h"
+#include "generate/stems.h"
+#include "models/bundle.h"
+
+enum { RG_SCENE_MAJOR = 1, RG_SCENE_MINOR = 0, RG_SCENE_PATH = 1024 };
+
+typedef struct rg_scene_role {
+    char name[RG_TRACK_NAME], sha256[65], take[17];
+    uint64_t seed;
+    bool absent;
+    int32_t n_locked;
+    double locked[RG_MAX_SPANS][2]; /* seconds that came from a --lock file */
+    int32_t *codes;                 /* (frames,K); heap */
+    char prompt[RG_PROMPT_SIZE];    /* role prompt, "" none */
+} rg_scene_role;
+
+typedef struct rg_scene {
+    char folder[RG_SCENE_PATH], bundle_hash[65], prompt[RG_PROMPT_SIZE], id[17];
+    double seconds, frame_rate;
+    int32_t frames, n_roles;
+    rg_sampling sampling;
+    rg_scene_role roles[RG_TRACK_ROLES];
+    json_t *settings; /* array of "field=value" */
+    json_t *conditions;
+} rg_scene;
+
+/* Refuses foreign versions, another bundle's scenes, and audio or codes that changed since. */
+rg_status rg_scene_read(rg_scene *scene, const char *folder, const rg_bundle *bundle,
+                        rg_error *err) RG_MUST_USE;
+/* Writes scene.json and codes.safetensors into the folder (where the WAVs are already). */
+rg_status rg_scene_write(const rg_scene *scene, const rg_bundle *bundle, rg_error *err) RG_MUST_USE;
+void rg_scene_free(rg_scene *scene);
+/* Path of a role's WAV in the scene's folder. */
+rg_status rg_scene_wav(const rg_scene *scene, const char *role, char out[RG_SCENE_PATH],
+                       rg_error *err) RG_MUST_USE;
+
+#endif

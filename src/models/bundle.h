@@ -1,0 +1,48 @@
+/*
+ * Bundles: what generation needs, as a folder that can be given away.
+ *
+ *   bundle.json  codec-<role>.safetensors  track-<role>.safetensors  shared.safetensors
+ *   vocabulary.json  README.md (model card)
+ *
+ * One idea: a bundle is read through the same functions and kernels as a training run; export only
+ * picks the averaged weights and cuts the parameters by their prefixes.
+ * Not here: generation (src/generate).
+ */
+#ifndef RG_MODELS_BUNDLE_H
+#define RG_MODELS_BUNDLE_H
+
+#include "base/log.h"
+#include "models/encodec.h"
+#include "models/track_transformer.h"
+#include "music/prompt/prompt.h"
+
+enum { RG_BUNDLE_MAJOR = 1, RG_BUNDLE_MINOR = 0 };
+
+typedef struct rg_bundle {
+    char folder[1024];
+    rg_track_config config;
+    rg_params *params; /* of all tracks */
+    rg_tracks *tracks;
+    rg_codec codecs[RG_TRACK_ROLES];
+    rg_vocabulary vocabulary;
+    json_t *info;  /* bundle.json */
+    char hash[65]; /* over all model hashes: what a scene was made with */
+    char track_hash[RG_TRACK_ROLES][65];
+} rg_bundle;
+
+/* Refuses foreign versions, missing files and files whose hash is not the bundle's, by name. */
+rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex,
+                         rg_error *err) RG_MUST_USE;
+void rg_bundle_close(rg_bundle *bundle);
+
+/*
+ * Writes a bundle from a track run's best checkpoint (the newest when it has no best). `folder` must
+ * not exist or be empty. Nothing is left there on failure.
+ */
+rg_status rg_bundle_export(const char *run_folder, const char *folder, rg_exec *ex,
+                           const rg_log *log, rg_error *err) RG_MUST_USE;
+
+/* How many songs of the training data carried a word of a field; -1: the bundle does not say. */
+int64_t rg_bundle_trained_with(const rg_bundle *bundle, const char *field, const char *word);
+
+#endif
