@@ -1,0 +1,163 @@
+/*
+ * Every level of this CPU against the double reference, on every case of kernel_cases.def.
+ *
+ * One idea: the properties are written once and hold for every slot. The bound is in units of the
+ * accumulation length: fp32 1e-6 sqrt(K) of the output's rms, elementwise.
+ */
+#include "kernel_cases.h"
+#include "test.h"
+
+static const double f32_unit = 1e-6, bf16_unit = 0x1p-6;
+static const rg_variant plain = {.packed = RG_DTYPE_COUNT};
+
+/* Calls `fn` for every call of every case; values are dropped after each. */
+static void for_each_call(void (*fn)(const rg_call *c, const rg_kernels *k))
+{
+    rg_error err = {0};
+    rg_arena *memory = rg_arena_create((size_t)1 << 32, "test values", &err);
+    ck_assert_msg(memory != NULL, "%s", err.text);
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int l = 0; levels[l]; l++)
+        for (int32_t i = 0; i < rg_kernel_case_count(); i++)
+            for (int grad = 0; grad <= rg_kernel_case_has_grad(i); grad++) {
+                rg_call c;
+                rg_kernel_case_build(i, grad, memory, &c);
+                fn(&c, rg_kernels_cpu_level(levels[l]));
+                rg_arena_reset(memory);
+            }
+    rg_arena_destroy(memory);
+}
+
+/* Runs the reference and the level alike and compares. */
+static void check_variant(const rg_call *c, const rg_kernels *k, const rg_variant *v, double unit)
+{
+    rg_outcome truth, seen;
+    rg_call_run(c, rg_kernels_reference64(), v, &truth);
+    rg_call_run(c, k, v, &seen);
+    RG_ASSERT_OK(truth.status, &truth.error);
+    rg_call_compare(c, k->name, &truth, &seen, unit);
+}
+
+static void check_values(const rg_call *c, const rg_kernels *k)
+{
+    for (int add = 0; add < 2; add++)
+        for (int place = 0; place < RG_PLACE_COUNT; place++) {
+            rg_variant v = plain;
+            v.add = add, v.placement = (rg_placement)place;
+            check_variant(c, k, &v, f32_unit);
+        }
+}
+
+START_TEST(test_values)
+{
+    for_each_call(check_values);
+}
+END_TEST
+
+static void check_packed(const rg_call *c, const rg_kernels *k)
+{
+    rg_variant v = plain;
+    for (int add = 0; c->n_packs && add < 2; add++) {
+        v.add = add;
+        v.packed = RG_F32;
+        check_variant(c, k, &v, f32_unit);
+        v.packed = RG_BF16;
+        check_variant(c, k, &v, bf16_unit);
+    }
+}
+
+START_TEST(test_packed)
+{
+    for_each_call(check_packed);
+}
+END_TEST
+
+/* Leaving an output out changes no bit of the others. */
+static void check_left_out(const rg_call *c, const rg_kernels *k)
+{
+    rg_outcome whole, part;
+    rg_call_run(c, k, &plain, &whole);
+    for (int32_t i = 0; i < c->n_fields; i++) {
+        if (!c->fields[i].nullable) continue;
+        rg_variant v = plain;
+        v.leave = c->fields[i].name;
+        rg_call_run(c, k, &v, &part);
+        RG_ASSERT_OK(part.status, &part.error);
+        rg_call_same_bits(c, "with an output left out", &whole, &part);
+    }
+}
+
+START_TEST(test_left_out)
+{
+    for_each_call(check_left_out);
+}
+END_TEST
+
+/* One NaN in an input arrives exactly where the reference says. */
+static void check_nan(const rg_call *c, const rg_kernels *k)
+{
+    for (int32_t i = 0; c->nan_defined && i < c->n_fields; i++) {
+        const rg_call_field *f = &c->fields[i];
+        const bool real = f->type == RG_DTYPE_COUNT || f->type == RG_F32;
+        if (f->out || f->n == 0 || !real || strstr(f->name, "_pos")) continue;
+        rg_variant v = plain;
+        v.nan = f->name;
+        check_variant(c, k, &v, f32_unit);
+    }
+}
+
+START_TEST(test_nan)
+{
+    for_each_call(check_nan);
+}
+END_TEST
+
+static rg_pool *pools[4];
+
+/* Twice the same, and the same on any number of threads, with and without packed weights. */
+static void check_threads(const rg_call *c, const rg_kernels *k)
+{
+    for (int packed = 0; packed <= (c->n_packs > 0); packed++) {
+        rg_variant v = plain;
+        if (packed) v.packed = RG_F32;
+        rg_outcome first, again;
+        rg_call_run(c, k, &v, &first);
+        for (int i = 0; i < 4; i++) {
+            v.pool = pools[i];
+            rg_call_run(c, k, &v, &again);
+            rg_call_same_bits(c, k->name, &first, &again);
+        }
+    }
+}
+
+START_TEST(test_threads)
+{
+    static const int32_t threads[4] = {1, 2, 3, 7};
+    rg_error err = {0};
+    for (int i = 0; i < 4; i++) {
+        pools[i] = rg_pool_create(threads[i], 0, false, &err);
+        ck_assert_msg(pools[i] != NULL, "%s", err.text);
+    }
+    for_each_call(check_threads);
+    for (int i = 0; i < 4; i++) rg_pool_destroy(pools[i]);
+}
+END_TEST
+
+/* Every level says which slot it is for and fills the whole table. */
+START_TEST(test_tables)
+{
+    const char *const *levels = rg_kernels_cpu_levels();
+    ck_assert_str_eq(levels[0], "ref");
+    for (int l = 0; levels[l]; l++) {
+        const rg_kernels *k = rg_kernels_cpu_level(levels[l]);
+        ck_assert_msg(k != NULL, "level %s is listed and absent", levels[l]);
+        ck_assert_str_eq(k->name, levels[l]);
+        ck_assert_int_eq(k->real, RG_F32);
+        printf("level %s\n", k->name);
+    }
+    ck_assert_ptr_null(rg_kernels_cpu_level("no such level"));
+}
+END_TEST
+
+RG_TEST_MAIN("kernel levels", 300, test_tables, test_values, test_packed, test_left_out, test_nan,
+             test_threads)

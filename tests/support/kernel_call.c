@@ -1,0 +1,289 @@
+/*
+ * Buffers, variants and comparisons of kernel calls (kernel_call.h).
+ *
+ * One idea: every buffer is its own mapping that ends at an unmapped page, filled with a canary
+ * byte outside the data.
+ */
+#include "kernel_call.h"
+
+#include <sys/mman.h>
+
+#include "base/rng.h"
+#include "test.h"
+
+enum { CANARY = 0xA5, PAGE = 4096, MARGIN = 128 };
+static const size_t scratch_bytes = (size_t)1 << 30;
+
+static rg_call_field *add_field(rg_call *c, const char *name, size_t offset, int64_t n)
+{
+    ck_assert_msg(c->n_fields < RG_CALL_FIELDS, "%s: too many fields", c->name);
+    rg_call_field *f = &c->fields[c->n_fields++];
+    *f = (rg_call_field){.name = name, .offset = offset, .type = RG_DTYPE_COUNT, .add = -1, .n = n};
+    f->length = 1;
+    f->values = rg_arena_zalloc(c->memory, (size_t)n * sizeof *f->values);
+    ck_assert_ptr_nonnull(f->values);
+    return f;
+}
+
+static rg_rng field_rng(const rg_call *c, const char *name)
+{
+    uint64_t stream = 0;
+    for (const char *p = name; *p; p++) stream = stream * 31 + (uint64_t)*p;
+    return rg_rng_make(c->seed, stream);
+}
+
+rg_call_field *rg_call_in(rg_call *c, const char *name, size_t offset, int64_t n, double scale)
+{
+    rg_call_field *f = add_field(c, name, offset, n);
+    rg_rng rng = field_rng(c, name);
+    for (int64_t i = 0; i < n; i++) f->values[i] = (float)(rg_rng_normal(&rng) * scale);
+    return f;
+}
+
+rg_call_field *rg_call_ints(rg_call *c, const char *name, size_t offset, int64_t n, int64_t low,
+                            int64_t high)
+{
+    rg_call_field *f = add_field(c, name, offset, n);
+    rg_rng rng = field_rng(c, name);
+    f->type = RG_I32;
+    for (int64_t i = 0; i < n; i++)
+        f->values[i] = (double)(low + (int64_t)rg_rng_below(&rng, (uint64_t)(high - low + 1)));
+    return f;
+}
+
+rg_call_field *rg_call_out(rg_call *c, const char *name, size_t offset, int64_t n, double length)
+{
+    rg_call_field *f = rg_call_in(c, name, offset, n, 1);
+    f->out = true;
+    f->length = length > 1 ? length : 1;
+    return f;
+}
+
+rg_call_field *rg_call_find(rg_call *c, const char *name)
+{
+    for (int32_t i = 0; i < c->n_fields; i++)
+        if (!strcmp(c->fields[i].name, name)) return &c->fields[i];
+    return NULL;
+}
+
+void rg_call_take(rg_call *c, const rg_call *source, const char *name)
+{
+    const rg_variant plain = {.packed = RG_DTYPE_COUNT};
+    rg_outcome outcome;
+    rg_call_run(source, rg_kernels_reference64(), &plain, &outcome);
+    RG_ASSERT_OK(outcome.status, &outcome.error);
+    for (int32_t i = 0; i < source->n_fields; i++) {
+        if (strcmp(source->fields[i].name, name)) continue;
+        rg_call_field *f = add_field(c, name, source->fields[i].offset, source->fields[i].n);
+        for (int64_t j = 0; j < f->n; j++) f->values[j] = (float)outcome.values[i][j];
+        return;
+    }
+    ck_abort_msg("%s has no output %s", source->name, name);
+}
+
+/* ---- buffers ---- */
+
+typedef struct buffer {
+    unsigned char *map, *data;
+    size_t size, bytes; /* of the mapping without its last page; of the data */
+    rg_dtype type;
+} buffer;
+
+static size_t type_size(rg_dtype type)
+{
+    static const size_t sizes[] = {
+#define X(name, bytes, text) bytes,
+        RG_DTYPES(X)
+#undef X
+    };
+    return sizes[type];
+}
+
+static buffer buffer_make(int64_t n, rg_dtype type, rg_placement placement)
+{
+    buffer b = {.type = type, .bytes = (size_t)n * type_size(type)};
+    b.size = (b.bytes + 2 * MARGIN + PAGE - 1) / PAGE * PAGE;
+    b.map = mmap(NULL, b.size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(b.map, MAP_FAILED);
+    ck_assert_int_eq(mprotect(b.map + b.size, PAGE, PROT_NONE), 0);
+    memset(b.map, CANARY, b.size);
+    b.data = b.map + MARGIN + (placement == RG_PLACE_SHIFTED ? type_size(type) : 0);
+    if (placement == RG_PLACE_FLUSH) b.data = b.map + b.size - b.bytes;
+    return b;
+}
+
+static void buffer_free(buffer *b)
+{
+    if (b->map) munmap(b->map, b->size + PAGE);
+    b->map = NULL;
+}
+
+static void buffer_put(buffer *b, int64_t i, double value)
+{
+    switch (b->type) {
+    case RG_F32:
+        ((float *)(void *)b->data)[i] = (float)value;
+        break;
+    case RG_F64:
+        ((double *)(void *)b->data)[i] = value;
+        break;
+    case RG_I32:
+        ((int32_t *)(void *)b->data)[i] = (int32_t)value;
+        break;
+    default:
+        b->data[i] = (unsigned char)value;
+    }
+}
+
+static double buffer_get(const buffer *b, int64_t i)
+{
+    switch (b->type) {
+    case RG_F32:
+        return ((const float *)(const void *)b->data)[i];
+    case RG_F64:
+        return ((const double *)(const void *)b->data)[i];
+    case RG_I32:
+        return ((const int32_t *)(const void *)b->data)[i];
+    default:
+        return b->data[i];
+    }
+}
+
+static bool buffer_frame_intact(const buffer *b)
+{
+    for (const unsigned char *p = b->map; p < b->map + b->size; p++)
+        if ((p < b->data || p >= b->data + b->bytes) && *p != CANARY) return false;
+    return true;
+}
+
+/* ---- one run ---- */
+
+typedef struct run {
+    const rg_call *call;
+    _Alignas(16) unsigned char args[RG_CALL_ARGS];
+    buffer buffers[RG_CALL_FIELDS];
+    unsigned char *before[RG_CALL_FIELDS]; /* copies of the inputs */
+    buffer packed[RG_CALL_PACKS];
+} run;
+
+static void set_pointer(run *r, size_t offset, const void *p)
+{
+    memcpy(r->args + offset, &p, sizeof p);
+}
+
+static void bind_field(run *r, int32_t i, rg_dtype real, const rg_variant *v)
+{
+    const rg_call_field *f = &r->call->fields[i];
+    if (v->leave && !strcmp(v->leave, f->name)) return;
+    buffer *b = &r->buffers[i];
+    *b = buffer_make(f->n, f->type == RG_DTYPE_COUNT ? real : f->type, v->placement);
+    for (int64_t j = 0; j < f->n; j++) buffer_put(b, j, f->values[j]);
+    if (v->nan && !strcmp(v->nan, f->name)) buffer_put(b, f->n / 2, NAN);
+    if (f->add >= 0) memcpy(r->args + f->add, &v->add, sizeof v->add);
+    if (!f->out) {
+        r->before[i] = rg_arena_alloc(r->call->memory, b->bytes);
+        ck_assert_ptr_nonnull(r->before[i]);
+        memcpy(r->before[i], b->data, b->bytes);
+    }
+    set_pointer(r, f->offset, b->data);
+}
+
+static void bind_pack(run *r, int32_t i, const rg_kernels *k, rg_kernel_ctx *ctx, rg_dtype type)
+{
+    const rg_call_pack *p = &r->call->packs[i];
+    const size_t bytes = k->matrix.packed_size(p->rows, p->cols, type);
+    if (bytes == 0) return;
+    r->packed[i] = buffer_make((int64_t)bytes, RG_U8, RG_PLACE_ALIGNED);
+    RG_ASSERT_OK(
+        k->matrix.pack(ctx, r->buffers[p->field].data, p->rows, p->cols, type, r->packed[i].data),
+        ctx->error);
+    ck_assert_msg(buffer_frame_intact(&r->packed[i]), "%s, %s: pack wrote beyond packed_size",
+                  k->name, r->call->name);
+    set_pointer(r, p->offset, r->packed[i].data);
+    memcpy(r->args + p->type_offset, &type, sizeof type);
+}
+
+static void check_frame(const run *r, const char *level)
+{
+    for (int32_t i = 0; i < r->call->n_fields; i++) {
+        const buffer *b = &r->buffers[i];
+        const char *name = r->call->fields[i].name;
+        if (!b->map) continue;
+        ck_assert_msg(buffer_frame_intact(b), "%s, %s: wrote outside %s", level, r->call->name,
+                      name);
+        ck_assert_msg(!r->before[i] || !memcmp(r->before[i], b->data, b->bytes),
+                      "%s, %s: changed its input %s", level, r->call->name, name);
+    }
+}
+
+static void collect(run *r, rg_outcome *out)
+{
+    for (int32_t i = 0; i < r->call->n_fields; i++) {
+        const rg_call_field *f = &r->call->fields[i];
+        if (f->out && r->buffers[i].map) {
+            out->values[i] = rg_arena_alloc(r->call->memory, (size_t)f->n * sizeof(double));
+            ck_assert_ptr_nonnull(out->values[i]);
+            for (int64_t j = 0; j < f->n; j++) out->values[i][j] = buffer_get(&r->buffers[i], j);
+        }
+        buffer_free(&r->buffers[i]);
+    }
+    for (int32_t i = 0; i < r->call->n_packs; i++) buffer_free(&r->packed[i]);
+}
+
+void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_outcome *out)
+{
+    static rg_arena *scratch;
+    *out = (rg_outcome){.status = RG_OK};
+    if (!scratch) scratch = rg_arena_create(scratch_bytes, "test scratch", &out->error);
+    ck_assert_msg(scratch != NULL, "%s", out->error.text);
+    rg_kernel_ctx ctx = {.scratch = scratch, .pool = v->pool, .error = &out->error};
+    run r = {.call = c};
+    memcpy(r.args, c->args, sizeof r.args);
+    for (int32_t i = 0; i < c->n_fields; i++) bind_field(&r, i, k->real, v);
+    for (int32_t i = 0; v->packed != RG_DTYPE_COUNT && i < c->n_packs; i++)
+        bind_pack(&r, i, k, &ctx, v->packed);
+    out->status = c->fn(k, &ctx, r.args);
+    rg_arena_reset(scratch);
+    check_frame(&r, k->name);
+    collect(&r, out);
+}
+
+/* ---- comparisons ---- */
+
+static double rms(const double *x, int64_t n)
+{
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(x[i])) sum += x[i] * x[i], count++;
+    return count ? sqrt(sum / (double)count) : 0;
+}
+
+void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
+                     const rg_outcome *seen, double unit)
+{
+    ck_assert_msg(truth->status == seen->status, "%s, %s: %s where the reference says %s", level,
+                  c->name, rg_status_text(seen->status), rg_status_text(truth->status));
+    for (int32_t f = 0; f < c->n_fields; f++) {
+        const double *a = truth->values[f], *b = seen->values[f];
+        if (!a || !b) continue;
+        const double tolerance = unit * sqrt(c->fields[f].length) * (rms(a, c->fields[f].n) + 1e-6);
+        for (int64_t i = 0; i < c->fields[f].n; i++) {
+            const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= tolerance
+                               : isnan(a[i])  ? isnan(b[i])
+                                              : a[i] == b[i];
+            ck_assert_msg(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level,
+                          c->name, c->fields[f].name, (long long)i, b[i], a[i], tolerance);
+        }
+    }
+}
+
+void rg_call_same_bits(const rg_call *c, const char *what, const rg_outcome *a, const rg_outcome *b)
+{
+    for (int32_t f = 0; f < c->n_fields; f++) {
+        const double *x = a->values[f], *y = b->values[f];
+        for (int64_t i = 0; x && y && i < c->fields[f].n; i++)
+            ck_assert_msg(!memcmp(&x[i], &y[i], sizeof *x), "%s, %s: %s[%lld] = %.9g, then %.9g",
+                          what, c->name, c->fields[f].name, (long long)i, x[i], y[i]);
+    }
+}
