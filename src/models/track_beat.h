@@ -7,6 +7,7 @@
 #ifndef RG_MODELS_TRACK_BEAT_H
 #define RG_MODELS_TRACK_BEAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*

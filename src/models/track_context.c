@@ -1,0 +1,392 @@
+/*
+ * What a track's decoder reads: conditions, and the other tracks by three paths (handbook
+ * "codec-and-tracks" 15.2 - 15.4).
+ *
+ * One idea: frames that are not known are exact zeros in the shared space, and masked as keys; so
+ * nothing hidden can leak, and a window without context costs and changes nothing.
+ * The encoder runs twice: over the conditions alone, and over conditions, state tokens and patches;
+ * the second is listened to through a zero-started output.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "models/track_internal.h"
+
+/* Which frames the three paths can use at all. */
+typedef struct visibility {
+    bool any, others_marked, others_known; /* over all items */
+} visibility;
+
+int32_t track_same_width(const rg_track_config *config)
+{
+    if (config->same_width > 0) return config->same_width;
+    return config->width / 8 > 8 ? config->width / 8 : 8;
+}
+
+int32_t track_most_words(const rg_track_config *config)
+{
+    int32_t most = RG_ACTIVITY_LEVELS;
+    for (int32_t f = 0; f < config->n_fields; f++)
+        if (config->fields[f].n_words > most) most = config->fields[f].n_words;
+    return most;
+}
+
+static void declare_same(rg_tracks *tracks, rg_params *params, int32_t role, const char *name)
+{
+    const rg_track_config *c = &tracks->config;
+    track_net *net = &tracks->net[role];
+    int32_t width = track_same_width(c), others = c->n_roles - 1;
+    if (others == 0) return;
+    for (int32_t r = 0; r < c->n_roles; r++)
+        if (r != role)
+            net->same_in[r] = rg_weight_declare(params, c->width, width, 1, "track.%s.same.from_%s",
+                                                name, c->roles[r].name);
+    char text[RG_NAME_SIZE];
+    snprintf(text, sizeof text, "track.%s.same.conv", name);
+    net->same =
+        rg_params_add(params, text, RG_SHAPE(2 * c->same_reach + 1, others * width, c->width),
+                      (rg_init){RG_INIT_ZEROS, 0});
+    if (net->same) rg_params_use_as_matrix(params, net->same);
+    net->near_norm = rg_norm_declare(params, c->width, "track.%s.near_norm", name);
+}
+
+void track_context_declare(rg_tracks *tracks, rg_params *params, int32_t role, const char *name)
+{
+    const rg_track_config *c = &tracks->config;
+    track_net *net = &tracks->net[role];
+    int32_t words = track_most_words(c), d = c->width;
+    double out_gain = 1 / sqrt(2.0 * c->encoder_layers);
+    net->prompt = rg_table_declare(params, c->n_fields + 1, words + 1, d, 0.5,
+                                   "track.%s.encoder.prompt", name);
+    net->states = rg_table_declare(params, c->n_roles, 4, d, 0.5, "track.%s.encoder.states", name);
+    char text[RG_NAME_SIZE];
+    snprintf(text, sizeof text, "track.%s.encoder.patch", name);
+    net->patch = rg_params_add(params, text, RG_SHAPE(c->patch, d, d),
+                               (rg_init){RG_INIT_TRUNCATED, 1 / sqrt((double)c->patch * d)});
+    if (net->patch) rg_params_use_as_matrix(params, net->patch);
+    for (int32_t l = 0; l < c->encoder_layers; l++)
+        net->encoder[l] = rg_encoder_layer_declare(params, d, c->heads, c->rope_base, out_gain,
+                                                   "track.%s.encoder.%d", name, l);
+    net->encoder_norm = rg_norm_declare(params, d, "track.%s.encoder.norm", name);
+    net->marks =
+        rg_table_declare(params, c->n_fields + 1, words, d, 0.3, "track.%s.decoder.marks", name);
+    net->beat = rg_weight_declare(params, RG_BEAT_FEATURES, d, 1, "track.%s.decoder.beat", name);
+    declare_same(tracks, params, role, name);
+}
+
+/* ---- the shared space ------------------------------------------------------------------------ */
+
+static visibility look(const rg_track_config *c, const rg_track_batch *batch)
+{
+    visibility v = {0};
+    int64_t cells = (int64_t)batch->items * batch->frames;
+    for (int32_t r = 0; r < c->n_roles; r++)
+        for (int64_t i = 0; i < cells; i++) {
+            uint8_t state = batch->state[r][i];
+            if (state == RG_CELL_UNKNOWN) continue;
+            v.any = true;
+            if (r == batch->target) continue;
+            v.others_marked = true;
+            v.others_known = v.others_known || state == RG_CELL_KNOWN;
+        }
+    return v;
+}
+
+/* z (B,T,D): whitened latents of one role, zeros where not known. */
+static rg_tensor *whitened(rg_exec *ex, const rg_tracks *tracks, const rg_track_batch *batch,
+                           int32_t role)
+{
+    int64_t dim = tracks->config.roles[role].dim, cells = (int64_t)batch->items * batch->frames;
+    rg_tensor *z = rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(batch->items, batch->frames, dim));
+    if (!z) return NULL;
+    const float *mean = tracks->mean[role]->data, *deviation = tracks->deviation[role]->data;
+    const float *latents = batch->latents[role];
+    for (int64_t i = 0; i < cells; i++) {
+        bool known = batch->state[role][i] == RG_CELL_KNOWN;
+        for (int64_t j = 0; j < dim; j++) {
+            double scale = deviation[j] > 0 ? deviation[j] : 1;
+            double v = known ? (latents[i * dim + j] - mean[j]) / scale : 0;
+            if (z->dtype == RG_F64)
+                ((double *)z->data)[i * dim + j] = v;
+            else
+                ((float *)z->data)[i * dim + j] = (float)v;
+        }
+    }
+    return z;
+}
+
+/* Concatenation of any number of parts, some RG_MAX_IN at a time. */
+static rg_tensor *join(rg_exec *ex, rg_tensor **parts, int32_t n, int32_t axis)
+{
+    while (n > 1) {
+        int32_t made = 0;
+        for (int32_t i = 0; i < n; i += RG_MAX_IN) {
+            int32_t m = n - i < RG_MAX_IN ? n - i : RG_MAX_IN;
+            parts[made++] = m == 1 ? parts[i] : rg_concat(ex, parts + i, m, axis);
+        }
+        n = made;
+    }
+    return parts[0];
+}
+
+/* u (B,R*T,d), role after role: A_j whiten(z) + E_state + E_role; exact zeros where UNKNOWN. */
+static rg_tensor *role_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch)
+{
+    const rg_track_config *c = &tracks->config;
+    int64_t items = batch->items, frames = batch->frames, roles = c->n_roles;
+    rg_tensor *parts[RG_TRACK_ROLES];
+    rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(items, roles * frames, 2));
+    if (!codes) return NULL;
+    for (int32_t r = 0; r < roles; r++) {
+        parts[r] =
+            rg_linear(ex, whitened(ex, tracks, batch, r), tracks->project[r], NULL, RG_ACT_NONE);
+        for (int64_t b = 0; b < items; b++)
+            for (int64_t t = 0; t < frames; t++) {
+                uint8_t state = batch->state[r][b * frames + t];
+                int32_t *code = (int32_t *)codes->data + 2 * ((b * roles + r) * frames + t);
+                code[0] = state == RG_CELL_UNKNOWN ? -1 : state;
+                code[1] = state == RG_CELL_UNKNOWN ? -1 : r;
+            }
+    }
+    rg_tensor *z = join(ex, parts, c->n_roles, 1);
+    return rg_add(ex, z, rg_embedding(ex, codes, tracks->space), 1, 1);
+}
+
+/* The parts of u that belong to roles other than the target, in order; returns how many. */
+static int32_t other_parts(rg_exec *ex, const rg_tracks *tracks, const rg_track_batch *batch,
+                           rg_tensor *u, rg_tensor **parts)
+{
+    int32_t n = 0;
+    for (int32_t r = 0; r < tracks->config.n_roles; r++)
+        if (r != batch->target)
+            parts[n++] = rg_slice(ex, u, 1, (int64_t)r * batch->frames, batch->frames);
+    return n;
+}
+
+/* ---- global: the encoder --------------------------------------------------------------------- */
+
+static rg_tensor *prompt_tokens(rg_exec *ex, const rg_track_config *c, const track_net *net,
+                                const rg_track_batch *batch)
+{
+    int32_t books = c->n_fields + 1;
+    rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, books, books));
+    if (!codes) return NULL;
+    memset(codes->data, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
+    for (int32_t b = 0; b < batch->items; b++) {
+        int32_t *item = (int32_t *)codes->data + (int64_t)b * books * books;
+        item[c->n_fields] = 0;
+        for (int32_t f = 0; f < c->n_fields; f++)
+            item[(f + 1) * books + f] = batch->conditions[b * c->n_fields + f] + 1;
+    }
+    return rg_embedding(ex, codes, net->prompt);
+}
+
+/* Of one role in one window: 0 nothing known, 1 some frames, 2 all, 3 absent. */
+static int32_t state_summary(const uint8_t *state, int32_t frames)
+{
+    int32_t known = 0, absent = 0;
+    for (int32_t t = 0; t < frames; t++) {
+        known += state[t] == RG_CELL_KNOWN;
+        absent += state[t] == RG_CELL_ABSENT;
+    }
+    if (known == frames) return 2;
+    if (known > 0) return 1;
+    return absent > 0 ? 3 : 0;
+}
+
+static rg_tensor *state_tokens(rg_exec *ex, const rg_track_config *c, const track_net *net,
+                               const rg_track_batch *batch)
+{
+    int32_t roles = c->n_roles;
+    rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, roles, roles));
+    if (!codes) return NULL;
+    memset(codes->data, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
+    for (int64_t b = 0; b < batch->items; b++)
+        for (int32_t r = 0; r < roles; r++)
+            ((int32_t *)codes->data)[(b * roles + r) * roles + r] =
+                state_summary(batch->state[r] + b * batch->frames, batch->frames);
+    return rg_embedding(ex, codes, net->states);
+}
+
+/*
+ * Masks over [prompt, states, patches]: `read` for the encoder, `heard` for the decoder, which has
+ * the prompt already. Patches without a known frame are left out; an item that sees nothing hears
+ * nothing.
+ */
+static void fill_masks(const rg_track_config *c, const rg_track_batch *batch, uint8_t *read,
+                       uint8_t *heard)
+{
+    int32_t patches = batch->frames / c->patch, prompt = c->n_fields + 1;
+    int64_t keys = prompt + c->n_roles + (int64_t)c->n_roles * patches;
+    memset(read, 0, (size_t)(batch->items * keys));
+    for (int64_t b = 0; b < batch->items; b++) {
+        uint8_t *row = read + b * keys, visible = 0;
+        for (int32_t r = 0; r < c->n_roles; r++)
+            for (int32_t t = 0; t < batch->frames; t++) {
+                uint8_t state = batch->state[r][b * batch->frames + t];
+                visible |= state != RG_CELL_UNKNOWN;
+                int32_t p = r * patches + t / c->patch;
+                row[prompt + c->n_roles + p] |= state == RG_CELL_KNOWN;
+            }
+        memset(row, 1, (size_t)prompt);
+        memset(row + prompt, visible, (size_t)c->n_roles);
+        memcpy(heard + b * keys, row, (size_t)keys);
+        memset(heard + b * keys, 0, (size_t)prompt);
+    }
+}
+
+/* Rotary positions of the encoder's tokens: 0 for prompt and states, a patch's middle frame. */
+static rg_tensor *context_positions(rg_exec *ex, const rg_track_config *c, int32_t frames)
+{
+    int32_t patches = frames / c->patch, lead = c->n_fields + 1 + c->n_roles;
+    rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(lead + c->n_roles * patches));
+    if (!pos) return NULL;
+    float *p = pos->data;
+    memset(p, 0, (size_t)lead * sizeof *p);
+    for (int32_t i = 0; i < c->n_roles * patches; i++)
+        p[lead + i] = (float)(i % patches * c->patch) + 0.5F * (float)(c->patch - 1);
+    return pos;
+}
+
+static void keys_of_layers(rg_exec *ex, const rg_track_config *c, const track_net *net,
+                           rg_tensor *source, rg_tensor **kv)
+{
+    for (int32_t l = 0; l < c->decoder_layers; l++)
+        kv[l] = rg_linear(ex, source, net->layer[l].cross_kv, NULL, RG_ACT_NONE);
+}
+
+static void read_context(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch, rg_tensor *u,
+                         rg_tensor *prompt, track_reading *out)
+{
+    const rg_track_config *c = &tracks->config;
+    const track_net *net = &tracks->net[batch->target];
+    rg_conv1d_attr patching = {.stride = c->patch, .dilation = 1};
+    rg_tensor *parts[3] = {prompt, state_tokens(ex, c, net, batch),
+                           rg_conv1d(ex, u, net->patch, NULL, &patching)};
+    rg_tensor *x = rg_concat(ex, parts, 3, 1);
+    if (!x) return;
+    int64_t keys = x->shape.dim[1];
+    rg_tensor *read = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
+    out->context_mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
+    out->context_pos = context_positions(ex, c, batch->frames);
+    if (!read || !out->context_mask || !out->context_pos) return;
+    fill_masks(c, batch, read->data, out->context_mask->data);
+    rg_tensor *memory = rg_encoder_run(ex, net->encoder, c->encoder_layers, &net->encoder_norm, x,
+                                       out->context_pos, read, c->dropout);
+    keys_of_layers(ex, c, net, memory, out->context_kv);
+}
+
+/* ---- same time: Same(s) and near attention --------------------------------------------------- */
+
+/* (B,S,d); steps past the window see what is left of it. */
+static rg_tensor *same_of(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                          rg_tensor **others, int32_t n)
+{
+    const rg_track_config *c = &tracks->config;
+    const track_net *net = &tracks->net[batch->target];
+    rg_tensor *parts[RG_TRACK_ROLES];
+    int32_t i = 0;
+    for (int32_t r = 0; r < c->n_roles && i < n; r++)
+        if (r != batch->target) {
+            parts[i] = rg_linear(ex, others[i], net->same_in[r], NULL, RG_ACT_NONE);
+            i++;
+        }
+    rg_conv1d_attr attr = {.stride = 1,
+                           .dilation = 1,
+                           .pad_left = c->same_reach,
+                           .pad_right = c->same_reach + c->roles[batch->target].books - 1};
+    return rg_conv1d(ex, join(ex, parts, n, 2), net->same, NULL, &attr);
+}
+
+static void read_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                      rg_tensor **others, int32_t n, track_reading *out)
+{
+    const rg_track_config *c = &tracks->config;
+    const track_net *net = &tracks->net[batch->target];
+    int64_t frames = batch->frames, keys = n * frames;
+    rg_tensor *mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
+    rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(keys));
+    if (!mask || !pos) return;
+    for (int64_t k = 0; k < keys; k++) ((float *)pos->data)[k] = (float)(k % frames);
+    for (int32_t r = 0, i = 0; r < c->n_roles; r++) {
+        if (r == batch->target) continue;
+        for (int64_t b = 0; b < batch->items; b++)
+            for (int64_t t = 0; t < frames; t++)
+                ((uint8_t *)mask->data)[b * keys + i * frames + t] =
+                    batch->state[r][b * frames + t] == RG_CELL_KNOWN;
+        i++;
+    }
+    rg_tensor *x = rg_norm_run(ex, &net->near_norm, join(ex, others, n, 1));
+    for (int32_t l = 0; l < c->decoder_layers; l++)
+        if (track_near_layer(l))
+            out->near_kv[l] = rg_linear(ex, x, net->layer[l].near_kv, NULL, RG_ACT_NONE);
+    out->near_mask = mask;
+    out->near_pos = pos;
+}
+
+/* ---- the base of every step: beat, conditions, activity, Same -------------------------------- */
+
+static rg_tensor *beat_of(rg_exec *ex, const rg_track_batch *batch, int32_t steps)
+{
+    rg_tensor *x =
+        rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(batch->items, steps, RG_BEAT_FEATURES));
+    if (!x) return NULL;
+    for (int64_t b = 0; b < batch->items; b++)
+        for (int64_t s = 0; s < steps; s++) {
+            int64_t t = s < batch->frames ? s : batch->frames - 1;
+            const float *from = batch->beat + (b * batch->frames + t) * RG_BEAT_FEATURES;
+            for (int64_t i = 0; i < RG_BEAT_FEATURES; i++) {
+                int64_t at = (b * steps + s) * RG_BEAT_FEATURES + i;
+                if (x->dtype == RG_F64)
+                    ((double *)x->data)[at] = from[i];
+                else
+                    ((float *)x->data)[at] = from[i];
+            }
+        }
+    return x;
+}
+
+static rg_tensor *marks_of(rg_exec *ex, const rg_track_config *c, const rg_track_batch *batch,
+                           int32_t steps)
+{
+    int64_t books = c->n_fields + 1;
+    rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, steps, books));
+    if (!codes) return NULL;
+    for (int64_t b = 0; b < batch->items; b++)
+        for (int64_t s = 0; s < steps; s++) {
+            int64_t t = s < batch->frames ? s : batch->frames - 1;
+            int32_t *row = (int32_t *)codes->data + (b * steps + s) * books;
+            memcpy(row, batch->conditions + b * c->n_fields, (size_t)c->n_fields * sizeof(int32_t));
+            row[c->n_fields] = batch->activity[b * batch->frames + t];
+        }
+    return codes;
+}
+
+rg_status track_reading_make(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                             track_reading *out)
+{
+    const rg_track_config *c = &tracks->config;
+    const track_net *net = &tracks->net[batch->target];
+    memset(out, 0, sizeof *out);
+    out->items = batch->items;
+    out->steps = batch->frames + c->roles[batch->target].books - 1;
+    rg_tensor *prompt = prompt_tokens(ex, c, net, batch);
+    rg_tensor *memory = rg_encoder_run(ex, net->encoder, c->encoder_layers, &net->encoder_norm,
+                                       prompt, NULL, NULL, c->dropout);
+    keys_of_layers(ex, c, net, memory, out->prompt_kv);
+    rg_tensor *beat = rg_linear(ex, beat_of(ex, batch, out->steps), net->beat, NULL, RG_ACT_NONE);
+    rg_tensor *marks = rg_embedding(ex, marks_of(ex, c, batch, out->steps), net->marks);
+    out->base = rg_add(ex, beat, marks, 1, 1);
+    visibility v = look(c, batch);
+    if (!v.any) return rg_exec_status(ex);
+    rg_tensor *u = role_space(ex, tracks, batch), *others[RG_TRACK_ROLES];
+    if (!(batch->cut & RG_PATH_GLOBAL)) read_context(ex, tracks, batch, u, prompt, out);
+    if (!v.others_marked) return rg_exec_status(ex);
+    int32_t n = other_parts(ex, tracks, batch, u, others);
+    if (!(batch->cut & RG_PATH_SAME))
+        out->base = rg_add(ex, out->base, same_of(ex, tracks, batch, others, n), 1, 1);
+    if (!(batch->cut & RG_PATH_NEAR) && v.others_known)
+        read_near(ex, tracks, batch, others, n, out);
+    return rg_exec_status(ex);
+}

@@ -1,0 +1,245 @@
+/*
+ * Step-wise decoding of one span (track_transformer.h).
+ *
+ * One idea: everything that does not depend on the choices (encoder, its keys and values, Same,
+ * beat, near keys) is read once at the beginning and kept; a step adds one row per item.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/track_internal.h"
+
+struct rg_track_fill {
+    rg_exec *ex;
+    rg_tracks *tracks;
+    int32_t role, rows, frames, books, entries;
+    int32_t items, first, last, step; /* span [first,last); next step */
+    bool waiting;                     /* logits were given and choices not yet put */
+    int32_t *codes;                   /* (rows,T,K) */
+    uint8_t *seen, *cells;            /* (rows,T) */
+    rg_kv_cache self[RG_TRACK_LAYERS];
+    track_reading kept;  /* persistent room for a reading */
+    track_reading reading; /* this fill's view of it, without what it lacks; tensors in `views` */
+    rg_tensor views[2 * RG_TRACK_LAYERS + RG_TRACK_LAYERS + 8];
+    int32_t n_views;
+};
+
+static bool make_room(rg_track_fill *f)
+{
+    const rg_track_config *c = &f->tracks->config;
+    rg_exec *ex = f->ex;
+    rg_dtype real = ex->kernels->real;
+    int64_t d = c->width, prompt = c->n_fields + 1, steps = f->frames + f->books - 1;
+    int64_t context = prompt + c->n_roles + (int64_t)c->n_roles * (f->frames / c->patch);
+    int64_t near = (int64_t)(c->n_roles - 1) * f->frames;
+    f->kept.base = rg_tensor_state(ex, real, RG_SHAPE(f->rows, steps, d));
+    f->kept.context_mask = rg_tensor_state(ex, RG_U8, RG_SHAPE(f->rows, context));
+    f->kept.context_pos = rg_tensor_state(ex, RG_F32, RG_SHAPE(context));
+    f->kept.near_mask = rg_tensor_state(ex, RG_U8, RG_SHAPE(f->rows, near));
+    f->kept.near_pos = rg_tensor_state(ex, RG_F32, RG_SHAPE(near));
+    for (int32_t l = 0; l < c->decoder_layers; l++) {
+        f->self[l] = rg_kv_cache_make(ex, f->rows, (int32_t)steps, c->width);
+        f->kept.prompt_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, prompt, 2 * d));
+        f->kept.context_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, context, 2 * d));
+        if (track_near_layer(l))
+            f->kept.near_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, near, 2 * d));
+    }
+    size_t cells = (size_t)f->rows * (size_t)f->frames;
+    f->codes = malloc(cells * (size_t)f->books * sizeof *f->codes);
+    f->seen = malloc(cells);
+    f->cells = malloc(cells);
+    return f->codes && f->seen && f->cells && rg_exec_status(ex) == RG_OK;
+}
+
+rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
+                                    int32_t frames, rg_error *err)
+{
+    const rg_track_config *c = &tracks->config;
+    if (role < 0 || role >= c->n_roles || !(tracks->roles >> role & 1)) {
+        rg_fail(err, RG_ERR_MISMATCH, "role %d has no model here", role);
+        return NULL;
+    }
+    if (rows < 1 || frames < c->patch || frames % c->patch) {
+        rg_fail(err, RG_ERR_SHAPE,
+                "a fill of %d rows and %d frames: rows must be 1 or more, frames a multiple of %d",
+                rows, frames, c->patch);
+        return NULL;
+    }
+    rg_track_fill *f = calloc(1, sizeof *f);
+    if (f) {
+        f->ex = ex;
+        f->tracks = tracks;
+        f->role = role;
+        f->rows = rows;
+        f->frames = frames;
+        f->books = c->roles[role].books;
+        f->entries = c->roles[role].entries;
+        if (make_room(f)) return f;
+    }
+    rg_fail(err, RG_ERR_NOMEM, "no memory for the caches of %d rows of %d frames%s%s", rows, frames,
+            ex->error.code ? ": " : "", ex->error.text);
+    rg_track_fill_destroy(f);
+    return NULL;
+}
+
+void rg_track_fill_destroy(rg_track_fill *fill)
+{
+    if (!fill) return;
+    free(fill->codes);
+    free(fill->seen);
+    free(fill->cells);
+    free(fill);
+}
+
+/* Copies a tensor of the step arena into persistent room; a view with the tensor's own shape. */
+static rg_tensor *keep(rg_track_fill *f, const rg_tensor *room, const rg_tensor *from)
+{
+    if (!from) return NULL;
+    rg_tensor *view = &f->views[f->n_views++];
+    *view = *room;
+    view->shape = from->shape;
+    size_t bytes = (size_t)rg_shape_count(from->shape) * rg_dtype_size(from->dtype);
+    if (from->dtype == f->ex->kernels->real)
+        rg_copy_rows(f->ex, view->data, rg_shape_last(from->shape), from->data,
+                     rg_shape_last(from->shape), rg_shape_rows(from->shape),
+                     rg_shape_last(from->shape));
+    else
+        memcpy(view->data, from->data, bytes); /* masks and positions live with the host */
+    return view;
+}
+
+static void keep_reading(rg_track_fill *f, const track_reading *r)
+{
+    f->n_views = 0;
+    f->reading = (track_reading){.items = r->items, .steps = r->steps};
+    f->reading.base = keep(f, f->kept.base, r->base);
+    f->reading.context_mask = keep(f, f->kept.context_mask, r->context_mask);
+    f->reading.context_pos = keep(f, f->kept.context_pos, r->context_pos);
+    f->reading.near_mask = keep(f, f->kept.near_mask, r->near_mask);
+    f->reading.near_pos = keep(f, f->kept.near_pos, r->near_pos);
+    for (int32_t l = 0; l < f->tracks->config.decoder_layers; l++) {
+        f->reading.prompt_kv[l] = keep(f, f->kept.prompt_kv[l], r->prompt_kv[l]);
+        f->reading.context_kv[l] = keep(f, f->kept.context_kv[l], r->context_kv[l]);
+        f->reading.near_kv[l] = keep(f, f->kept.near_kv[l], r->near_kv[l]);
+    }
+}
+
+/* Own codes: known ones are read from the start, target cells inside the span as they are chosen. */
+static void take_codes(rg_track_fill *f, const rg_track_batch *batch)
+{
+    for (int64_t i = 0; i < (int64_t)batch->items * f->frames; i++) {
+        int32_t t = (int32_t)(i % f->frames);
+        bool known = batch->state[f->role][i] == RG_CELL_KNOWN;
+        f->cells[i] = batch->cells[i] && !known && t >= f->first && t < f->last;
+        f->seen[i] = known || f->cells[i];
+        for (int64_t q = 0; q < f->books; q++)
+            f->codes[i * f->books + q] = known ? batch->codes[f->role][i * f->books + q] : -1;
+    }
+}
+
+/* Decoder output of steps step .. step+n-1. */
+static rg_tensor *run_steps(rg_track_fill *f, int32_t step, int32_t n)
+{
+    rg_exec *ex = f->ex;
+    rg_tensor *base = rg_slice(ex, f->reading.base, 1, step, n);
+    rg_tensor *own = track_decoder_tokens(ex, f->tracks, f->role, f->codes, f->seen, f->items,
+                                          f->frames, step, n);
+    rg_tensor *x = rg_add(ex, base, own, 1, 1);
+    return track_decoder_run(ex, f->tracks, f->role, x, &f->reading, f->self, step);
+}
+
+static rg_status check_fill(rg_track_fill *f, const rg_track_batch *batch, int32_t a, int32_t b)
+{
+    if (batch->items < 1 || batch->items > f->rows || batch->frames != f->frames ||
+        batch->target != f->role)
+        return rg_exec_fail(f->ex, RG_ERR_SHAPE,
+                            "a fill made for %d rows of %d frames of role %d was given %d rows of "
+                            "%d frames of role %d",
+                            f->rows, f->frames, f->role, batch->items, batch->frames,
+                            batch->target);
+    if (a < 0 || a >= b || b > f->frames)
+        return rg_exec_fail(f->ex, RG_ERR_SHAPE, "span [%d,%d) does not lie in %d frames", a, b,
+                            f->frames);
+    return RG_OK;
+}
+
+rg_status rg_track_fill_begin(rg_track_fill *fill, const rg_track_batch *batch, int32_t a,
+                              int32_t b)
+{
+    rg_exec *ex = fill->ex;
+    RG_TRY(rg_exec_status(ex));
+    RG_TRY(check_fill(fill, batch, a, b));
+    fill->items = batch->items;
+    fill->first = fill->step = a;
+    fill->last = b;
+    fill->waiting = false;
+    take_codes(fill, batch);
+    bool recording = rg_set_recording(ex, false);
+    rg_mark mark = rg_tape_mark(ex);
+    track_reading reading;
+    if (track_reading_make(ex, fill->tracks, batch, &reading) == RG_OK) {
+        keep_reading(fill, &reading);
+        if (a > 0) run_steps(fill, 0, a);
+    }
+    rg_tape_rewind(ex, mark);
+    rg_set_recording(ex, recording);
+    return rg_exec_status(ex);
+}
+
+int32_t rg_track_fill_steps(const rg_track_fill *fill)
+{
+    return fill->last - fill->first + fill->books - 1;
+}
+
+/* Whether any row has to choose codebook q at this step; then its frame, else -1. */
+static int32_t frame_to_choose(const rg_track_fill *f, int32_t q)
+{
+    int32_t t = f->step - q;
+    if (t < f->first || t >= f->last) return -1;
+    for (int64_t b = 0; b < f->items; b++)
+        if (f->cells[b * f->frames + t]) return t;
+    return -1;
+}
+
+static void write_logits(rg_track_fill *f, rg_tensor *x, float *logits)
+{
+    for (int64_t q = 0; q < f->books; q++) {
+        rg_tensor *y = rg_linear(f->ex, x, f->tracks->net[f->role].head[q], NULL, RG_ACT_NONE);
+        for (int64_t b = 0; y && b < f->items; b++)
+            for (int64_t v = 0; v < f->entries; v++)
+                logits[(b * f->books + q) * f->entries + v] =
+                    (float)rg_tensor_get(y, b * f->entries + v);
+    }
+}
+
+bool rg_track_fill_next(rg_track_fill *fill, float *logits, int32_t frame[RG_TRACK_BOOKS])
+{
+    rg_exec *ex = fill->ex;
+    if (fill->waiting) fill->step++;
+    fill->waiting = false;
+    if (rg_exec_status(ex) != RG_OK || fill->step >= fill->last + fill->books - 1) return false;
+    for (int32_t q = 0; q < RG_TRACK_BOOKS; q++)
+        frame[q] = q < fill->books ? frame_to_choose(fill, q) : -1;
+    bool recording = rg_set_recording(ex, false);
+    rg_mark mark = rg_tape_mark(ex);
+    write_logits(fill, run_steps(fill, fill->step, 1), logits);
+    rg_tape_rewind(ex, mark);
+    rg_set_recording(ex, recording);
+    fill->waiting = true;
+    return rg_exec_status(ex) == RG_OK;
+}
+
+void rg_track_fill_put(rg_track_fill *fill, const int32_t *codes)
+{
+    for (int64_t b = 0; b < fill->items; b++)
+        for (int32_t q = 0; q < fill->books; q++) {
+            int32_t t = fill->step - q;
+            if (t < fill->first || t >= fill->last || !fill->cells[b * fill->frames + t]) continue;
+            fill->codes[(b * fill->frames + t) * fill->books + q] = codes[b * fill->books + q];
+        }
+}
+
+const int32_t *rg_track_fill_codes(const rg_track_fill *fill)
+{
+    return fill->codes;
+}
