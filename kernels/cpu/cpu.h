@@ -1,0 +1,145 @@
+/*
+ * What the vectorised CPU kernels share: the instruction set as a value, and the blocked GEMM.
+ *
+ * One idea: an rg_isa holds the few functions that need special instructions (the GEMM's tiles,
+ * the elementwise loops); everything above them is plain C, written once, given an rg_isa. So the
+ * AVX2 and the AVX-512 level differ in two files each and in nothing else.
+ *
+ * Bits: every output element of the GEMM is one chain of fused multiply-adds over k inside a block
+ * of k, blocks added in order. Blocks depend on K alone, so bits never depend on the number of rows
+ * or columns, their position, whether an operand was packed, or the threads.
+ */
+#ifndef RG_KERNELS_CPU_CPU_H
+#define RG_KERNELS_CPU_CPU_H
+
+#include "kernels/kernels.h"
+
+enum { RG_TILE_WIDTHS = 4 };
+
+/*
+ * One column panel of a product: c(m,n) = base(m,n) + a(m,k) b(k,n), n <= the tile's width.
+ * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at
+ * a[i / mr * a_tile + i % mr * a_row + s * a_seg + p * a_col]; row k of b at b + k * b_row.
+ * base NULL: zero; base may be c; base_row 0: one row for all.
+ */
+typedef struct rg_tile {
+    int64_t m, n;
+    const float *a;
+    int64_t a_row, a_col, a_tile, a_seg, segs, len;
+    const float *b;
+    int64_t b_row;
+    float *c;
+    int64_t c_row;
+    const float *base;
+    int64_t base_row;
+} rg_tile;
+
+typedef void rg_tile_fn(const rg_tile *t);
+
+/* The elementwise loops of an instruction set (vec.inc). */
+typedef struct rg_vec {
+    /* y = act(x) */
+    void (*act)(rg_act act, float slope, const float *x, float *y, int64_t n);
+    /* dx (+)= dy * act'(x) */
+    void (*act_grad)(rg_act act, float slope, const float *x, const float *dy, float *dx, int64_t n,
+                     bool add);
+    /* sum[j] += sum over rows i, in order, of x[i*ld + j] */
+    void (*col_sum)(const float *x, int64_t rows, int64_t cols, int64_t ld, float *sum);
+    /* y += x */
+    void (*accumulate)(const float *x, float *y, int64_t n);
+    /* y = x */
+    void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
+} rg_vec;
+
+typedef struct rg_isa {
+    const char *name;
+    int64_t mr; /* rows of a tile */
+    /* Widths from the widest; a tile function per width; 0 ends the list. */
+    int64_t width[RG_TILE_WIDTHS + 1];
+    rg_tile_fn *tile[RG_TILE_WIDTHS];
+    const rg_vec *vec;
+} rg_isa;
+
+extern const rg_isa rg_isa_avx2, rg_isa_avx512;
+extern const rg_vec rg_vec_avx2, rg_vec_avx512;
+
+/* ---- panels: a right operand (k,n) in the tiles' order ---- */
+
+/* Columns go in panels as wide as the widest tile, the last in the narrowest that holds it; a panel
+ * that starts at column j lies at element j*k. Narrower than its width: filled with zeros. */
+int64_t rg_panels_size(const rg_isa *isa, int64_t k, int64_t n); /* in elements */
+
+/* out = the panels of b(k,n), element (p, j) at b[p*b_row + j*b_col]. */
+void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_row, int64_t b_col,
+                    int64_t k, int64_t n, float *out);
+
+/* ---- gemm ---- */
+
+typedef struct rg_gemm {
+    int64_t m, n, segs, len; /* k = segs * len; see rg_tile */
+    const float *a;
+    int64_t a_row, a_col, a_seg; /* a_row or a_col is 1 */
+    const void *b;               /* panels of (k,n), or with b_row > 0 plain rows of floats */
+    int64_t b_row;
+    rg_dtype b_type; /* F32, or BF16 for panels */
+    float *c;
+    int64_t c_row;
+    const float *base; /* see rg_tile */
+    int64_t base_row;
+} rg_gemm;
+
+/* Floats of scratch that rg_gemm_block needs for products up to k deep. */
+int64_t rg_gemm_scratch(const rg_isa *isa, int64_t segs, int64_t len);
+/* The whole product in the calling thread. */
+void rg_gemm_block(const rg_isa *isa, const rg_gemm *g, float *scratch);
+/* The product cut into blocks over the pool. `finish` (may be NULL) is called for every finished
+ * block of c: rows [m0,m1), columns [n0,n1). */
+typedef void rg_gemm_finish(void *user, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+rg_status rg_gemm_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_gemm *g,
+                      rg_gemm_finish *finish, void *user);
+
+/* dw (m,n) (+)= x (rows,m)^T dy (rows,n); in fixed blocks of rows. */
+rg_status rg_gemm_weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float *x,
+                              const float *dy, int64_t rows, int64_t m, int64_t n, float *dw,
+                              bool add);
+/* sum (n) (+)= the sum of the rows of x; in fixed blocks of rows. */
+rg_status rg_cpu_bias_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float *x, int64_t rows,
+                           int64_t n, int64_t ld, float *sum, bool add);
+
+/* A weight's packed form (rg_matrix_slot): panels for x W, then panels for dy W^T. */
+size_t rg_cpu_packed_size(const rg_isa *isa, int64_t rows, int64_t cols, rg_dtype type);
+rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int64_t rows,
+                      int64_t cols, rg_dtype type, void *packed);
+
+/* The right operand of g is w (k,n), or its transpose (n,k)^T: from the packed form when there is
+ * one, else packed into scratch (or read in place). */
+typedef struct rg_weight {
+    const float *w;
+    const void *packed;
+    rg_dtype type;
+    int64_t rows, cols; /* of w */
+} rg_weight;
+rg_status rg_gemm_set_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_weight *w,
+                             bool transposed, rg_gemm *g);
+
+/* n floats from ctx->scratch; NULL with the error set. */
+float *rg_cpu_scratch(rg_kernel_ctx *ctx, int64_t n);
+
+/* ---- operators: forward and gradient, each given its instruction set ---- */
+
+#define RG_CPU_SLOTS(X)                            \
+    X(linear, rg_linear_args, rg_linear_grad_args) \
+    X(conv1d, rg_conv1d_args, rg_conv1d_grad_args) \
+    X(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args)
+
+#define X(name, forward_args, grad_args)                                                   \
+    rg_status rg_cpu_##name(const rg_isa *isa, rg_kernel_ctx *ctx, const forward_args *a); \
+    rg_status rg_cpu_##name##_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const grad_args *a);
+RG_CPU_SLOTS(X)
+#undef X
+
+/* Writes this level's slots over the level below's. */
+void rg_cpu_fill_avx2(rg_kernels *k);
+void rg_cpu_fill_avx512(rg_kernels *k);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Which CPU kernels run: CPUID's feature bits, the operating system's consent (XGETBV), RG_ISA.
+ *
+ * One idea: a level is the level below with its own slots written over, so a level need not fill
+ * every slot and nothing is ever missing. Features are asked for by bit, never by model.
+ */
+#include <cpuid.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/cpu.h"
+
+/* A level needs these bits of CPUID and these state bits of XCR0. */
+typedef struct level {
+    const char *name;
+    uint32_t leaf1_ecx, leaf7_ebx;
+    uint64_t xcr0;
+    void (*fill)(rg_kernels *k);
+} level;
+
+enum {
+    FMA = 1U << 12,
+    OSXSAVE = 1U << 27,
+    AVX = 1U << 28,
+    F16C = 1U << 29,
+    AVX2 = 1U << 5,
+    AVX512F = 1U << 16,
+    AVX512DQ = 1U << 17,
+    AVX512BW = 1U << 30
+};
+#define AVX512VL (1U << 31)
+#define STATE_AVX 0x06U    /* xmm, ymm */
+#define STATE_AVX512 0xe6U /* and masks, upper halves of zmm, zmm16-31 */
+
+static const level levels[] = {
+    {"ref", 0, 0, 0, NULL},
+    {"avx2", FMA | OSXSAVE | AVX | F16C, AVX2, STATE_AVX, rg_cpu_fill_avx2},
+    {"avx512", FMA | OSXSAVE | AVX | F16C, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL,
+     STATE_AVX512, rg_cpu_fill_avx512},
+};
+enum { LEVELS = sizeof levels / sizeof levels[0] };
+
+static rg_kernels tables[LEVELS];
+static const char *names[LEVELS + 1];
+static int available; /* levels[0 .. available) run here */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static uint64_t xgetbv0(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static bool cpu_has(const level *l)
+{
+    uint32_t a, b, c = 0, d, b7 = 0, c7, d7;
+    if (!l->fill) return true;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return false;
+    if ((c & l->leaf1_ecx) != l->leaf1_ecx || (b7 & l->leaf7_ebx) != l->leaf7_ebx) return false;
+    return (xgetbv0() & l->xcr0) == l->xcr0;
+}
+
+static void fill_tables(void)
+{
+    for (available = 0; available < LEVELS && cpu_has(&levels[available]); available++) {
+        const level *l = &levels[available];
+        tables[available] = available ? tables[available - 1] : *rg_kernels_reference();
+        if (l->fill) l->fill(&tables[available]);
+        tables[available].name = names[available] = l->name;
+    }
+}
+
+const rg_kernels *rg_kernels_cpu_level(const char *name)
+{
+    pthread_once(&once, fill_tables);
+    for (int i = 0; i < available; i++)
+        if (!strcmp(levels[i].name, name)) return &tables[i];
+    return NULL;
+}
+
+const char *const *rg_kernels_cpu_levels(void)
+{
+    pthread_once(&once, fill_tables);
+    return names;
+}
+
+const rg_kernels *rg_kernels_cpu(rg_error *err)
+{
+    pthread_once(&once, fill_tables);
+    const char *cap = getenv("RG_ISA");
+    if (!cap || !*cap) return &tables[available - 1];
+    const rg_kernels *k = rg_kernels_cpu_level(cap);
+    if (k) return k;
+    for (int i = 0; i < LEVELS; i++)
+        if (!strcmp(levels[i].name, cap)) {
+            rg_fail(err, RG_ERR_CONFIG, "RG_ISA=%s: this CPU does not have it; the highest is %s",
+                    cap, levels[available - 1].name);
+            return NULL;
+        }
+    rg_fail(err, RG_ERR_CONFIG, "RG_ISA='%s': unknown level; use ref, avx2 or avx512", cap);
+    return NULL;
+}

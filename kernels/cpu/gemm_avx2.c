@@ -1,0 +1,75 @@
+/*
+ * The GEMM's tiles in AVX2 and FMA: 6 rows of 16, 8 or 4 columns.
+ *
+ * One idea: 12 accumulators, two vectors of b and one of a fill 15 of the 16 registers.
+ */
+#include <immintrin.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/unroll.h"
+
+#define MR 6
+
+/* Eight ones and eight zeros: a window of it is the mask of the first n lanes. */
+static const int32_t lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+static inline __m256i mask_of(int64_t n)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)(lanes + 8 - n));
+}
+
+#define NAME tile_16
+#define V __m256
+#define LANES 8
+#define NV 2
+#define ZERO _mm256_setzero_ps()
+#define SPLAT(p) _mm256_broadcast_ss(p)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define FMA _mm256_fmadd_ps
+#define ADD _mm256_add_ps
+#define MASK __m256i
+#define MASK_OF(n) mask_of(n)
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_8
+#define V __m256
+#define LANES 8
+#define NV 1
+#define ZERO _mm256_setzero_ps()
+#define SPLAT(p) _mm256_broadcast_ss(p)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define FMA _mm256_fmadd_ps
+#define ADD _mm256_add_ps
+#define MASK __m256i
+#define MASK_OF(n) mask_of(n)
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_4
+#define V __m128
+#define LANES 4
+#define NV 1
+#define ZERO _mm_setzero_ps()
+#define SPLAT(p) _mm_broadcast_ss(p)
+#define LOAD(p) _mm_loadu_ps(p)
+#define LOAD_PART(p, m) _mm_maskload_ps(p, m)
+#define STORE(p, v) _mm_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm_maskstore_ps(p, m, v)
+#define FMA _mm_fmadd_ps
+#define ADD _mm_add_ps
+#define MASK __m128i
+#define MASK_OF(n) _mm256_castsi256_si128(mask_of(n))
+#include "kernels/cpu/micro.inc"
+
+const rg_isa rg_isa_avx2 = {
+    .name = "avx2",
+    .mr = MR,
+    .width = {16, 8, 4, 0},
+    .tile = {tile_16, tile_8, tile_4},
+    .vec = &rg_vec_avx2,
+};

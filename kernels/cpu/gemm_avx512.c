@@ -1,0 +1,84 @@
+/*
+ * The GEMM's tiles in AVX-512: 14 rows of 32, 16, 8 or 4 columns.
+ *
+ * One idea: 28 accumulators, two vectors of b and one of a fill 31 of the 32 registers; narrow
+ * products (the first and last layers of a codec) use narrower vectors, not emptier ones.
+ */
+#include <immintrin.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/unroll.h"
+
+#define MR 14
+
+#define NAME tile_32
+#define V __m512
+#define LANES 16
+#define NV 2
+#define ZERO _mm512_setzero_ps()
+#define SPLAT(p) _mm512_set1_ps(*(p))
+#define LOAD(p) _mm512_loadu_ps(p)
+#define LOAD_PART(p, m) _mm512_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
+#define FMA _mm512_fmadd_ps
+#define ADD _mm512_add_ps
+#define MASK __mmask16
+#define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_16
+#define V __m512
+#define LANES 16
+#define NV 1
+#define ZERO _mm512_setzero_ps()
+#define SPLAT(p) _mm512_set1_ps(*(p))
+#define LOAD(p) _mm512_loadu_ps(p)
+#define LOAD_PART(p, m) _mm512_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
+#define FMA _mm512_fmadd_ps
+#define ADD _mm512_add_ps
+#define MASK __mmask16
+#define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_8
+#define V __m256
+#define LANES 8
+#define NV 1
+#define ZERO _mm256_setzero_ps()
+#define SPLAT(p) _mm256_set1_ps(*(p))
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOAD_PART(p, m) _mm256_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm256_mask_storeu_ps(p, m, v)
+#define FMA _mm256_fmadd_ps
+#define ADD _mm256_add_ps
+#define MASK __mmask8
+#define MASK_OF(n) ((__mmask8)((1U << (n)) - 1))
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_4
+#define V __m128
+#define LANES 4
+#define NV 1
+#define ZERO _mm_setzero_ps()
+#define SPLAT(p) _mm_set1_ps(*(p))
+#define LOAD(p) _mm_loadu_ps(p)
+#define LOAD_PART(p, m) _mm_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm_mask_storeu_ps(p, m, v)
+#define FMA _mm_fmadd_ps
+#define ADD _mm_add_ps
+#define MASK __mmask8
+#define MASK_OF(n) ((__mmask8)((1U << (n)) - 1))
+#include "kernels/cpu/micro.inc"
+
+const rg_isa rg_isa_avx512 = {
+    .name = "avx512",
+    .mr = MR,
+    .width = {32, 16, 8, 4, 0},
+    .tile = {tile_32, tile_16, tile_8, tile_4},
+    .vec = &rg_vec_avx512,
+};

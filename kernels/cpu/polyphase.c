@@ -1,0 +1,67 @@
+/*
+ * Transposed convolution as a convolution with interleaved output (polyphase.h).
+ */
+#include "kernels/cpu/polyphase.h"
+
+#include <string.h>
+
+/* Input frames that one output row sees. A stride of 1 keeps its dilation, else the gaps count. */
+static int64_t reach_of(const rg_polyphase *p)
+{
+    if (p->stride == 1) return p->taps;
+    return ((p->taps - 1) * p->dilation + p->stride) / p->stride;
+}
+
+static int64_t gap_of(const rg_polyphase *p)
+{
+    return p->stride == 1 ? p->dilation : 1;
+}
+
+rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase *p)
+{
+    const int64_t reach = reach_of(p), ci = p->in.c, co = p->c_out, n = p->stride * co;
+    float *plain = rg_cpu_scratch(ctx, reach * ci * n);
+    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, reach * ci, n));
+    if (!plain || !panels) return ctx->error->code;
+    memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
+    for (int64_t k = 0; k < p->taps; k++) {
+        const int64_t at = p->stride == 1 ? k : k * p->dilation;
+        const int64_t row = reach - 1 - at / p->stride, phase = at % p->stride;
+        for (int64_t i = 0; i < ci; i++)
+            for (int64_t o = 0; o < co; o++)
+                plain[(row * ci + i) * n + phase * co + o] =
+                    p->w[k * p->w_tap + i * p->w_in + o * p->w_out];
+    }
+    rg_panels_pack(isa, ctx->pool, plain, n, 1, reach * ci, n, panels);
+    p->panels = panels, p->bias_rows = NULL;
+    if (!p->bias) return RG_OK;
+    float *bias = rg_cpu_scratch(ctx, n);
+    if (!bias) return ctx->error->code;
+    for (int64_t s = 0; s < p->stride; s++)
+        memcpy(bias + s * co, p->bias, (size_t)co * sizeof(float));
+    p->bias_rows = bias;
+    return RG_OK;
+}
+
+rg_status rg_polyphase_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_polyphase *p)
+{
+    const int64_t reach = reach_of(p), gap = gap_of(p), n = p->stride * p->c_out;
+    const int64_t q0 = p->trim / p->stride;
+    const int64_t q1 = (p->trim + p->t_out + p->stride - 1) / p->stride;
+    rg_rows_conv v = {.in = p->in,
+                      .step = 1,
+                      .dilation = gap,
+                      .taps = reach,
+                      .pad = (reach - 1) * gap - q0,
+                      .bias = p->bias_rows,
+                      .q_count = q1 - q0,
+                      .n = n,
+                      .out = p->out,
+                      .skip = (p->trim - q0 * p->stride) * p->c_out,
+                      .length = p->t_out * p->c_out,
+                      .back_x = p->back_x,
+                      .back_act = p->back_act,
+                      .add = p->add};
+    v.weight.b = p->panels, v.weight.b_type = RG_F32;
+    return rg_rows_conv_run(isa, ctx, &v);
+}

@@ -1,0 +1,30 @@
+/*
+ * Transposed convolution in polyphase: out[t*stride + k*dilation - trim] += in[t] w[k].
+ *
+ * One idea: with F = the stride, output frames q*F .. q*F + F-1 are the columns of one product, whose
+ * rows are the `reach` last input frames up to q. Each output element is one chain, so a stream that
+ * keeps those frames gives the same bits as the whole signal. Taps that a dilation skips are zeros.
+ */
+#ifndef RG_KERNELS_CPU_POLYPHASE_H
+#define RG_KERNELS_CPU_POLYPHASE_H
+
+#include "kernels/cpu/rows.h"
+
+typedef struct rg_polyphase {
+    rg_rows in;     /* (B,T,C) */
+    const float *w; /* element (k, i, o) at k*w_tap + i*w_in + o*w_out */
+    int64_t w_tap, w_in, w_out, taps, stride, dilation, c_out;
+    const float *bias; /* (c_out) or NULL */
+    int64_t trim, t_out;
+    float *out;          /* (B, t_out, c_out) */
+    const float *back_x; /* see rg_rows_conv */
+    rg_act back_act;
+    bool add;
+    const float *panels, *bias_rows; /* made by rg_polyphase_pack */
+} rg_polyphase;
+
+/* Makes p->panels and p->bias_rows in scratch. */
+rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase *p);
+rg_status rg_polyphase_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_polyphase *p);
+
+#endif

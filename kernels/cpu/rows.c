@@ -1,0 +1,164 @@
+/*
+ * Overlapping rows: the loader and the convolution loop (rows.h).
+ *
+ * One idea: a task is one item's run of output rows, short enough that its input stays in L2.
+ */
+#include "kernels/cpu/rows.h"
+
+#include <string.h>
+
+enum { PIECE = 32768 }; /* floats of a task's input or output copy: 128 KiB */
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static int64_t div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* ---- rows ---- */
+
+static void load_run(const rg_isa *isa, const rg_rows *in, const float *src, int64_t n, float *out)
+{
+    if (in->act == RG_ACT_NONE)
+        memcpy(out, src, (size_t)n * sizeof(float));
+    else
+        isa->vec->act(in->act, RG_FUSED_LEAKY_SLOPE, src, out, n);
+}
+
+/* The frame that row r < 0 or r >= t repeats; -1 for zeros. */
+static int64_t outside(const rg_rows *in, int64_t r)
+{
+    if (in->pad_mode != RG_PAD_REFLECT) return -1;
+    const int64_t s = r < 0 ? -r : 2 * (in->t - 1) - r;
+    return s >= 0 && s < in->t ? s : -1;
+}
+
+const float *rg_rows_load(const rg_isa *isa, const rg_rows *in, int64_t item, int64_t r0,
+                          int64_t r1, float *room)
+{
+    const float *x = in->x + item * in->t * in->c;
+    const int64_t c = in->c;
+    if (r0 >= 0 && r1 <= in->t && in->act == RG_ACT_NONE) return x + r0 * c;
+    const int64_t lo = min64(max64(r0, 0), in->t), hi = max64(min64(r1, in->t), lo);
+    for (int64_t r = r0; r < r1; r++) {
+        if (r == lo && hi > lo) {
+            load_run(isa, in, x + lo * c, (hi - lo) * c, room + (lo - r0) * c);
+            r = hi - 1;
+            continue;
+        }
+        const int64_t s = outside(in, r);
+        if (s < 0)
+            memset(room + (r - r0) * c, 0, (size_t)c * sizeof(float));
+        else
+            load_run(isa, in, x + s * c, c, room + (r - r0) * c);
+    }
+    return room;
+}
+
+/* ---- the convolution loop ---- */
+
+typedef struct conv_job {
+    const rg_isa *isa;
+    const rg_rows_conv *v;
+    int64_t rows, pieces, cols, col_blocks; /* of a task */
+    float *scratch;
+    int64_t room, out_room, size; /* floats of a thread's parts: input, output, all */
+} conv_job;
+
+/* out (+)= y, through the derivative, for floats [at, at + n) of an item's uncut output. */
+static void store_run(const conv_job *j, int64_t item, const float *y, int64_t at, int64_t n)
+{
+    const rg_rows_conv *v = j->v;
+    const int64_t lo = max64(at, v->skip), hi = min64(at + n, v->skip + v->length);
+    if (lo >= hi) return;
+    const int64_t to = item * v->length + lo - v->skip;
+    float *out = v->out + to;
+    const float *from = y + lo - at;
+    if (v->back_x && v->back_act != RG_ACT_NONE)
+        j->isa->vec->act_grad(v->back_act, RG_FUSED_LEAKY_SLOPE, v->back_x + to, from, out, hi - lo,
+                              v->add);
+    else if (v->add)
+        j->isa->vec->accumulate(from, out, hi - lo);
+    else
+        memcpy(out, from, (size_t)(hi - lo) * sizeof(float));
+}
+
+static void conv_task(void *ctx, int64_t task, int32_t thread)
+{
+    const conv_job *j = ctx;
+    const rg_rows_conv *v = j->v;
+    const int64_t block = task / j->col_blocks, n0 = task % j->col_blocks * j->cols;
+    const int64_t item = block / j->pieces, q0 = block % j->pieces * j->rows;
+    const int64_t q1 = min64(v->q_count, q0 + j->rows), cols = min64(j->cols, v->n - n0);
+    float *room = j->scratch + thread * j->size, *tmp = room + j->room, *gemm = tmp + j->out_room;
+    const int64_t c = v->in.c, r0 = q0 * v->step - v->pad;
+    const int64_t r1 = (q1 - 1) * v->step + (v->taps - 1) * v->dilation - v->pad + 1;
+    rg_gemm g = v->weight;
+    g.m = q1 - q0, g.n = cols;
+    g.a = rg_rows_load(j->isa, &v->in, item, r0, r1, room);
+    g.a_row = v->step * c, g.a_col = 1;
+    g.segs = v->dilation == 1 ? 1 : v->taps;
+    g.len = v->dilation == 1 ? v->taps * c : c;
+    g.a_seg = v->dilation * c;
+    const int64_t size = g.b_type == RG_F32 ? 4 : 2;
+    g.b = (const char *)g.b + (g.b_row > 0 ? n0 : n0 * v->taps * c) * size;
+    g.base = v->bias ? v->bias + n0 : NULL, g.base_row = 0;
+    const int64_t at = q0 * v->n;
+    if (!v->back_x && !v->add && at >= v->skip && q1 * v->n <= v->skip + v->length) {
+        g.c = v->out + item * v->length + at - v->skip + n0, g.c_row = v->n;
+        rg_gemm_block(j->isa, &g, gemm);
+        return;
+    }
+    g.c = tmp, g.c_row = cols;
+    rg_gemm_block(j->isa, &g, gemm);
+    if (cols == v->n) {
+        store_run(j, item, tmp, at, g.m * cols);
+        return;
+    }
+    for (int64_t q = 0; q < g.m; q++) store_run(j, item, tmp + q * cols, at + q * v->n + n0, cols);
+}
+
+/* Rows of a task by size, columns whole unless there would be too few tasks. */
+static void cut_conv(conv_job *j, int32_t threads)
+{
+    const rg_rows_conv *v = j->v;
+    const int64_t mr = j->isa->mr, wide = j->isa->width[0];
+    const int64_t per_row = max64(v->step * v->in.c, v->n);
+    int64_t rows = max64(4, PIECE / max64(1, per_row) / mr) * mr;
+    int64_t pieces = max64(1, div_up(v->q_count, rows));
+    j->rows = div_up(div_up(v->q_count, pieces), mr) * mr;
+    j->pieces = max64(1, div_up(v->q_count, j->rows));
+    const int64_t tasks = j->pieces * v->in.batch;
+    j->cols = v->n;
+    if (threads > 1 && tasks < 3 * threads && v->n > wide) {
+        const int64_t split = div_up(3 * threads, tasks);
+        j->cols = max64(div_up(div_up(v->n, split), wide), 1) * wide;
+    }
+    j->col_blocks = max64(1, div_up(v->n, j->cols));
+}
+
+rg_status rg_rows_conv_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_conv *v)
+{
+    if (v->q_count <= 0 || v->n <= 0 || v->in.batch <= 0) return RG_OK;
+    conv_job j = {.isa = isa, .v = v};
+    const int32_t threads = rg_pool_threads(ctx->pool);
+    cut_conv(&j, threads);
+    const int64_t rows_in = (j.rows - 1) * v->step + (v->taps - 1) * v->dilation + 1;
+    const bool one = v->dilation == 1;
+    j.room = (rows_in * v->in.c + 15) / 16 * 16;
+    j.out_room = (j.rows * j.cols + 15) / 16 * 16;
+    j.size =
+        j.room + j.out_room +
+        (rg_gemm_scratch(isa, one ? 1 : v->taps, one ? v->taps * v->in.c : v->in.c) + 15) / 16 * 16;
+    j.scratch = rg_cpu_scratch(ctx, j.size * threads);
+    if (!j.scratch) return ctx->error->code;
+    rg_pool_run(ctx->pool, conv_task, &j, v->in.batch * j.pieces * j.col_blocks);
+    return RG_OK;
+}

@@ -1,0 +1,58 @@
+/*
+ * Convolutions along time as products of overlapping rows: the part that conv1d, conv_tr1d and
+ * linear's weight gradient share.
+ *
+ * One idea: a convolution and a transposed convolution are the same loop. Output row q takes `taps`
+ * runs of input channels, at input rows q*step + j*dilation - pad; a transposed convolution by s is
+ * that with step 1 and s output frames in every row (polyphase). Rows beyond the ends, and rows that
+ * an activation must pass first, are copied in pieces that stay in L2.
+ */
+#ifndef RG_KERNELS_CPU_ROWS_H
+#define RG_KERNELS_CPU_ROWS_H
+
+#include "kernels/cpu/cpu.h"
+
+/* Rows (batch,t,c) as a reader sees them: activated, and continued beyond both ends. */
+typedef struct rg_rows {
+    const float *x;
+    int64_t batch, t, c;
+    rg_pad pad_mode;
+    rg_act act;
+} rg_rows;
+
+/* out item = rows q < q_count of n floats, cut to floats [skip, skip + length). */
+typedef struct rg_rows_conv {
+    rg_rows in;
+    int64_t step, dilation, taps, pad;
+    rg_gemm weight;    /* b, b_row, b_type: (taps * c, n) */
+    const float *bias; /* (n) or NULL */
+    int64_t q_count, n;
+    float *out;
+    int64_t skip, length;
+    /* out (+)= result * act'(back_x) when back_x; the same shape as out */
+    const float *back_x;
+    rg_act back_act;
+    bool add;
+} rg_rows_conv;
+
+rg_status rg_rows_conv_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_conv *v);
+
+/*
+ * dw (taps, left.c, right.c) (+)= sum over items and q < q_count of
+ * left[q*left_step + j*dilation - left_pad] (x) right[q*right_step + j*right_tap - right_pad].
+ * Taps move along the left rows (dilation > 0) or along the right ones (right_tap > 0).
+ */
+typedef struct rg_rows_grad {
+    rg_rows left, right;
+    int64_t left_step, left_pad, dilation, right_step, right_pad, right_tap, taps, q_count;
+    float *dw;
+    bool add;
+} rg_rows_grad;
+
+rg_status rg_rows_grad_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v);
+
+/* Rows [r0,r1) of an item: where they lie when they are plain, else copied to `room`. */
+const float *rg_rows_load(const rg_isa *isa, const rg_rows *in, int64_t item, int64_t r0,
+                          int64_t r1, float *room);
+
+#endif
