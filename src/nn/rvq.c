@@ -246,10 +246,15 @@ void rg_codebook_usage(const int64_t *counts, int32_t n_books, int32_t entries, 
     }
 }
 
-double rg_quantizer_perplexity(const rg_quantizer *q, int32_t book)
+int64_t rg_quantizer_usage(const rg_quantizer *q, int32_t book, double share, double *perplexity)
 {
     const float *sizes = (const float *)q->cluster_size->data + (int64_t)book * q->entries;
     tally t = {0};
+    int64_t used = 0;
     for (int32_t v = 0; v < q->entries; v++) tally_add(&t, (double)sizes[v]);
-    return tally_perplexity(&t);
+    for (int32_t v = 0; v < q->entries; v++) {
+        used += (double)sizes[v] > share * t.total / q->entries;
+    }
+    *perplexity = tally_perplexity(&t);
+    return used;
 }

@@ -1,0 +1,214 @@
+/*
+ * Opening a codec run from its configuration, and closing it (codec_task.h).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "train/codec_task.h"
+
+static rg_status read_model_config(const rg_config *c, rg_encodec_config *out, rg_error *err)
+{
+    int64_t ratios[RG_MAX_RATIOS];
+    size_t n = rg_config_ints(c, "ratios", ratios, RG_MAX_RATIOS);
+    if (n > RG_MAX_RATIOS)
+        return rg_fail(err, RG_ERR_CONFIG, "%s: ratios: %zu given, at most %d are possible",
+                       rg_config_place(c, "ratios"), n, RG_MAX_RATIOS);
+    *out = rg_encodec_defaults();
+    out->sample_rate = (int32_t)rg_config_int(c, "sample_rate");
+    out->filters = (int32_t)rg_config_int(c, "filters");
+    out->dimension = (int32_t)rg_config_int(c, "dimension");
+    out->lstm_layers = (int32_t)rg_config_int(c, "lstm_layers");
+    out->residual_layers = (int32_t)rg_config_int(c, "residual_layers");
+    out->causal = rg_config_bool(c, "causal");
+    out->codebooks = (int32_t)rg_config_int(c, "codebooks");
+    out->entries = (int32_t)rg_config_int(c, "entries");
+    out->n_ratios = (int32_t)n;
+    for (size_t i = 0; i < n; i++) out->ratios[i] = (int32_t)ratios[i];
+    int64_t frame_rate = rg_config_int(c, "frame_rate"), hop = rg_encodec_hop(out);
+    if (hop * frame_rate != out->sample_rate)
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "%s: ratios: their product is %lld; %d Hz at %lld frames a second needs %g",
+                       rg_config_place(c, "ratios"), (long long)hop, (int)out->sample_rate,
+                       (long long)frame_rate, (double)out->sample_rate / (double)frame_rate);
+    return rg_encodec_check(out, err);
+}
+
+static rg_status read_weight(const rg_config *c, const char *name, rg_annealed *out, rg_error *err)
+{
+    double values[2] = {0};
+    char key[64];
+    snprintf(key, sizeof key, "losses.%s", name);
+    if (rg_config_reals(c, key, values, 2) != 2)
+        return rg_fail(err, RG_ERR_CONFIG, "%s: %s: two numbers are expected, [start, end]",
+                       rg_config_place(c, key), key);
+    *out = (rg_annealed){values[0], values[1]};
+    return RG_OK;
+}
+
+static rg_status read_losses(rg_codec_run *run, rg_error *err)
+{
+    const rg_config *c = run->context.config;
+    int64_t sizes[RG_MAX_MEL_SCALES];
+    int32_t n_fft[RG_MAX_MEL_SCALES];
+    size_t n = rg_config_ints(c, "mel.scales", sizes, RG_MAX_MEL_SCALES);
+    double begin = 0, end = 0;
+    for (size_t i = 0; i < n && i < RG_MAX_MEL_SCALES; i++) n_fft[i] = (int32_t)sizes[i];
+    for (int32_t t = 0; t < RG_CODEC_TERMS; t++) {
+        RG_TRY(read_weight(c, rg_codec_term_name((rg_codec_term)t), &run->weight[t], err));
+        begin += run->weight[t].begin;
+        end += run->weight[t].end;
+    }
+    if (!(begin > 0 && end > 0))
+        return rg_fail(err, RG_ERR_CONFIG, "%s: losses: all weights are 0, nothing would be learnt",
+                       rg_config_place(c, "losses.mel"));
+    run->commit_weight = rg_config_real(c, "losses.commit");
+    run->anneal = rg_config_real(c, "losses.anneal");
+    run->balancer = rg_balancer_make(RG_CODEC_TERMS, rg_config_real(c, "balancer.decay"), 1);
+    return rg_codec_loss_make(&run->loss, run->context.ex, (int32_t)rg_config_int(c, "sample_rate"),
+                              (int32_t)rg_config_int(c, "mel.bands"), n_fft, (int32_t)n, err);
+}
+
+static void read_plan(rg_codec_run *run)
+{
+    const rg_config *c = run->context.config;
+    run->steps = rg_config_int(c, "steps");
+    run->plan = (rg_codebook_plan){
+        .start_step = (int64_t)((double)run->steps * rg_config_real(c, "quantizer.start")),
+        .decay = rg_config_real(c, "quantizer.decay"),
+        .dead_threshold = rg_config_real(c, "quantizer.dead"),
+        .dropout = rg_config_real(c, "quantizer.dropout"),
+        .pool = rg_config_real(c, "quantizer.pool")};
+}
+
+static rg_status open_model(rg_codec_run *run, rg_error *err)
+{
+    rg_encodec_config config;
+    RG_TRY(read_model_config(run->context.config, &config, err));
+    run->params = rg_params_create(err);
+    if (!run->params) return err->code;
+    run->model = rg_encodec_create(run->params, "", &config, err);
+    if (!run->model) return err->code;
+    return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
+}
+
+/* Samples in `seconds`, a whole number of frames. */
+static int64_t whole_frames(const rg_codec_run *run, double seconds)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    int64_t frames = (int64_t)(seconds * rg_encodec_frame_rate(c) + 0.5);
+    return (frames > 0 ? frames : 1) * rg_encodec_hop(c);
+}
+
+static rg_status find_role(rg_codec_run *run, rg_error *err)
+{
+    const rg_config *c = run->context.config;
+    const char *name = rg_config_text(c, "role"), *names[RG_MAX_ROLES];
+    int32_t n = rg_store_roles(run->store);
+    run->role = rg_store_find_role(run->store, name);
+    if (run->role >= 0 && rg_copy_text(run->role_name, sizeof run->role_name, name)) return RG_OK;
+    char list[512] = "";
+    for (int32_t i = 0; i < n; i++) {
+        names[i] = rg_store_role(run->store, i);
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *near = rg_nearest_name(name, names, (size_t)n);
+    return rg_fail(err, RG_ERR_CONFIG, "%s: role: %s has no role '%s', only %s%s%s%s",
+                   rg_config_place(c, "role"), rg_store_folder(run->store), name, list,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static rg_status open_data(rg_codec_run *run, rg_error *err)
+{
+    const rg_config *c = run->context.config;
+    run->store = rg_store_open(rg_config_text(c, "store"), err);
+    if (!run->store) return err->code;
+    RG_TRY(find_role(run, err));
+    rg_sampler_options o = rg_sampler_defaults();
+    o.rate = rg_encodec_config_of(run->model)->sample_rate;
+    o.frames = run->frames = whole_frames(run, rg_config_real(c, "crop_seconds"));
+    o.batch = run->batch = (int32_t)rg_config_int(c, "batch");
+    o.micros = run->micros = (int32_t)rg_config_int(c, "accumulate");
+    o.seed = run->context.seed;
+    o.threads = (int32_t)rg_config_int(c, "data.threads");
+    o.active = rg_config_real(c, "data.active");
+    o.low_dbfs = rg_config_real(c, "data.low_dbfs");
+    o.high_dbfs = rg_config_real(c, "data.high_dbfs");
+    run->sampler = rg_sampler_create(run->store, run->role, &o, err);
+    if (!run->sampler) return err->code;
+    o.split = RG_SPLIT_VALID;
+    o.frames = whole_frames(run, rg_config_real(c, "validation.seconds"));
+    return rg_sampler_fixed(run->store, run->role, &o,
+                            (int32_t)rg_config_int(c, "validation.per_song"), &run->valid, err);
+}
+
+/* Everything that steps write to, so that no step uses the heap. */
+static rg_status make_buffers(rg_codec_run *run, rg_error *err)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    size_t batch = (size_t)run->batch, crop = (size_t)run->frames;
+    size_t vectors = (size_t)run->micros * batch * (crop / (size_t)rg_encodec_hop(c));
+    size_t books = (size_t)c->codebooks, valid = (size_t)run->valid.n;
+    run->crops = calloc(batch * crop, sizeof *run->crops);
+    run->codes = calloc(vectors * books, sizeof *run->codes);
+    run->residuals = calloc(vectors * books * (size_t)c->dimension, sizeof *run->residuals);
+    run->valid_db = calloc(valid + 1, sizeof *run->valid_db);
+    run->valid_mel = calloc(valid + 1, sizeof *run->valid_mel);
+    run->valid_counts = calloc(books * (size_t)c->entries, sizeof *run->valid_counts);
+    if (run->crops && run->codes && run->residuals && run->valid_db && run->valid_mel &&
+        run->valid_counts)
+        return RG_OK;
+    return rg_fail(err, RG_ERR_NOMEM, "no memory for batches of %zu crops", batch);
+}
+
+static void say_what_was_found(const rg_codec_run *run)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    rg_sampler_summary s = rg_sampler_describe(run->sampler);
+    rg_log_line(run->context.log, RG_LOG_INFO,
+                "%s: %lld songs, %.2f h, %.0f %% of the crops active; %lld validation crops",
+                run->role_name, (long long)s.songs, s.hours, 100 * s.active_share,
+                (long long)run->valid.n);
+    rg_log_line(run->context.log, RG_LOG_INFO,
+                "codec: %d Hz, %g frames/s, %d x %d codes, %.2f kbit/s; quantized from step %lld",
+                (int)c->sample_rate, rg_encodec_frame_rate(c), (int)c->codebooks, (int)c->entries,
+                rg_encodec_bitrate(c) / 1000, (long long)run->plan.start_step);
+}
+
+rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_error *err)
+{
+    rg_codec_run *run = calloc(1, sizeof *run);
+    if (!run) return rg_fail(err, RG_ERR_NOMEM, "no memory for a codec run");
+    run->context = *context;
+    read_plan(run);
+    rg_status status = open_model(run, err);
+    if (status == RG_OK) status = read_losses(run, err);
+    if (status == RG_OK) status = open_data(run, err);
+    if (status == RG_OK) status = make_buffers(run, err);
+    if (status != RG_OK) {
+        rg_codec_run_close(run);
+        return status;
+    }
+    say_what_was_found(run);
+    *self = run;
+    return RG_OK;
+}
+
+void rg_codec_run_close(void *self)
+{
+    rg_codec_run *run = self;
+    if (!run) return;
+    rg_sampler_destroy(run->sampler);
+    rg_fixed_crops_free(&run->valid);
+    rg_store_close(run->store);
+    rg_encodec_destroy(run->model);
+    rg_params_destroy(run->params);
+    free(run->crops);
+    free(run->codes);
+    free(run->residuals);
+    free(run->valid_db);
+    free(run->valid_mel);
+    free(run->valid_counts);
+    free(run);
+}

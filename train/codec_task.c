@@ -1,0 +1,139 @@
+/*
+ * The codec task (task.h): configuration keys, what a checkpoint keeps, the table.
+ *
+ * One idea: one run trains the codec of one role; a set of codecs is a set of runs with one frame
+ * rate. Not here: opening (codec_open.c), steps (codec_step.c), validation (codec_validate.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "train/codec_task.h"
+
+static const rg_config_key schema[] = {
+    {"store", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "folder of the stem store that is trained on"},
+    {"role", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "role of the store whose codec this is"},
+    {"sample_rate", RG_CONFIG_INT, NULL, 1000, 384000, NULL, "of the codec, Hz"},
+    {"frame_rate", RG_CONFIG_INT, "50", 1, 1000, NULL,
+     "code frames a second; the same for all codecs of a bundle"},
+    {"ratios", RG_CONFIG_INTS, NULL, 2, 64, NULL,
+     "strides, decoder order; their product is sample_rate / frame_rate"},
+    {"filters", RG_CONFIG_INT, "16", 1, 512, NULL,
+     "channels of the first layer, doubled per ratio"},
+    {"dimension", RG_CONFIG_INT, "128", 1, 4096, NULL, "channels of the latent"},
+    {"lstm_layers", RG_CONFIG_INT, "2", 0, RG_MAX_LSTM_LAYERS, NULL, "LSTM layers; 0: none"},
+    {"residual_layers", RG_CONFIG_INT, "1", 0, RG_MAX_RESIDUAL_LAYERS, NULL,
+     "residual layers per ratio"},
+    {"causal", RG_CONFIG_BOOL, "false", 0, 0, NULL, "no sample depends on later ones"},
+    {"codebooks", RG_CONFIG_INT, NULL, 1, RG_MAX_BOOKS, NULL, "codes per frame"},
+    {"entries", RG_CONFIG_INT, "1024", 2, 65536, NULL, "codewords of a codebook"},
+    {"batch", RG_CONFIG_INT, "8", 1, 4096, NULL, "crops per micro-batch"},
+    {"crop_seconds", RG_CONFIG_REAL, "0.5", 0.02, 60, NULL, "length of a crop"},
+    {"data.threads", RG_CONFIG_INT, "1", 0, 64, NULL, "threads that read crops ahead"},
+    {"data.active", RG_CONFIG_REAL, "0.9", 0, 1, NULL, "share of crops in which the role plays"},
+    {"data.low_dbfs", RG_CONFIG_REAL, "-28", -120, 0, NULL, "softest level that crops are set to"},
+    {"data.high_dbfs", RG_CONFIG_REAL, "-14", -120, 0, NULL, "loudest level that crops are set to"},
+    {"losses.l1", RG_CONFIG_REALS, "[0.1, 0.1]", 0, 1e6, NULL,
+     "weight of mean |y - x|: at the start, and after annealing"},
+    {"losses.mse", RG_CONFIG_REALS, "[2, 1]", 0, 1e6, NULL,
+     "weight of the squared error relative to the signal's power: start, end"},
+    {"losses.mel", RG_CONFIG_REALS, "[2, 2]", 0, 1e6, NULL,
+     "weight of the multi-scale log-mel distance: start, end"},
+    {"losses.commit", RG_CONFIG_REAL, "1", 0, 1e6, NULL,
+     "weight of the quantizer's commitment, outside the balancer"},
+    {"losses.anneal", RG_CONFIG_REAL, "0.6", 0, 1, NULL,
+     "share of the run over which the weights move from start to end"},
+    {"mel.scales", RG_CONFIG_INTS, "[64, 128, 256, 512, 1024]", 16, 65536, NULL,
+     "FFT sizes of the mel distance, powers of two"},
+    {"mel.bands", RG_CONFIG_INT, "64", 1, 512, NULL, "mel bands"},
+    {"balancer.decay", RG_CONFIG_REAL, "0.999", 0, 0.9999999, NULL,
+     "moving average of the gradients' norms"},
+    {"quantizer.start", RG_CONFIG_REAL, "0.3", 0, 1, NULL,
+     "share of the run that is trained without quantizer, before k-means starts the codebooks"},
+    {"quantizer.pool", RG_CONFIG_REAL, "10", 1, 1000, NULL,
+     "vectors per codeword that k-means sees"},
+    {"quantizer.decay", RG_CONFIG_REAL, "0.99", 0, 0.9999999, NULL,
+     "moving average of the codewords"},
+    {"quantizer.dead", RG_CONFIG_REAL, "0.1", 0, 1, NULL,
+     "a codeword used less than this share of the average is replaced"},
+    {"quantizer.dropout", RG_CONFIG_REAL, "0", 0, 1, NULL,
+     "share of steps that use only the first codebooks, as many as a draw says"},
+    {"validation.seconds", RG_CONFIG_REAL, "2", 0.02, 60, NULL, "length of a validation crop"},
+    {"validation.per_song", RG_CONFIG_INT, "2", 1, 1000, NULL, "validation crops per song"},
+};
+
+static rg_params *params_of(void *self)
+{
+    return ((rg_codec_run *)self)->params;
+}
+
+/* "codec" and "role" make a checkpoint loadable by itself (models/codec_file.c). */
+static json_t *save(void *self)
+{
+    const rg_codec_run *run = self;
+    char *config = rg_encodec_config_to_json(rg_encodec_config_of(run->model));
+    json_t *state = json_object();
+    json_object_set_new(state, "codec", config ? json_loads(config, 0, NULL) : NULL);
+    json_object_set_new(state, "role", json_string(run->role_name));
+    json_object_set_new(state, "balancer", rg_balancer_save(&run->balancer));
+    free(config);
+    return state;
+}
+
+static rg_status load(void *self, const json_t *state, rg_error *err)
+{
+    rg_codec_run *run = self;
+    const char *role;
+    RG_TRY(rg_json_get_text(state, "role", "checkpoint", &role, err));
+    if (strcmp(role, run->role_name))
+        return rg_fail(err, RG_ERR_MISMATCH, "the checkpoint is of role '%s', this run of '%s'",
+                       role, run->role_name);
+    const json_t *balancer = rg_json_get_object(state, "balancer", "checkpoint", err);
+    return balancer ? rg_balancer_load(&run->balancer, balancer, err) : err->code;
+}
+
+static json_t *describe(void *self)
+{
+    const rg_codec_run *run = self;
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    json_t *out = json_object(), *songs = json_array(), *roles = json_array();
+    for (int64_t i = 0; i < rg_store_songs(run->store); i++) {
+        const rg_song *song = rg_store_song(run->store, i);
+        if (song->split == RG_SPLIT_TRAIN && song->present[run->role])
+            json_array_append_new(songs, json_string(song->id));
+    }
+    json_array_append_new(roles, json_string(run->role_name));
+    json_object_set_new(out, "task", json_string("codec"));
+    json_object_set_new(out, "role", json_string(run->role_name));
+    json_object_set_new(out, "roles", roles);
+    json_object_set_new(out, "store", json_string(rg_store_folder(run->store)));
+    json_object_set_new(out, "store_hash", json_string(rg_store_hash(run->store)));
+    json_object_set_new(out, "songs", songs);
+    json_object_set_new(out, "sample_rate", json_integer(c->sample_rate));
+    json_object_set_new(out, "bitrate", json_real(rg_encodec_bitrate(c)));
+    return out;
+}
+
+static double units_per_step(void *self, const char **unit)
+{
+    const rg_codec_run *run = self;
+    *unit = "s audio";
+    return (double)run->micros * run->batch * (double)run->frames /
+           rg_encodec_config_of(run->model)->sample_rate;
+}
+
+const rg_task rg_codec_task = {.kind = "codec",
+                               .schema = schema,
+                               .n_schema = sizeof schema / sizeof schema[0],
+                               .open = rg_codec_run_open,
+                               .close = rg_codec_run_close,
+                               .params = params_of,
+                               .micro_step = rg_codec_run_step,
+                               .after_update = rg_codec_run_after_update,
+                               .validate = rg_codec_run_validate,
+                               .sample = rg_codec_run_sample,
+                               .save = save,
+                               .load = load,
+                               .describe = describe,
+                               .units_per_step = units_per_step,
+                               .best_metric = "mel_distance"};

@@ -1,0 +1,166 @@
+/*
+ * Listening to a codec run (codec_task.h): numbers on fixed crops of held-out songs, and audio.
+ *
+ * One idea: the crops never change, so curves compare; before the quantizer has started the same
+ * numbers are given under "unquantized/", so that they are never taken for the codec's.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "audio/audio.h"
+#include "base/fs.h"
+#include "eval/metrics/signal.h"
+#include "train/codec_task.h"
+
+enum { MAX_SAMPLES = 4 };
+
+/* Valid crop i (1,T,1) and what the codec makes of it; codes NULL while not quantized. */
+typedef struct trial {
+    rg_tensor *x, *y, *codes;
+} trial;
+
+static trial try_crop(rg_codec_run *run, int64_t i, bool quantized)
+{
+    rg_exec *ex = run->context.ex;
+    const rg_fixed_crops *v = &run->valid;
+    const rg_quantizer *q = rg_encodec_quantizer(run->model);
+    trial t = {
+        .x = rg_tensor_from_floats(ex, RG_SHAPE(1, v->frames, 1), v->samples + i * v->frames)};
+    rg_rvq_out out = {.quantized = rg_encodec_encode(ex, run->model, t.x)};
+    if (quantized) out = rg_rvq(ex, out.quantized, q->books, NULL, q->n_books);
+    t.y = rg_encodec_decode(ex, run->model, out.quantized, v->frames);
+    t.codes = out.codes;
+    return t;
+}
+
+static void count_codes(rg_codec_run *run, const rg_tensor *codes)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    const int32_t *code = codes->data;
+    int64_t n = rg_shape_count(codes->shape);
+    for (int64_t i = 0; i < n; i++) {
+        if (code[i] >= 0) run->valid_counts[i % c->codebooks * c->entries + code[i]]++;
+    }
+}
+
+static rg_status measure_crop(rg_codec_run *run, int64_t i, bool quantized)
+{
+    rg_exec *ex = run->context.ex;
+    rg_mark mark = rg_tape_mark(ex);
+    trial t = try_crop(run, i, quantized);
+    RG_TRY(rg_exec_status(ex));
+    rg_shape flat = RG_SHAPE(1, run->valid.frames);
+    RG_TRY(rg_codec_mel_distance(ex, &run->loss, rg_tensor_wrap(ex, RG_F32, flat, t.y->data),
+                                 rg_tensor_wrap(ex, RG_F32, flat, t.x->data), &run->valid_mel[i]));
+    run->valid_db[i] = rg_si_sdr(t.x->data, t.y->data, run->valid.frames);
+    if (t.codes) count_codes(run, t.codes);
+    rg_tape_rewind(ex, mark);
+    return RG_OK;
+}
+
+/* Mean of the crops' values over all songs, or over one; NAN values are left out. */
+static double mean_of(const rg_codec_run *run, const double *values, int64_t song)
+{
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t i = 0; i < run->valid.n; i++) {
+        if ((song >= 0 && run->valid.song[i] != song) || isnan(values[i])) continue;
+        sum += values[i];
+        n++;
+    }
+    return n ? sum / (double)n : NAN;
+}
+
+/* items[curve][song id] = the song's mean, in the order of the crops. */
+static void report_curve(const rg_codec_run *run, const char *prefix, const char *curve,
+                         const double *values, rg_metrics *metrics, json_t *items)
+{
+    char name[RG_METRIC_NAME];
+    json_t *songs = json_object();
+    for (int64_t i = 0; i < run->valid.n; i++) {
+        const char *id = rg_store_song(run->store, run->valid.song[i])->id;
+        double mean = mean_of(run, values, run->valid.song[i]);
+        if (!isnan(mean)) json_object_set_new(songs, id, json_real(mean));
+    }
+    snprintf(name, sizeof name, "%s%s", prefix, curve);
+    json_object_set_new(items, name, songs);
+    rg_metrics_set(metrics, name, mean_of(run, values, -1));
+}
+
+static void report_usage(const rg_codec_run *run, rg_metrics *metrics)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    int64_t used[RG_MAX_BOOKS];
+    double perplexity[RG_MAX_BOOKS];
+    char name[RG_METRIC_NAME];
+    rg_codebook_usage(run->valid_counts, c->codebooks, c->entries, used, perplexity);
+    for (int32_t k = 0; k < c->codebooks; k++) {
+        snprintf(name, sizeof name, "rvq/perplexity_%d", (int)k);
+        rg_metrics_set(metrics, name, perplexity[k]);
+        snprintf(name, sizeof name, "rvq/used_%d", (int)k);
+        rg_metrics_set(metrics, name, (double)used[k]);
+    }
+}
+
+rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items)
+{
+    rg_codec_run *run = self;
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    bool quantized = rg_quantizer_started(rg_encodec_quantizer(run->model));
+    const char *prefix = quantized ? "" : "unquantized/";
+    (void)step;
+    memset(run->valid_counts, 0,
+           (size_t)c->codebooks * (size_t)c->entries * sizeof *run->valid_counts);
+    for (int64_t i = 0; i < run->valid.n; i++) RG_TRY(measure_crop(run, i, quantized));
+    report_curve(run, prefix, "mel_distance", run->valid_mel, metrics, items);
+    report_curve(run, prefix, "si_sdr", run->valid_db, metrics, items);
+    if (quantized) report_usage(run, metrics);
+    return RG_OK;
+}
+
+/* ---- audio ---- */
+
+static rg_status write_wav(rg_codec_run *run, const char *folder, const char *what, int64_t crop,
+                           const float *samples, rg_error *err)
+{
+    char name[64], path[1024];
+    rg_audio audio = {.samples = (float *)(uintptr_t)samples,
+                      .frames = run->valid.frames,
+                      .channels = 1,
+                      .rate = rg_encodec_config_of(run->model)->sample_rate};
+    snprintf(name, sizeof name, "%s-%lld-%s.wav", run->role_name, (long long)crop, what);
+    RG_TRY(rg_fs_join(path, sizeof path, folder, name, err));
+    return rg_audio_write_wav(path, &audio, RG_PCM_S16, NULL, err);
+}
+
+static rg_status write_crop(rg_codec_run *run, const char *folder, int64_t crop, bool quantized,
+                            rg_error *err)
+{
+    rg_exec *ex = run->context.ex;
+    rg_mark mark = rg_tape_mark(ex);
+    bool recording = rg_set_recording(ex, false);
+    trial t = try_crop(run, crop, quantized);
+    rg_set_recording(ex, recording);
+    RG_TRY(rg_exec_status(ex));
+    RG_TRY(write_wav(run, folder, "original", crop, t.x->data, err));
+    RG_TRY(write_wav(run, folder, "decoded", crop, t.y->data, err));
+    rg_tape_rewind(ex, mark);
+    return RG_OK;
+}
+
+rg_status rg_codec_run_sample(void *self, int64_t step)
+{
+    rg_codec_run *run = self;
+    rg_error err = {0};
+    char name[64], folder[1024];
+    bool quantized = rg_quantizer_started(rg_encodec_quantizer(run->model));
+    snprintf(name, sizeof name, "samples/step_%07lld", (long long)step);
+    rg_status status = rg_fs_join(folder, sizeof folder, run->context.run_folder, name, &err);
+    if (status == RG_OK) status = rg_fs_make_folders(folder, &err);
+    for (int64_t i = 0; i < run->valid.n && i < MAX_SAMPLES && status == RG_OK; i++) {
+        status = write_crop(run, folder, i, quantized, &err);
+    }
+    if (status != RG_OK && err.code) return rg_exec_fail(run->context.ex, status, "%s", err.text);
+    return status;
+}
