@@ -82,8 +82,7 @@ size_t rg_params_count(const rg_params *params); /* entries */
 const rg_param *rg_params_at(const rg_params *params, size_t i);
 const rg_param *rg_params_find(const rg_params *params, const char *name); /* NULL: none */
 int64_t rg_params_elements(const rg_params *params);                       /* trained numbers */
-/* The tensors to hand to rg_backward as wrt: all trained ones, or those whose name starts with
- * `prefix`. */
+/* The tensors to hand to rg_backward as wrt: all trained ones (n is 0 when not trainable). */
 rg_tensor *const *rg_params_trainable(const rg_params *params, int32_t *n);
 
 float *rg_params_values(rg_params *params); /* flat, rg_params_elements long; also below */
