@@ -1,0 +1,27 @@
+/*
+ * Pitch classes of a sound, and how well two of them fit.
+ *
+ * One idea: spectral peaks vote for their possible fundamentals (f, f/2, f/3, f/4), tuned once per
+ * sound; 10 rows of 12 a second. Method and constants: handbook "music-eval-ecosystem" 4.2, 6.1.
+ */
+#ifndef RG_EVAL_CHROMA_H
+#define RG_EVAL_CHROMA_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { RG_CHROMA_RATE = 10 };
+
+int64_t rg_chroma_frames(int64_t n, int32_t rate);
+/* x (n) mono -> chroma (rg_chroma_frames, 12), C first, not normalised; zeros for silence. */
+rg_status rg_chroma(const float *x, int64_t n, int32_t rate, float *chroma,
+                    rg_error *err) RG_MUST_USE;
+/* Mean cosine over blocks of 2 s (at least one, the last one cut off); blocks without sound in
+ * either are left out, NAN when none is left. */
+double rg_chroma_cosine(const float *a, const float *b, int64_t frames);
+/* Mean over blocks of 2 s of sum p log q, p the stem's profile and q the context's with a floor of
+ * 0.02 of its sum: harmonic coherence, higher is better. NAN likewise. */
+double rg_chroma_fit(const float *stem, const float *context, int64_t frames);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Onsets: how much begins when, and whether two stems begin things together.
+ *
+ * One idea: one envelope (half-wave rectified log-mel flux, 100 values a second) serves peaks,
+ * onset F and rhythmic coherence. Method and constants: handbook "music-eval-ecosystem" 4.2 and 6.1;
+ * the input is brought to one level first, so quiet stems count like loud ones.
+ */
+#ifndef RG_EVAL_ONSET_H
+#define RG_EVAL_ONSET_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { RG_ONSET_RATE = 100 };
+
+/* Values of an envelope of n samples; the value k belongs to time k / 100 s. */
+int64_t rg_onset_frames(int64_t n, int32_t rate);
+/* x (n) mono -> envelope (rg_onset_frames), mean about 1 at busy places, zeros for silence. */
+rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *envelope,
+                            rg_error *err) RG_MUST_USE;
+/* Peaks of an envelope: indices in rising order, at most `capacity`; returns how many there are. */
+int64_t rg_onset_peaks(const float *envelope, int64_t n, int64_t *peaks, int64_t capacity);
+/* F measure of the estimate's onsets against the reference's, one to one within 50 ms; NAN when
+ * the reference has none. Envelopes (n). */
+double rg_onset_f(const float *reference, const float *estimate, int64_t n);
+
+/* Coherence of a stem with its context: correlation at lag 0 of both envelopes (n), smoothed by 20
+ * ms; -1..1, NAN when either is constant. `lag` in frames shifts b later. */
+double rg_onset_coherence(const float *a, const float *b, int64_t n, int64_t lag);
+/* (value at lag 0 - mean) / deviation over lags of +-0.6 s; NAN likewise. */
+double rg_onset_prominence(const float *a, const float *b, int64_t n);
+
+#endif
