@@ -1,0 +1,447 @@
+/*
+ * Sessions (session.h): request -> what is kept -> take -> stems -> scene.
+ */
+#include "generate/session.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "generate/locks.h"
+
+static const double default_seconds = 8, longest_seconds = 600;
+
+typedef struct session {
+    const rg_generate_options *options;
+    rg_exec *ex;
+    const rg_log *log;
+    rg_bundle bundle;
+    rg_scene before, scene; /* gone on from; being made */
+    bool has_before;
+    rg_conditions conditions;
+    rg_kept_role kept[RG_TRACK_ROLES];
+    bool remade[RG_TRACK_ROLES]; /* gets the new seed */
+    rg_take *take;
+    char temporary[RG_SCENE_PATH];
+} session;
+
+static int32_t n_roles(const session *s)
+{
+    return s->bundle.config.n_roles;
+}
+
+/* ---- prompts, settings, seeds ---- */
+
+static rg_status take_role_prompts(session *s, rg_error *err)
+{
+    for (size_t i = 0; i < s->options->n_role_prompts; i++) {
+        int32_t role;
+        const char *text;
+        RG_TRY(rg_parse_role_value("--role-prompt", s->options->role_prompts[i], &s->bundle.config,
+                                   &role, &text, err));
+        if (!rg_copy_text(s->scene.roles[role].prompt, RG_PROMPT_SIZE, text))
+            return rg_fail(err, RG_ERR_USAGE, "--role-prompt: the text is too long");
+    }
+    return RG_OK;
+}
+
+static rg_status make_conditions(session *s, rg_error *err)
+{
+    rg_prompt *prompts = calloc((size_t)n_roles(s) + 1, sizeof *prompts);
+    const rg_prompt *of_role[RG_TRACK_ROLES] = {0};
+    const char *settings[64];
+    size_t n = 0, i;
+    json_t *setting;
+    if (!prompts) return rg_fail(err, RG_ERR_NOMEM, "no memory for prompts");
+    rg_status status =
+        rg_prompt_analyze(s->scene.prompt, &s->bundle.vocabulary, prompts + n_roles(s), err);
+    for (int32_t r = 0; r < n_roles(s) && status == RG_OK; r++)
+        if (s->scene.roles[r].prompt[0]) {
+            status = rg_prompt_analyze(s->scene.roles[r].prompt, &s->bundle.vocabulary, prompts + r,
+                                       err);
+            of_role[r] = prompts + r;
+        }
+    json_array_foreach(s->scene.settings, i, setting) if (n < sizeof settings / sizeof *settings)
+        settings[n++] = json_string_value(setting);
+    if (status == RG_OK)
+        status = rg_conditions_make(&s->bundle, prompts + n_roles(s), of_role, settings, n,
+                                    &s->conditions, err);
+    if (status == RG_OK && prompts[n_roles(s)].unknown[0])
+        rg_log_line(s->log, RG_LOG_WARNING, "not understood in the prompt: %s",
+                    prompts[n_roles(s)].unknown);
+    free(prompts);
+    return status;
+}
+
+static void report_conditions(const session *s)
+{
+    for (int32_t i = 0; i < s->conditions.n; i++) {
+        const rg_condition *c = s->conditions.rows + i;
+        rg_log_line(s->log, c->used[0] ? RG_LOG_INFO : RG_LOG_WARNING,
+                    "condition %s = %s%s%s: %s%s%s%s", c->field, c->asked,
+                    c->role[0] ? " for " : "", c->role, c->used[0] ? "used" : "ignored",
+                    c->note[0] ? " (" : "", c->note[0] ? c->note : "", c->note[0] ? ")" : "");
+        if (c->used[0] && strcmp(c->used, c->asked))
+            rg_log_line(s->log, RG_LOG_INFO, "  as %s = %s", c->field, c->used);
+    }
+}
+
+static uint64_t choose_seed(const session *s)
+{
+    uint64_t seed = 0;
+    if (s->options->has_seed) return s->options->seed;
+    for (int32_t r = 0; s->has_before && r < n_roles(s); r++)
+        if (s->before.roles[r].seed > seed) seed = s->before.roles[r].seed;
+    return seed + 1;
+}
+
+static void fill_scene_header(session *s)
+{
+    rg_scene *scene = &s->scene;
+    const rg_generate_options *o = s->options;
+    scene->n_roles = n_roles(s);
+    scene->frame_rate = s->bundle.config.frame_rate;
+    scene->sampling = o->sampling     ? *o->sampling
+                      : s->has_before ? s->before.sampling
+                                      : rg_sampling_defaults();
+    rg_copy_text(scene->bundle_hash, sizeof scene->bundle_hash, s->bundle.hash);
+    rg_copy_text(scene->prompt, sizeof scene->prompt,
+                 o->prompt       ? o->prompt
+                 : s->has_before ? s->before.prompt
+                                 : "");
+    scene->settings = s->has_before ? json_deep_copy(s->before.settings) : json_array();
+    for (size_t i = 0; i < o->n_settings; i++)
+        json_array_append_new(scene->settings, json_string(o->settings[i]));
+    for (int32_t r = 0; r < scene->n_roles; r++) {
+        rg_scene_role *role = scene->roles + r;
+        rg_copy_text(role->name, sizeof role->name, s->bundle.config.roles[r].name);
+        if (!s->has_before) continue;
+        rg_copy_text(role->prompt, sizeof role->prompt, s->before.roles[r].prompt);
+        role->absent = s->before.roles[r].absent;
+    }
+}
+
+/* ---- what is kept ---- */
+
+typedef struct spans {
+    int32_t n;
+    double at[RG_MAX_SPANS][2];
+} spans;
+
+static rg_status find_remade(session *s, spans made[RG_TRACK_ROLES], rg_error *err)
+{
+    for (size_t i = 0; i < s->options->n_regenerate; i++) {
+        int32_t role;
+        double start, end;
+        const char *text = s->options->regenerate[i];
+        RG_TRY(rg_parse_role_span(text, &s->bundle.config, &role, &start, &end, err));
+        spans *m = made + role;
+        if (m->n == RG_MAX_SPANS)
+            return rg_fail(err, RG_ERR_USAGE, "--regenerate %s: too many spans", text);
+        if (start >= s->before.seconds)
+            return rg_fail(err, RG_ERR_USAGE, "--regenerate %s: the scene is %.2f s long", text,
+                           s->before.seconds);
+        m->at[m->n][0] = start;
+        m->at[m->n++][1] = end;
+        s->remade[role] = true;
+    }
+    return RG_OK;
+}
+
+static rg_status keep_roles(session *s, rg_error *err)
+{
+    spans made[RG_TRACK_ROLES] = {0};
+    int32_t role;
+    if (!s->has_before && s->options->n_regenerate)
+        return rg_fail(err, RG_ERR_USAGE, "--regenerate needs --from SCENE");
+    for (size_t i = 0; i < s->options->n_locks; i++) {
+        RG_TRY(rg_keep_file(s->kept, &s->bundle.config, s->options->locks[i], &role, err));
+        const rg_stem_lock *lock = &s->kept[role].lock;
+        rg_scene_role *to = s->scene.roles + role;
+        to->n_locked = lock->n;
+        to->absent = false;
+        for (int32_t k = 0; k < lock->n; k++) {
+            to->locked[k][0] = (double)lock->spans[k].start / lock->pcm.rate;
+            to->locked[k][1] = (double)lock->spans[k].end / lock->pcm.rate;
+        }
+    }
+    if (!s->has_before) return RG_OK;
+    RG_TRY(find_remade(s, made, err));
+    for (role = 0; role < n_roles(s); role++) {
+        if (s->kept[role].has_file && s->remade[role])
+            return rg_fail(err, RG_ERR_USAGE, "%s: both --lock and --regenerate",
+                           s->scene.roles[role].name);
+        if (!s->kept[role].has_file)
+            RG_TRY(rg_keep_from_scene(s->kept, &s->before, role, made[role].at, made[role].n, err));
+    }
+    return RG_OK;
+}
+
+static rg_status leave_roles_out(session *s, rg_error *err)
+{
+    for (size_t i = 0; i < s->options->n_leave_out; i++) {
+        int32_t role;
+        double start, end;
+        RG_TRY(rg_parse_role_span(s->options->leave_out[i], &s->bundle.config, &role, &start, &end,
+                                  err));
+        if (s->kept[role].has_file)
+            return rg_fail(err, RG_ERR_USAGE, "%s: both kept and left out",
+                           s->options->leave_out[i]);
+        s->scene.roles[role].absent = true;
+    }
+    return RG_OK;
+}
+
+static rg_status choose_length(session *s, rg_error *err)
+{
+    double seconds = s->options->seconds, longest = 0;
+    for (int32_t r = 0; r < n_roles(s); r++)
+        if (s->kept[r].has_file)
+            longest = fmax(longest, (double)s->kept[r].lock.pcm.frames / s->kept[r].lock.pcm.rate);
+    if (s->has_before && seconds > 0 && seconds != s->before.seconds)
+        return rg_fail(err, RG_ERR_USAGE, "--duration: a scene keeps its length of %.3f s",
+                       s->before.seconds);
+    if (s->has_before) seconds = s->before.seconds;
+    if (!(seconds > 0)) seconds = longest > 0 ? longest : default_seconds;
+    if (seconds > longest_seconds)
+        return rg_fail(err, RG_ERR_USAGE, "a length of %.1f s is over the limit of %g s", seconds,
+                       longest_seconds);
+    s->scene.seconds = seconds;
+    s->scene.frames = (int32_t)ceil(seconds * s->scene.frame_rate - 1e-9);
+    return RG_OK;
+}
+
+/* ---- the take ---- */
+
+static rg_status tell_known(session *s, int32_t r, rg_error *err)
+{
+    rg_kept_role *k = s->kept + r;
+    int32_t frames = s->scene.frames, books = s->bundle.config.roles[r].books;
+    uint8_t *known = calloc((size_t)frames, 1);
+    int32_t *codes = malloc(sizeof *codes * (size_t)frames * (size_t)books);
+    rg_status status = known && codes ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
+    if (status == RG_OK && k->whole)
+        memset(known, 1, (size_t)frames);
+    else if (status == RG_OK)
+        rg_stem_known(&k->lock, s->scene.frame_rate, frames, known);
+    if (status == RG_OK && k->from_scene)
+        memcpy(codes, s->before.roles[r].codes, sizeof *codes * (size_t)frames * (size_t)books);
+    else if (status == RG_OK)
+        status = rg_stem_encode(s->ex, &s->bundle.codecs[r], &k->lock.pcm, frames, codes, err);
+    if (status == RG_OK) rg_take_know(s->take, r, codes, known);
+    free(known);
+    free(codes);
+    return status;
+}
+
+static rg_status make_take(session *s, uint64_t seed, rg_error *err)
+{
+    rg_take_options options = {.bundle = &s->bundle,
+                               .ex = s->ex,
+                               .frames = s->scene.frames,
+                               .sampling = s->scene.sampling,
+                               .conditions = &s->conditions};
+    for (int32_t r = 0; r < n_roles(s); r++) {
+        bool old = s->has_before && !s->remade[r];
+        options.seeds[r] = s->scene.roles[r].seed = old ? s->before.roles[r].seed : seed;
+    }
+    s->take = rg_take_create(&options, err);
+    if (!s->take) return err->code;
+    for (int32_t r = 0; r < n_roles(s); r++) {
+        if (s->scene.roles[r].absent)
+            rg_take_leave_out(s->take, r);
+        else if (s->kept[r].has_file)
+            RG_TRY(tell_known(s, r, err));
+    }
+    rg_copy_text(s->scene.id, sizeof s->scene.id, rg_take_id(s->take));
+    return RG_OK;
+}
+
+static rg_status run_take(session *s, rg_error *err)
+{
+    rg_take_progress now = {0};
+    rg_progress shown;
+    rg_progress_start(&shown, "generating", 1);
+    while (!now.finished) {
+        if (s->options->stop && *s->options->stop)
+            return rg_fail(err, RG_ERR_CANCELLED, "stopped; nothing was written");
+        RG_TRY(rg_take_step(s->take, &now, err));
+        shown.total = now.total;
+        rg_progress_step(&shown, s->log, now.done, s->bundle.config.roles[now.role].name);
+    }
+    return RG_OK;
+}
+
+/* ---- audio and files ---- */
+
+static rg_status copy_codes(session *s, int32_t r, rg_error *err)
+{
+    size_t n = (size_t)s->scene.frames * (size_t)s->bundle.config.roles[r].books;
+    s->scene.roles[r].codes = malloc(sizeof(int32_t) * n);
+    if (!s->scene.roles[r].codes) return rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
+    memcpy(s->scene.roles[r].codes, rg_take_codes(s->take, r), sizeof(int32_t) * n);
+    return RG_OK;
+}
+
+/* The finished stem; a wholly kept one is the old one, sample for sample. */
+static rg_status make_stem(session *s, int32_t r, rg_pcm *out, rg_error *err)
+{
+    rg_audio made = {0};
+    rg_kept_role *k = s->kept + r;
+    RG_TRY(copy_codes(s, r, err));
+    RG_TRY(rg_stem_decode(s->ex, &s->bundle.codecs[r], s->scene.roles[r].codes, s->scene.frames,
+                          s->scene.seconds, &made, err));
+    rg_status status = rg_stem_assemble(k->has_file ? &k->lock : NULL, &made, s->options->rate,
+                                        s->scene.seconds, out, err);
+    rg_audio_free(&made);
+    return status;
+}
+
+/* A stem kept whole is copied as a file, so that even its header stays as it was. */
+static rg_status write_stem(session *s, int32_t r, const rg_pcm *stem, rg_error *err)
+{
+    char path[RG_SCENE_PATH], old[RG_SCENE_PATH], *data = NULL;
+    rg_scene_role *role = s->scene.roles + r;
+    size_t n = 0;
+    RG_TRY(rg_scene_wav(&s->scene, role->name, path, err));
+    if (!s->kept[r].whole)
+        RG_TRY(rg_pcm_write_wav(path, stem, err));
+    else {
+        RG_TRY(rg_scene_wav(&s->before, role->name, old, err));
+        RG_TRY(rg_fs_read_all(old, (size_t)4 << 30, &data, &n, err));
+        rg_status status = rg_fs_write_atomic(path, data, n, err);
+        free(data);
+        RG_TRY(status);
+    }
+    rg_copy_text(role->take, sizeof role->take,
+                 s->kept[r].whole ? s->before.roles[r].take : s->scene.id);
+    if (s->kept[r].from_scene) {
+        role->n_locked = s->kept[r].whole ? s->before.roles[r].n_locked : 0;
+        memcpy(role->locked, s->before.roles[r].locked, sizeof role->locked);
+    }
+    return rg_sha256_file(path, role->sha256, err);
+}
+
+static rg_status write_mix(session *s, const rg_pcm *stems, int32_t n, rg_generate_result *result,
+                           rg_error *err)
+{
+    rg_audio mix = {0};
+    char path[RG_SCENE_PATH];
+    if (!n) return rg_fail(err, RG_ERR_USAGE, "every role is left out: nothing to make");
+    RG_TRY(rg_stem_mix(stems, n, s->scene.seconds, &mix, &result->mix_gain, err));
+    rg_levels levels = rg_audio_levels(&mix);
+    result->mix_peak = levels.peak;
+    result->silent_share = levels.silent_share;
+    rg_status status = rg_fs_join(path, sizeof path, s->scene.folder, "mix.wav", err);
+    if (status == RG_OK) status = rg_audio_write_wav(path, &mix, RG_PCM_S16, NULL, err);
+    rg_audio_free(&mix);
+    return status;
+}
+
+static rg_status write_scene(session *s, rg_generate_result *result, rg_error *err)
+{
+    rg_pcm stems[RG_TRACK_ROLES] = {0};
+    int32_t n = 0;
+    rg_status status = RG_OK;
+    rg_copy_text(s->scene.folder, sizeof s->scene.folder, s->temporary);
+    for (int32_t r = 0; r < n_roles(s) && status == RG_OK; r++) {
+        if (s->scene.roles[r].absent) continue;
+        status = make_stem(s, r, stems + n, err);
+        if (status == RG_OK) status = write_stem(s, r, stems + n, err);
+        n++;
+    }
+    if (status == RG_OK) status = write_mix(s, stems, n, result, err);
+    if (status == RG_OK) {
+        s->scene.conditions = rg_conditions_to_json(&s->conditions);
+        status = rg_scene_write(&s->scene, &s->bundle, err);
+    }
+    while (n) rg_pcm_free(stems + --n);
+    return status;
+}
+
+/* ---- the folder that appears whole ---- */
+
+static rg_status begin_folder(session *s, rg_error *err)
+{
+    const char *out = s->options->out_folder;
+    char **names = NULL;
+    size_t n = 0;
+    if (rg_fs_exists(out) && !rg_fs_is_folder(out))
+        return rg_fail(err, RG_ERR_USAGE, "--out %s: is a file; a new folder was expected", out);
+    if (rg_fs_is_folder(out)) {
+        RG_TRY(rg_fs_list(out, &names, &n, err));
+        rg_fs_free_names(names, n);
+    }
+    if (n) return rg_fail(err, RG_ERR_USAGE, "--out %s: is not empty; name a new folder", out);
+    int length = snprintf(s->temporary, sizeof s->temporary, "%s.tmp.%ld", out, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof s->temporary)
+        return rg_fail(err, RG_ERR_USAGE, "--out %s: path is too long", out);
+    return rg_fs_make_folders(s->temporary, err);
+}
+
+static rg_status commit_folder(session *s, rg_error *err)
+{
+    const char *out = s->options->out_folder;
+    if (rg_fs_is_folder(out)) RG_TRY(rg_fs_remove_tree(out, err)); /* it was empty */
+    if (rg_fs_current()->rename(s->temporary, out) == 0) return RG_OK;
+    return rg_fail(err, RG_ERR_IO, "%s: cannot rename to %s: %s", s->temporary, out,
+                   strerror(errno));
+}
+
+static rg_status prepare(session *s, rg_error *err)
+{
+    const rg_generate_options *o = s->options;
+    RG_TRY(rg_bundle_open(&s->bundle, o->bundle_folder, s->ex, err));
+    if (o->from_folder) {
+        RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
+        s->has_before = true;
+    }
+    fill_scene_header(s);
+    RG_TRY(take_role_prompts(s, err));
+    RG_TRY(make_conditions(s, err));
+    RG_TRY(keep_roles(s, err));
+    RG_TRY(leave_roles_out(s, err));
+    RG_TRY(choose_length(s, err));
+    report_conditions(s);
+    return begin_folder(s, err);
+}
+
+rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_log *log,
+                      rg_generate_result *result, rg_error *err)
+{
+    session *s = calloc(1, sizeof *s);
+    double started = rg_clock_seconds();
+    *result = (rg_generate_result){0};
+    if (!s) return rg_fail(err, RG_ERR_NOMEM, "no memory for a session");
+    s->options = options;
+    s->ex = ex;
+    s->log = log;
+    bool recording = rg_set_recording(ex, false);
+    rg_step_begin(ex, 0);
+    rg_status status = prepare(s, err);
+    result->seed = choose_seed(s);
+    if (status == RG_OK) status = make_take(s, result->seed, err);
+    if (status == RG_OK) status = run_take(s, err);
+    if (status == RG_OK) status = write_scene(s, result, err);
+    if (status == RG_OK) status = commit_folder(s, err);
+    if (status != RG_OK && s->temporary[0]) {
+        rg_error ignored = {0};
+        (void)!rg_fs_remove_tree(s->temporary, &ignored);
+    }
+    rg_copy_text(result->take, sizeof result->take, s->scene.id);
+    result->seconds = s->scene.seconds;
+    result->wall_seconds = rg_clock_seconds() - started;
+    rg_take_destroy(s->take);
+    rg_kept_free(s->kept, RG_TRACK_ROLES);
+    rg_scene_free(&s->before);
+    rg_scene_free(&s->scene);
+    rg_bundle_close(&s->bundle);
+    rg_set_recording(ex, recording);
+    free(s);
+    return status;
+}
