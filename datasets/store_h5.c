@@ -29,10 +29,11 @@ rg_status rg__h5_fail(rg_error *err, rg_status code, const char *path, const cha
     return rg_fail(err, code, "%s: %s (HDF5: %s)", path, what, text);
 }
 
-hid_t rg__h5_create(const char *path)
+hid_t rg__h5_create(const char *path, rg_error *failure)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
-    if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0 &&
+    if (access >= 0 && rg__h5_set_driver(access, failure) &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0 &&
         H5Pset_alignment(access, 16 * RG__ALIGNMENT, RG__ALIGNMENT) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
         file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
@@ -43,10 +44,22 @@ hid_t rg__h5_create(const char *path)
 hid_t rg__h5_open(const char *path)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
-    if (access >= 0 && H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
+    if (access >= 0 && rg__h5_set_driver(access, NULL) &&
+        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
         file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
     return file;
+}
+
+rg_status rg__h5_close_new(hid_t file, rg_status status, const rg_error *failure, rg_error *err)
+{
+    bool closed = file < 0 || H5Fclose(file) >= 0;
+    if (failure->code != RG_OK) {
+        if (err && status != RG_OK) rg_error_clear(err); /* what failed first is the cause */
+        return rg_fail(err, failure->code, "%s", failure->text);
+    }
+    if (status == RG_OK && !closed) return rg__h5_fail(err, RG_ERR_IO, "store", "closing failed");
+    return status;
 }
 
 bool rg__h5_make_group(hid_t at, const char *name)

@@ -25,9 +25,15 @@ void rg__h5_quiet(void);
 /* Records RG_ERR_IO or `code` with the deepest entry of HDF5's error stack. */
 rg_status rg__h5_fail(rg_error *err, rg_status code, const char *path, const char *what);
 
-/* New files: contiguous data aligned to 4,096 bytes, readable since 1.8. -1 on failure. */
-hid_t rg__h5_create(const char *path);
+/* New files: contiguous data aligned to 4,096 bytes, readable since 1.8. -1 on failure. A failed
+ * write shows in *failure (to be zeroed before) and nowhere else: look after H5Fclose. */
+hid_t rg__h5_create(const char *path, rg_error *failure);
 hid_t rg__h5_open(const char *path);
+/* Sets the driver of store_driver.c in a file access list. */
+bool rg__h5_set_driver(hid_t access, rg_error *failure);
+/* Closes a file made by rg__h5_create; gives the first of: `status`, a failed write, a failed
+ * close. */
+rg_status rg__h5_close_new(hid_t file, rg_status status, const rg_error *failure, rg_error *err);
 bool rg__h5_make_group(hid_t at, const char *name);
 
 /* Attributes. Texts are of fixed length, UTF-8. n 0: a scalar. */

@@ -136,11 +136,11 @@ static rg_status write_shard(const gathering *g, int32_t shard, rg_error *err)
     char path[RG__PATH], temporary[RG__PATH + 32];
     shard_file(g, shard, path);
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
-    hid_t file = rg__h5_create(temporary);
+    rg_error failure = {0};
+    hid_t file = rg__h5_create(temporary, &failure);
     rg_status status = file < 0 ? rg__h5_fail(err, RG_ERR_IO, path, "creating the shard failed")
                                 : fill_shard(g, shard, file, path, err);
-    if (file >= 0 && H5Fclose(file) < 0 && status == RG_OK)
-        status = rg__h5_fail(err, RG_ERR_IO, path, "closing the shard failed");
+    status = rg__h5_close_new(file, status, &failure, err);
     if (status == RG_OK) return rg_fs_commit_path(temporary, path, err);
     rg_fs_current()->unlink(temporary);
     return status;

@@ -243,13 +243,13 @@ static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_prov
         return rg_fail(err, RG_ERR_USAGE, "%s: the path is too long", w->folder);
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
     rg__h5_quiet();
-    hid_t file = rg__h5_create(temporary);
+    rg_error failure = {0};
+    hid_t file = rg__h5_create(temporary, &failure);
     bool ok = file >= 0 && rg__store_make_groups(file) &&
               rg__store_write_song(file, w->info.n_roles, s, p, samples) &&
               rg__store_write_columns(file, s, 1);
     rg_status status = ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing the song failed");
-    if (file >= 0 && H5Fclose(file) < 0 && status == RG_OK)
-        status = rg__h5_fail(err, RG_ERR_IO, path, "closing the song's file failed");
+    status = rg__h5_close_new(file, status, &failure, err);
     if (status == RG_OK) return rg_fs_commit_path(temporary, path, err);
     rg_fs_current()->unlink(temporary);
     return status;
