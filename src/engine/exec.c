@@ -307,6 +307,14 @@ static rg_status run(rg_exec *ex, const rg_op *op, rg_node *n)
     return ex->recording ? record(ex, n) : RG_OK;
 }
 
+/* States are F32 on every backend; kernels of doubles (gradient checks) get a converted copy. */
+static rg_tensor *as_input(rg_exec *ex, const rg_op_input *want, rg_tensor *t)
+{
+    if (!t || want->type != RG_INPUT_REAL || ex->kernels->real == RG_F32) return t;
+    if (t->dtype != RG_F32 || !(t->flags & RG_TENSOR_STATE) || !t->data) return t;
+    return rg_tensor_from_floats(ex, t->shape, t->data);
+}
+
 rg_status rg_apply(rg_exec *ex, const rg_op *op, rg_tensor *const in[], const void *attr,
                    rg_tensor *out[])
 {
@@ -315,9 +323,10 @@ rg_status rg_apply(rg_exec *ex, const rg_op *op, rg_tensor *const in[], const vo
     rg_node n = {.op = op, .attr = attr, .recording = ex->recording};
     n.stream = rg_rng_stream(ex->step_number, (uint64_t)ex->n_tape, 0);
     for (int32_t i = 0; i < op->n_in; i++) {
-        n.in[i] = in[i];
+        n.in[i] = as_input(ex, &op->input[i], in[i]);
         n.in_version[i] = in[i] ? in[i]->version : 0;
     }
+    if (ex->error.code) return ex->error.code;
     rg_status status = run(ex, op, &n);
     if (status != RG_OK) {
         rg_exec_fail(ex, status, "%s", rg_status_text(status)); /* when the kernel said nothing */
