@@ -66,6 +66,17 @@ rg_status rg_fs_write_atomic(const char *path, const void *data, size_t n,
 rg_status rg_fs_commit_path(const char *temporary, const char *path, rg_error *err) RG_MUST_USE;
 void rg_fs_sweep_temporaries(const char *folder);
 
+/*
+ * A folder that appears whole or not at all: files are made in folder->temporary, then one rename.
+ * `path` must not exist or be an empty folder (RG_ERR_USAGE otherwise).
+ */
+typedef struct rg_atomic_folder {
+    char path[1024], temporary[1088];
+} rg_atomic_folder;
+rg_status rg_fs_begin_folder(rg_atomic_folder *folder, const char *path, rg_error *err) RG_MUST_USE;
+rg_status rg_fs_commit_folder(rg_atomic_folder *folder, rg_error *err) RG_MUST_USE;
+void rg_fs_abandon_folder(rg_atomic_folder *folder); /* fine when never begun (zeroed) */
+
 /* One line added at the end of a log that others may be reading; whole lines only. */
 typedef struct rg_appender rg_appender;
 rg_appender *rg_appender_open(const char *path, rg_error *err);

@@ -3,11 +3,9 @@
  */
 #include "generate/session.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
@@ -27,7 +25,7 @@ typedef struct session {
     rg_kept_role kept[RG_TRACK_ROLES];
     bool remade[RG_TRACK_ROLES]; /* gets the new seed */
     rg_take *take;
-    char temporary[RG_SCENE_PATH];
+    rg_atomic_folder out;
 } session;
 
 static int32_t n_roles(const session *s)
@@ -348,7 +346,7 @@ static rg_status write_scene(session *s, rg_generate_result *result, rg_error *e
     rg_pcm stems[RG_TRACK_ROLES] = {0};
     int32_t n = 0;
     rg_status status = RG_OK;
-    rg_copy_text(s->scene.folder, sizeof s->scene.folder, s->temporary);
+    rg_copy_text(s->scene.folder, sizeof s->scene.folder, s->out.temporary);
     for (int32_t r = 0; r < n_roles(s) && status == RG_OK; r++) {
         if (s->scene.roles[r].absent) continue;
         status = make_stem(s, r, stems + n, err);
@@ -362,35 +360,6 @@ static rg_status write_scene(session *s, rg_generate_result *result, rg_error *e
     }
     while (n) rg_pcm_free(stems + --n);
     return status;
-}
-
-/* ---- the folder that appears whole ---- */
-
-static rg_status begin_folder(session *s, rg_error *err)
-{
-    const char *out = s->options->out_folder;
-    char **names = NULL;
-    size_t n = 0;
-    if (rg_fs_exists(out) && !rg_fs_is_folder(out))
-        return rg_fail(err, RG_ERR_USAGE, "--out %s: is a file; a new folder was expected", out);
-    if (rg_fs_is_folder(out)) {
-        RG_TRY(rg_fs_list(out, &names, &n, err));
-        rg_fs_free_names(names, n);
-    }
-    if (n) return rg_fail(err, RG_ERR_USAGE, "--out %s: is not empty; name a new folder", out);
-    int length = snprintf(s->temporary, sizeof s->temporary, "%s.tmp.%ld", out, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof s->temporary)
-        return rg_fail(err, RG_ERR_USAGE, "--out %s: path is too long", out);
-    return rg_fs_make_folders(s->temporary, err);
-}
-
-static rg_status commit_folder(session *s, rg_error *err)
-{
-    const char *out = s->options->out_folder;
-    if (rg_fs_is_folder(out)) RG_TRY(rg_fs_remove_tree(out, err)); /* it was empty */
-    if (rg_fs_current()->rename(s->temporary, out) == 0) return RG_OK;
-    return rg_fail(err, RG_ERR_IO, "%s: cannot rename to %s: %s", s->temporary, out,
-                   strerror(errno));
 }
 
 static rg_status prepare(session *s, rg_error *err)
@@ -408,7 +377,7 @@ static rg_status prepare(session *s, rg_error *err)
     RG_TRY(leave_roles_out(s, err));
     RG_TRY(choose_length(s, err));
     report_conditions(s);
-    return begin_folder(s, err);
+    return rg_fs_begin_folder(&s->out, o->out_folder, err);
 }
 
 rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_log *log,
@@ -428,11 +397,8 @@ rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_
     if (status == RG_OK) status = make_take(s, result->seed, err);
     if (status == RG_OK) status = run_take(s, err);
     if (status == RG_OK) status = write_scene(s, result, err);
-    if (status == RG_OK) status = commit_folder(s, err);
-    if (status != RG_OK && s->temporary[0]) {
-        rg_error ignored = {0};
-        (void)!rg_fs_remove_tree(s->temporary, &ignored);
-    }
+    if (status == RG_OK) status = rg_fs_commit_folder(&s->out, err);
+    rg_fs_abandon_folder(&s->out);
     rg_copy_text(result->take, sizeof result->take, s->scene.id);
     result->seconds = s->scene.seconds;
     result->wall_seconds = rg_clock_seconds() - started;
