@@ -340,28 +340,45 @@ static const rg_st_tensor *find_weight(const rg_st_reader *r, const char *prefix
     return find_like(r, has_ema(r, name) ? ema_prefix : "", prefix, p, path, err);
 }
 
+/* `part`: only parameters whose names start so ("": all of them). */
 static rg_status load_weights(rg_st_reader *r, const char *path, const char *prefix,
-                              rg_params *params, rg_exec *ex, rg_error *err)
+                              const char *part, rg_params *params, rg_exec *ex, rg_error *err)
 {
     RG_TRY(check_version(r, path, err));
-    for (size_t i = 0; i < rg_params_count(params); i++)
-        if (!find_weight(r, prefix, rg_params_at(params, i), path, err)) return RG_ERR_MISMATCH;
+    for (size_t i = 0; i < rg_params_count(params); i++) {
+        const rg_param *p = rg_params_at(params, i);
+        if (starts_with(p->name, part) && !find_weight(r, prefix, p, path, err))
+            return RG_ERR_MISMATCH;
+    }
     RG_TRY(check_no_strangers(r, prefix, params, path, err));
     for (size_t i = 0; i < rg_params_count(params); i++) {
         const rg_param *p = rg_params_at(params, i);
+        if (!starts_with(p->name, part)) continue;
         RG_TRY(rg_st_read(r, find_weight(r, prefix, p, path, err), rg_param_data(params, p), err));
     }
     return finish_load(params, ex, true, path, err);
 }
 
-rg_status rg_weights_load(const char *path, const char *prefix, rg_params *params, rg_exec *ex,
-                          rg_error *err)
+static rg_status open_weights(const char *path, const char *prefix, const char *part,
+                              rg_params *params, rg_exec *ex, rg_error *err)
 {
     rg_st_reader *r = rg_st_open(path, err);
     if (!r) return err && err->code ? err->code : RG_ERR_FORMAT;
-    rg_status status = load_weights(r, path, prefix, params, ex, err);
+    rg_status status = load_weights(r, path, prefix, part, params, ex, err);
     rg_st_close(r);
     return status;
+}
+
+rg_status rg_weights_load(const char *path, const char *prefix, rg_params *params, rg_exec *ex,
+                          rg_error *err)
+{
+    return open_weights(path, prefix, "", params, ex, err);
+}
+
+rg_status rg_weights_load_part(const char *path, const char *part, rg_params *params, rg_exec *ex,
+                               rg_error *err)
+{
+    return open_weights(path, "", part, params, ex, err);
 }
 
 rg_status rg_weights_save(const char *path, const char *prefix, rg_params *params, bool ema,

@@ -41,6 +41,10 @@ void rg_checkpoint_free(rg_checkpoint *state);
  */
 rg_status rg_weights_load(const char *path, const char *prefix, rg_params *params, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
+/* Only the parameters whose names start with `part`, all of which the file must hold: a model that
+ * lies in several files. */
+rg_status rg_weights_load_part(const char *path, const char *part, rg_params *params, rg_exec *ex,
+                               rg_error *err) RG_MUST_USE;
 /* Writes parameters and states (EMA when `ema`) whose names start with `prefix`, with the metadata
  * given. */
 rg_status rg_weights_save(const char *path, const char *prefix, rg_params *params, bool ema,

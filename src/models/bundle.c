@@ -84,13 +84,13 @@ static rg_status load_tracks(rg_bundle *bundle, const json_t *roles, rg_exec *ex
     RG_TRY(rg_json_get_text(bundle->info, "shared_hash", "bundle.json", &shared, err));
     RG_TRY(rg_fs_join(path, sizeof path, bundle->folder, "shared.safetensors", err));
     RG_TRY(check_hash(path, shared, hex, err));
-    RG_TRY(rg_weights_load(path, "shared.", bundle->params, ex, err));
+    RG_TRY(rg_weights_load_part(path, "shared.", bundle->params, ex, err));
     for (int32_t r = 0; r < bundle->config.n_roles; r++) {
         char prefix[RG_TRACK_NAME + 16];
         RG_TRY(find_part(bundle, "track", json_array_get(roles, (size_t)r), "track_hash", path,
                          bundle->track_hash[r], err));
         snprintf(prefix, sizeof prefix, "track.%s.", bundle->config.roles[r].name);
-        RG_TRY(rg_weights_load(path, prefix, bundle->params, ex, err));
+        RG_TRY(rg_weights_load_part(path, prefix, bundle->params, ex, err));
     }
     rg_bundle_hash_of(roles, shared, bundle->hash);
     return RG_OK;
