@@ -1,0 +1,375 @@
+/*
+ * The renderer (render.h): events into the synthesizer block by block, then levels.
+ */
+#include "datasets/render.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audio/audio.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "datasets/fluidsynth.h"
+#include "datasets/store_internal.h"
+
+enum { BLOCK = 64, MAX_CHANNELS = 256, LOWEST_SYNTH_RATE = 32000 };
+static const double longest_tail = 12, fade = 0.02, highpass_hz = 25, headroom = 0.98;
+
+struct rg_renderer {
+    const rg_fluid *fluid;
+    char soundfont[1024], sha256[RG_SHA256_HEX], version[32];
+};
+
+rg_renderer *rg_renderer_open(const char *soundfont, rg_error *err)
+{
+    const rg_fluid *fluid = rg_fluid_load(err);
+    if (!fluid) return NULL;
+    if (!rg_fs_exists(soundfont)) {
+        rg_fail(err, RG_ERR_UNSUPPORTED,
+                "%s: there is no such SoundFont; 'apt-get install timgm6mb-soundfont' brings one",
+                soundfont);
+        return NULL;
+    }
+    rg_renderer *r = calloc(1, sizeof *r);
+    if (!r || !rg_copy_text(r->soundfont, sizeof r->soundfont, soundfont)) {
+        rg_fail(err, RG_ERR_NOMEM, "%s: cannot keep the path", soundfont);
+        free(r);
+        return NULL;
+    }
+    r->fluid = fluid;
+    rg_copy_text(r->version, sizeof r->version, fluid->fluid_version_str());
+    if (rg_sha256_file(soundfont, r->sha256, err) != RG_OK) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void rg_renderer_close(rg_renderer *renderer)
+{
+    free(renderer);
+}
+
+const char *rg_renderer_version(const rg_renderer *renderer)
+{
+    return renderer->version;
+}
+
+const char *rg_renderer_soundfont(const rg_renderer *renderer)
+{
+    return renderer->soundfont;
+}
+
+const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer)
+{
+    return renderer->sha256;
+}
+
+void rg_stems_free(rg_stems *stems)
+{
+    free(stems->samples);
+    *stems = (rg_stems){0};
+}
+
+/* ---- the synthesizer ---- */
+
+/* One song being played: rows (n_roles,capacity) at the synthesizer's rate. */
+typedef struct player {
+    const rg_fluid *fluid;
+    rg_fluid_settings *settings;
+    rg_fluid_synth *synth;
+    const rg_midi *midi;
+    const rg_midi_parts *parts;
+    int32_t n_roles, rate;
+    int16_t channel_of[RG_MIDI_MAX_PARTS]; /* synthesizer channel of a part; -1: not played */
+    int64_t next;                          /* event */
+    int64_t frames, capacity;
+    bool cut; /* ended by the limit */
+    float *rows;
+} player;
+
+/* A part's channel is congruent to its role modulo the number of roles: that is its output bus. */
+static rg_status place_parts(player *p, const char *soundfont, rg_error *err)
+{
+    int32_t used[RG_MAX_ROLES] = {0};
+    for (int32_t k = 0; k < p->parts->n; k++) {
+        int32_t role = p->parts->part[k].role;
+        p->channel_of[k] = -1;
+        if (role < 0) continue;
+        int32_t channel = role + p->n_roles * used[role]++;
+        if (channel >= MAX_CHANNELS)
+            return rg_fail(err, RG_ERR_UNSUPPORTED, "%s: too many parts of one role to render",
+                           soundfont);
+        p->channel_of[k] = (int16_t)channel;
+    }
+    return RG_OK;
+}
+
+static rg_status start_synth(player *p, const char *soundfont, rg_error *err)
+{
+    const rg_fluid *f = p->fluid;
+    static const struct {
+        const char *name;
+        int value;
+    } settings[] = {{"synth.midi-channels", MAX_CHANNELS},
+                    {"synth.reverb.active", 0},
+                    {"synth.chorus.active", 0},
+                    {"synth.polyphony", 512},
+                    {"synth.cpu-cores", 1},
+                    {"synth.threadsafe-api", 0}};
+    p->settings = f->new_fluid_settings();
+    if (!p->settings) return rg_fail(err, RG_ERR_NOMEM, "FluidSynth: no memory for settings");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        f->fluid_settings_setint(p->settings, settings[i].name, settings[i].value);
+    f->fluid_settings_setint(p->settings, "synth.audio-channels", p->n_roles);
+    f->fluid_settings_setint(p->settings, "synth.audio-groups", p->n_roles);
+    f->fluid_settings_setnum(p->settings, "synth.sample-rate", p->rate);
+    f->fluid_settings_setnum(p->settings, "synth.gain", 0.3);
+    p->synth = f->new_fluid_synth(p->settings);
+    if (!p->synth) return rg_fail(err, RG_ERR_UNSUPPORTED, "FluidSynth does not start");
+    if (f->fluid_synth_sfload(p->synth, soundfont, 1) < 0)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: FluidSynth cannot load this SoundFont", soundfont);
+    for (int c = 0; c < MAX_CHANNELS; c++) f->fluid_synth_set_channel_type(p->synth, c, 0);
+    for (int32_t k = 0; k < p->parts->n; k++) {
+        if (p->channel_of[k] < 0) continue;
+        const rg_midi_part *part = &p->parts->part[k];
+        if (part->channel == RG_MIDI_DRUM_CHANNEL)
+            f->fluid_synth_set_channel_type(p->synth, p->channel_of[k], 1);
+        f->fluid_synth_program_change(p->synth, p->channel_of[k], part->program);
+    }
+    return RG_OK;
+}
+
+/* A controller, bend or pressure of a MIDI channel, for one of its parts. */
+static void control_part(const player *p, int channel, const rg_midi_event *e)
+{
+    const rg_fluid *f = p->fluid;
+    switch (e->kind) {
+    case 0xA0:
+        f->fluid_synth_key_pressure(p->synth, channel, e->a, e->b);
+        break;
+    case 0xB0:
+        f->fluid_synth_cc(p->synth, channel, e->a, e->b);
+        break;
+    case 0xD0:
+        f->fluid_synth_channel_pressure(p->synth, channel, e->a);
+        break;
+    case 0xE0:
+        f->fluid_synth_pitch_bend(p->synth, channel, e->a | e->b << 7);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Note-offs go to every part of the channel: only the one that holds the note has it. `program` is
+ * the channel's current one. */
+static void send(player *p, const rg_midi_event *e, uint8_t program[16])
+{
+    const rg_fluid *f = p->fluid;
+    if (e->kind == 0xC0) program[e->channel] = e->a;
+    for (int32_t k = 0; k < p->parts->n; k++) {
+        const rg_midi_part *part = &p->parts->part[k];
+        int channel = p->channel_of[k];
+        if (channel < 0 || part->channel != e->channel) continue;
+        bool current = part->program == program[e->channel];
+        if (e->kind == 0xC0 && current)
+            f->fluid_synth_program_change(p->synth, channel, e->a);
+        else if (e->kind == 0x90 && e->b > 0 && current)
+            f->fluid_synth_noteon(p->synth, channel, e->a, e->b);
+        else if (e->kind == 0x80 || (e->kind == 0x90 && e->b == 0))
+            f->fluid_synth_noteoff(p->synth, channel, e->a);
+        else
+            control_part(p, channel, e);
+    }
+}
+
+/* Adds one block of all buses, left and right averaged, to the rows. */
+static void play_block(player *p)
+{
+    float block[2 * RG_MAX_ROLES][BLOCK], *out[2 * RG_MAX_ROLES];
+    for (int32_t b = 0; b < 2 * p->n_roles; b++) out[b] = block[b];
+    memset(block, 0, sizeof block);
+    p->fluid->fluid_synth_process(p->synth, BLOCK, 0, NULL, 2 * p->n_roles, out);
+    int64_t n = p->capacity - p->frames < BLOCK ? p->capacity - p->frames : BLOCK;
+    for (int32_t r = 0; r < p->n_roles; r++)
+        for (int64_t i = 0; i < n; i++)
+            p->rows[r * p->capacity + p->frames + i] =
+                0.5f * (block[2 * r][i] + block[2 * r + 1][i]);
+    p->frames += n;
+}
+
+static rg_status play(player *p, double seconds, rg_error *err)
+{
+    const rg_midi *m = p->midi;
+    double length = fmin(seconds, m->seconds + longest_tail);
+    uint8_t program[16] = {0};
+    p->capacity = (int64_t)ceil(length * p->rate);
+    p->rows = calloc((size_t)(p->capacity * p->n_roles), sizeof *p->rows);
+    if (!p->rows || p->capacity < 1)
+        return rg_fail(err, RG_ERR_NOMEM, "no memory to render %g seconds", length);
+    while (p->frames < p->capacity) {
+        double now = (double)(p->frames + BLOCK / 2) / p->rate;
+        while (p->next < m->n_events && m->events[p->next].seconds <= now)
+            send(p, &m->events[p->next++], program);
+        play_block(p);
+        if (p->next == m->n_events && p->fluid->fluid_synth_get_active_voice_count(p->synth) == 0)
+            return RG_OK;
+    }
+    p->cut = true;
+    return RG_OK;
+}
+
+/* ---- levels ---- */
+
+/* 2nd-order Butterworth high-pass, in place (bilinear transform). */
+static void high_pass(float *x, int64_t n, double hz, int32_t rate)
+{
+    double k = tan(3.14159265358979323846 * hz / rate), norm = 1 / (1 + sqrt(2) * k + k * k);
+    double a1 = 2 * (k * k - 1) * norm, a2 = (1 - sqrt(2) * k + k * k) * norm, s1 = 0, s2 = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double in = x[i] * norm, y = in + s1;
+        s1 = -2 * in - a1 * y + s2;
+        s2 = in - a2 * y;
+        x[i] = (float)y;
+    }
+}
+
+/* Rows at the stems' rate; replaces p->rows. */
+static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
+{
+    float *rows = NULL;
+    int64_t frames = 0;
+    for (int32_t r = 0; r < p->n_roles; r++) {
+        rg_audio in = {p->rows + r * p->capacity, p->frames, 1, p->rate}, out = {0};
+        rg_status status = rg_audio_resample(&in, rate, &out, err);
+        if (status == RG_OK && r == 0) {
+            frames = out.frames;
+            rows = calloc((size_t)(frames * p->n_roles), sizeof *rows);
+            if (!rows) status = rg_fail(err, RG_ERR_NOMEM, "no memory to resample stems");
+        }
+        if (status == RG_OK) memcpy(rows + r * frames, out.samples, (size_t)frames * sizeof *rows);
+        rg_audio_free(&out);
+        if (status != RG_OK) {
+            free(rows);
+            return status;
+        }
+        high_pass(rows + r * frames, frames, highpass_hz, rate);
+    }
+    free(p->rows);
+    p->rows = rows;
+    p->frames = p->capacity = frames;
+    p->rate = rate;
+    return RG_OK;
+}
+
+static void fade_out(player *p)
+{
+    int64_t n = (int64_t)(fade * p->rate);
+    for (int32_t r = 0; r < p->n_roles; r++)
+        for (int64_t i = 0; i < n && i < p->frames; i++)
+            p->rows[r * p->capacity + p->frames - 1 - i] *= (float)i / (float)n;
+}
+
+/* One gain for all: the wanted loudness of the mix, or less where mix or stem would clip. */
+static rg_status find_gain(const player *p, double wanted, double *gain, double *lufs,
+                           rg_error *err)
+{
+    rg_audio mix = {0};
+    RG_TRY(rg_audio_make(&mix, p->frames, 1, p->rate, err));
+    double peak = 0;
+    memset(mix.samples, 0, (size_t)p->frames * sizeof *mix.samples);
+    for (int32_t r = 0; r < p->n_roles; r++)
+        for (int64_t i = 0; i < p->frames; i++) {
+            float v = p->rows[r * p->capacity + i];
+            mix.samples[i] += v;
+            peak = fmax(peak, fabs((double)v));
+        }
+    for (int64_t i = 0; i < p->frames; i++) peak = fmax(peak, fabs((double)mix.samples[i]));
+    rg_status status = rg_audio_loudness(&mix, lufs, err);
+    rg_audio_free(&mix);
+    RG_TRY(status);
+    if (!(peak > 1e-5) || !isfinite(*lufs))
+        return rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
+    *gain = fmin(pow(10, (wanted - *lufs) / 20), headroom / peak);
+    *lufs += 20 * log10(*gain);
+    return RG_OK;
+}
+
+/* Frames up to the last block in which any role is above -60 dBFS; roles without one are absent. */
+static int64_t trim(const rg_stems *s, uint8_t *activity, bool present[RG_MAX_ROLES])
+{
+    int64_t blocks = rg__store_blocks(s->frames, s->rate), last = 0;
+    for (int32_t r = 0; r < s->n_roles; r++) {
+        rg__store_activity(s->samples + r * s->frames, s->frames, s->rate, activity);
+        present[r] = false;
+        for (int64_t b = 0; b < blocks; b++)
+            if (activity[b] > RG__ACTIVITY_FLOOR) {
+                present[r] = true;
+                if (b + 1 > last) last = b + 1;
+            }
+    }
+    int64_t end = rg__store_block_start(last, s->rate);
+    return end < s->frames ? end : s->frames;
+}
+
+static rg_status make_stems(const player *p, double gain, rg_stems *out, rg_error *err)
+{
+    out->n_roles = p->n_roles;
+    out->rate = p->rate;
+    out->frames = p->frames;
+    out->samples = malloc((size_t)(p->frames * p->n_roles) * sizeof *out->samples);
+    uint8_t *activity = malloc((size_t)rg__store_blocks(p->frames, p->rate));
+    if (!out->samples || !activity) {
+        free(activity);
+        return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's stems");
+    }
+    for (int64_t i = 0; i < p->frames * p->n_roles; i++)
+        out->samples[i] = (int16_t)lrint(p->rows[i] * gain * 32767);
+    int64_t kept = trim(out, activity, out->present);
+    free(activity);
+    for (int32_t r = 0; r < p->n_roles; r++) {
+        int16_t *row = out->samples + r * kept;
+        memmove(row, out->samples + r * out->frames, (size_t)kept * sizeof *row);
+        if (!out->present[r]) memset(row, 0, (size_t)kept * sizeof *row);
+    }
+    out->frames = kept;
+    return kept > 0 ? RG_OK : rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
+}
+
+static int32_t synth_rate(int32_t rate)
+{
+    int32_t factor = (LOWEST_SYNTH_RATE + rate - 1) / rate;
+    return rate * factor;
+}
+
+rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
+                         const rg_midi_parts *parts, int32_t n_roles,
+                         const rg_render_options *options, rg_stems *out, rg_error *err)
+{
+    *out = (rg_stems){0};
+    if (options->rate < 8000 || options->rate > 96000)
+        return rg_fail(err, RG_ERR_USAGE, "stems are rendered at 8000 to 96000 Hz, not %d",
+                       options->rate);
+    player p = {.fluid = renderer->fluid,
+                .midi = midi,
+                .parts = parts,
+                .n_roles = n_roles,
+                .rate = synth_rate(options->rate)};
+    double seconds = options->seconds > 0 ? options->seconds : 240, gain = 0;
+    double wanted = options->loudness < 0 ? options->loudness : -18;
+    rg_status status = place_parts(&p, renderer->soundfont, err);
+    if (status == RG_OK) status = start_synth(&p, renderer->soundfont, err);
+    if (status == RG_OK) status = play(&p, seconds, err);
+    if (p.synth) p.fluid->delete_fluid_synth(p.synth);
+    if (p.settings) p.fluid->delete_fluid_settings(p.settings);
+    if (status == RG_OK) status = bring_to_rate(&p, options->rate, err);
+    if (status == RG_OK && p.cut) fade_out(&p);
+    if (status == RG_OK) status = find_gain(&p, wanted, &gain, &out->loudness_lufs, err);
+    if (status == RG_OK) status = make_stems(&p, gain, out, err);
+    free(p.rows);
+    out->gain_db = gain > 0 ? 20 * log10(gain) : 0;
+    if (status != RG_OK) rg_stems_free(out);
+    return status;
+}
