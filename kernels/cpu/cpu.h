@@ -49,6 +49,21 @@ typedef struct rg_vec {
     void (*accumulate)(const float *x, float *y, int64_t n);
     /* y = x */
     void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
+    /* see cells.inc */
+    void (*lstm_cell)(float *g, int64_t hidden, const float *c_prev, float *c, float *h, int64_t n);
+    void (*lstm_cell_grad)(const float *g, int64_t hidden, const float *c, const float *c_prev,
+                           const float *dh, float *dc, float *d, int64_t n);
+    void (*mask_row)(float *s, const float *k_pos, const uint8_t *allow, float q_pos, bool causal,
+                     double window, int64_t n);
+    float (*softmax_row)(float *s, int64_t n, int64_t block, float *max, float *sum);
+    void (*softmax_row_grad)(float *s, float *dp, int64_t n, float lse, float delta, float scale);
+    void (*scale_row)(float *x, float factor, int64_t n);
+    void (*rotate_row)(const float *x, const float *cosine, const float *sine, int64_t half,
+                       float scale, float *y);
+    void (*unrotate_row)(const float *x, const float *cosine, const float *sine, int64_t half,
+                         float scale, float *y);
+    void (*add_scaled)(const float *x, float scale, float *y, int64_t n);
+    float (*dot)(const float *x, const float *y, int64_t n);
 } rg_vec;
 
 typedef struct rg_isa {
@@ -127,10 +142,12 @@ float *rg_cpu_scratch(rg_kernel_ctx *ctx, int64_t n);
 
 /* ---- operators: forward and gradient, each given its instruction set ---- */
 
-#define RG_CPU_SLOTS(X)                            \
-    X(linear, rg_linear_args, rg_linear_grad_args) \
-    X(conv1d, rg_conv1d_args, rg_conv1d_grad_args) \
-    X(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args)
+#define RG_CPU_SLOTS(X)                                     \
+    X(linear, rg_linear_args, rg_linear_grad_args)          \
+    X(conv1d, rg_conv1d_args, rg_conv1d_grad_args)          \
+    X(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args) \
+    X(lstm, rg_lstm_args, rg_lstm_grad_args)                \
+    X(attention, rg_attention_args, rg_attention_grad_args)
 
 #define X(name, forward_args, grad_args)                                                   \
     rg_status rg_cpu_##name(const rg_isa *isa, rg_kernel_ctx *ctx, const forward_args *a); \

@@ -1,0 +1,255 @@
+/*
+ * LSTM over a sequence: one product for the inputs of all steps, then the recurrence.
+ *
+ * One idea: a step is cut by units, not by gates: a task takes some units' columns of all four gates
+ * and finishes their cells, so one rendezvous a step is enough, forward and backward. Steps visit the
+ * recurrent weights alternately up and down, so that what the last step left in cache is used first.
+ */
+#include <string.h>
+
+#include "kernels/cpu/rows.h"
+
+enum { SMALL_STEP = 60000 }; /* multiply-adds of a step below which one thread is faster */
+
+typedef struct lstm_job {
+    const rg_isa *isa;
+    const rg_lstm_args *a;
+    const rg_lstm_grad_args *grad;
+    rg_gemm hh;            /* b: panels of w_hh or of its transpose */
+    float *gates, *cells;  /* (B,T,4H); (B,T,H), or (B,H) carried when `carry` */
+    float *dpre, *dh, *dc; /* (B,T,4H), (B,H), (B,H) */
+    bool carry;
+    int64_t units, blocks, t; /* of a task; tasks; the step */
+    float *scratch;
+    int64_t scratch_size;
+    bool threaded;
+} lstm_job;
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static rg_weight weight_hh(const rg_lstm_args *a)
+{
+    return (rg_weight){a->w_hh, a->w_hh_packed, a->packed_type, a->hidden, 4 * a->hidden};
+}
+
+static rg_weight weight_ih(const rg_lstm_args *a)
+{
+    return (rg_weight){a->w_ih, a->w_ih_packed, a->packed_type, a->c_in, 4 * a->hidden};
+}
+
+/* The right operand of the recurrence as panels, from the packed weight or packed here. */
+static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transposed)
+{
+    const rg_weight w = weight_hh(j->a);
+    if (w.packed || transposed) return rg_gemm_set_weight(j->isa, ctx, &w, transposed, &j->hh);
+    float *panels = rg_cpu_scratch(ctx, rg_panels_size(j->isa, w.rows, w.cols));
+    if (!panels) return ctx->error->code;
+    rg_panels_pack(j->isa, ctx->pool, w.w, w.cols, 1, w.rows, w.cols, panels);
+    j->hh.b = panels, j->hh.b_type = RG_F32;
+    return RG_OK;
+}
+
+/* Units of a task: whole panels when the gates begin at panels, else all of them in one task. */
+static void cut_units(lstm_job *j, rg_kernel_ctx *ctx)
+{
+    const int64_t h = j->a->hidden, wide = j->isa->width[0];
+    j->threaded = j->a->batch * h * h * 4 >= SMALL_STEP && h % wide == 0;
+    j->units = h;
+    if (j->threaded && rg_pool_threads(ctx->pool) > 1)
+        j->units = h / wide < 8 ? wide : h / wide / 8 * wide;
+    j->blocks = (h + j->units - 1) / j->units;
+}
+
+static rg_status step_scratch(rg_kernel_ctx *ctx, lstm_job *j, int64_t depth)
+{
+    j->scratch_size = (rg_gemm_scratch(j->isa, 1, depth) + 15) / 16 * 16;
+    j->scratch = rg_cpu_scratch(ctx, j->scratch_size * rg_pool_threads(ctx->pool));
+    return j->scratch ? RG_OK : ctx->error->code;
+}
+
+/* Columns [n0, n0 + n) of g, panels k deep. */
+static rg_gemm columns_of(const rg_gemm *g, int64_t n0, int64_t n)
+{
+    rg_gemm part = *g;
+    part.b = (const char *)g->b + n0 * g->len * (g->b_type == RG_BF16 ? 2 : 4);
+    part.c += n0, part.n = n;
+    if (part.base) part.base += n0;
+    return part;
+}
+
+/* ---- forward ---- */
+
+/* The state before step t: rows `*pitch` apart, NULL for zeros. */
+static const float *state_before(const float *states, const float *initial, int64_t t,
+                                 int64_t steps, int64_t hidden, int64_t *pitch)
+{
+    *pitch = t > 0 ? steps * hidden : hidden;
+    return t > 0 ? states + (t - 1) * hidden : initial;
+}
+
+static void forward_task(void *ctx, int64_t task, int32_t thread)
+{
+    const lstm_job *j = ctx;
+    const rg_lstm_args *a = j->a;
+    const int64_t h = a->hidden, wide = 4 * h, t = j->t;
+    const int64_t block = t % 2 ? j->blocks - 1 - task : task, j0 = block * j->units;
+    const int64_t n = min64(j->units, h - j0);
+    rg_gemm g = j->hh;
+    g.m = a->batch, g.segs = 1, g.len = h, g.a_col = 1;
+    g.a = state_before(a->y, a->h0, t, a->steps, h, &g.a_row);
+    g.c = j->gates + t * wide, g.c_row = a->steps * wide, g.base = g.c, g.base_row = g.c_row;
+    for (int64_t q = 0; g.a && q < 4; q++) {
+        const rg_gemm part = columns_of(&g, n == h ? 0 : q * h + j0, n == h ? wide : n);
+        rg_gemm_block(j->isa, &part, j->scratch + thread * j->scratch_size);
+        if (n == h) break;
+    }
+    int64_t c_pitch;
+    const float *c_prev = state_before(j->cells, a->c0, t, a->steps, h, &c_pitch);
+    if (j->carry && t > 0) c_prev = j->cells, c_pitch = h;
+    for (int64_t b = 0; b < a->batch; b++) {
+        const int64_t row = (b * a->steps + t) * h + j0;
+        float *c = j->carry ? j->cells + b * h + j0 : j->cells + row;
+        j->isa->vec->lstm_cell(j->gates + (b * a->steps + t) * wide + j0, h,
+                               c_prev ? c_prev + b * c_pitch + j0 : NULL, c, (float *)a->y + row,
+                               n);
+    }
+}
+
+/* h_last and c_last: the state after the last step. */
+static void copy_last(const lstm_job *j)
+{
+    const rg_lstm_args *a = j->a;
+    const int64_t h = a->hidden;
+    const size_t bytes = (size_t)h * sizeof(float);
+    for (int64_t b = 0; b < a->batch; b++) {
+        int64_t pitch, c_pitch;
+        const float *y = state_before(a->y, a->h0, a->steps, a->steps, h, &pitch);
+        const float *c = state_before(j->cells, a->c0, a->steps, a->steps, h, &c_pitch);
+        if (j->carry && a->steps > 0) c = j->cells, c_pitch = h;
+        float *h_last = a->h_last ? (float *)a->h_last + b * h : NULL;
+        float *c_last = a->c_last ? (float *)a->c_last + b * h : NULL;
+        if (h_last && y) memcpy(h_last, y + b * pitch, bytes);
+        if (h_last && !y) memset(h_last, 0, bytes);
+        if (c_last && c) memcpy(c_last, c + b * c_pitch, bytes);
+        if (c_last && !c) memset(c_last, 0, bytes);
+    }
+}
+
+rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args *a)
+{
+    const int64_t h = a->hidden, rows = a->batch * a->steps;
+    lstm_job j = {.isa = isa, .a = a, .gates = a->gates, .cells = a->cells, .carry = !a->cells};
+    if (!j.gates) j.gates = rg_cpu_scratch(ctx, rows * 4 * h);
+    if (!j.cells) j.cells = rg_cpu_scratch(ctx, a->batch * h);
+    if (!j.gates || !j.cells) return ctx->error->code;
+    rg_gemm g = {.m = rows, .n = 4 * h, .segs = 1, .len = a->c_in, .a = a->x, .a_row = a->c_in};
+    g.a_col = 1, g.c = j.gates, g.c_row = 4 * h, g.base = a->bias;
+    const rg_weight w = weight_ih(a);
+    RG_TRY(rg_gemm_set_weight(isa, ctx, &w, false, &g));
+    RG_TRY(rg_gemm_run(isa, ctx, &g, NULL, NULL));
+    cut_units(&j, ctx);
+    RG_TRY(recurrent_weight(ctx, &j, false));
+    RG_TRY(step_scratch(ctx, &j, h));
+    for (j.t = 0; j.t < a->steps && h > 0; j.t++)
+        rg_pool_run(j.threaded ? ctx->pool : NULL, forward_task, &j, j.blocks);
+    copy_last(&j);
+    return RG_OK;
+}
+
+/* ---- gradient ---- */
+
+/* For a block of units: the gradient that arrives from step t+1, then the cell of step t. */
+static void backward_task(void *ctx, int64_t task, int32_t thread)
+{
+    const lstm_job *j = ctx;
+    const rg_lstm_args *a = j->a;
+    const int64_t h = a->hidden, wide = 4 * h, t = j->t;
+    const int64_t block = t % 2 ? j->blocks - 1 - task : task, j0 = block * j->units;
+    const int64_t n = min64(j->units, h - j0);
+    const float *dy = j->grad->dy;
+    for (int64_t b = 0; b < a->batch; b++)
+        memcpy(j->dh + b * h + j0, dy + (b * a->steps + t) * h + j0, (size_t)n * sizeof(float));
+    if (t + 1 < a->steps) {
+        rg_gemm g = j->hh;
+        g.m = a->batch, g.segs = 1, g.len = wide, g.a_col = 1;
+        g.a = j->dpre + (t + 1) * wide, g.a_row = a->steps * wide;
+        g.c = j->dh, g.c_row = h, g.base = j->dh, g.base_row = h;
+        const rg_gemm part = columns_of(&g, j0, n);
+        rg_gemm_block(j->isa, &part, j->scratch + thread * j->scratch_size);
+    }
+    int64_t pitch;
+    const float *c_prev = state_before(a->cells, a->c0, t, a->steps, h, &pitch);
+    for (int64_t b = 0; b < a->batch; b++) {
+        const int64_t row = b * a->steps + t;
+        j->isa->vec->lstm_cell_grad((const float *)a->gates + row * wide + j0, h,
+                                    (const float *)a->cells + row * h + j0,
+                                    c_prev ? c_prev + b * pitch + j0 : NULL, j->dh + b * h + j0,
+                                    j->dc + b * h + j0, j->dpre + row * wide + j0, n);
+    }
+}
+
+/* dw_hh: the outputs one step earlier, and the initial state at step 0, times dpre. */
+static rg_status recurrent_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_grad_args *g,
+                                const float *dpre)
+{
+    const rg_lstm_args *a = &g->fwd;
+    const int64_t h = a->hidden, rows = a->batch * a->steps;
+    rg_rows_grad v = {.left = {.x = a->y, .batch = a->batch, .t = a->steps, .c = h},
+                      .right = {.x = dpre, .batch = a->batch, .t = a->steps, .c = 4 * h},
+                      .left_step = 1,
+                      .left_pad = 1,
+                      .right_step = 1,
+                      .taps = 1,
+                      .q_count = a->steps,
+                      .dw = g->dw_hh,
+                      .add = g->add_dw_hh};
+    RG_TRY(rg_rows_grad_run(isa, ctx, &v));
+    if (!a->h0 || a->steps <= 0) return RG_OK;
+    v.left = (rg_rows){.x = a->h0, .batch = 1, .t = a->batch, .c = h};
+    v.right = (rg_rows){.x = dpre, .batch = 1, .t = rows, .c = 4 * h};
+    v.left_pad = 0, v.right_step = a->steps, v.q_count = a->batch, v.add = true;
+    return rg_rows_grad_run(isa, ctx, &v);
+}
+
+static rg_status input_grads(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_grad_args *g,
+                             const float *dpre)
+{
+    const rg_lstm_args *a = &g->fwd;
+    const int64_t rows = a->batch * a->steps, wide = 4 * a->hidden;
+    if (g->dx) {
+        rg_gemm p = {.m = rows, .n = a->c_in, .segs = 1, .len = wide, .a = dpre, .a_row = wide};
+        p.a_col = 1, p.c = g->dx, p.c_row = a->c_in;
+        if (g->add_dx) p.base = g->dx, p.base_row = a->c_in;
+        const rg_weight w = weight_ih(a);
+        RG_TRY(rg_gemm_set_weight(isa, ctx, &w, true, &p));
+        RG_TRY(rg_gemm_run(isa, ctx, &p, NULL, NULL));
+    }
+    if (g->dw_ih)
+        RG_TRY(
+            rg_gemm_weight_grad(isa, ctx, a->x, dpre, rows, a->c_in, wide, g->dw_ih, g->add_dw_ih));
+    if (g->dbias)
+        RG_TRY(rg_cpu_bias_grad(isa, ctx, dpre, rows, wide, wide, g->dbias, g->add_dbias));
+    return RG_OK;
+}
+
+rg_status rg_cpu_lstm_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_grad_args *g)
+{
+    const rg_lstm_args *a = &g->fwd;
+    const int64_t h = a->hidden, rows = a->batch * a->steps;
+    lstm_job j = {.isa = isa, .a = a, .grad = g};
+    j.dpre = rg_cpu_scratch(ctx, rows * 4 * h);
+    j.dh = rg_cpu_scratch(ctx, a->batch * h);
+    j.dc = rg_cpu_scratch(ctx, a->batch * h);
+    if (!j.dpre || !j.dh || !j.dc) return ctx->error->code;
+    memset(j.dc, 0, (size_t)(a->batch * h) * sizeof(float));
+    cut_units(&j, ctx);
+    RG_TRY(recurrent_weight(ctx, &j, true));
+    RG_TRY(step_scratch(ctx, &j, 4 * h));
+    for (j.t = a->steps - 1; j.t >= 0 && h > 0; j.t--)
+        rg_pool_run(j.threaded ? ctx->pool : NULL, backward_task, &j, j.blocks);
+    RG_TRY(input_grads(isa, ctx, g, j.dpre));
+    return g->dw_hh ? recurrent_grad(isa, ctx, g, j.dpre) : RG_OK;
+}
