@@ -143,6 +143,37 @@ START_TEST(test_threads)
 }
 END_TEST
 
+static rg_arena *small_scratch;
+
+/* With too little scratch a call says so, or does without; it never crashes. */
+static void check_scratch(const rg_call *c, const rg_kernels *k)
+{
+    rg_variant v = plain;
+    v.scratch = small_scratch;
+    rg_outcome whole, out;
+    rg_call_run(c, k, &plain, &whole);
+    rg_call_run(c, k, &v, &out);
+    if (out.status == RG_OK) {
+        rg_call_same_bits(c, k->name, &whole, &out);
+        return;
+    }
+    ck_assert_msg(out.status == RG_ERR_NOMEM && strstr(out.error.text, "scratch"), "%s, %s: %s",
+                  k->name, c->name, out.error.text);
+}
+
+START_TEST(test_scratch)
+{
+    static const size_t capacities[] = {64, 4096, 8192, 16384, 65536};
+    for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++) {
+        rg_error err = {0};
+        small_scratch = rg_arena_create(capacities[i], "small", &err);
+        ck_assert_msg(small_scratch != NULL, "%s", err.text);
+        for_each_call(check_scratch);
+        rg_arena_destroy(small_scratch);
+    }
+}
+END_TEST
+
 /* Every level says which slot it is for and fills the whole table. */
 START_TEST(test_tables)
 {
@@ -160,4 +191,4 @@ START_TEST(test_tables)
 END_TEST
 
 RG_TEST_MAIN("kernel levels", 300, test_tables, test_values, test_packed, test_left_out, test_nan,
-             test_threads)
+             test_threads, test_scratch)

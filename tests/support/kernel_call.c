@@ -236,14 +236,15 @@ void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_
     *out = (rg_outcome){.status = RG_OK};
     if (!scratch) scratch = rg_arena_create(scratch_bytes, "test scratch", &out->error);
     ck_assert_msg(scratch != NULL, "%s", out->error.text);
-    rg_kernel_ctx ctx = {.scratch = scratch, .pool = v->pool, .error = &out->error};
+    rg_kernel_ctx ctx = {
+        .scratch = v->scratch ? v->scratch : scratch, .pool = v->pool, .error = &out->error};
     run r = {.call = c};
     memcpy(r.args, c->args, sizeof r.args);
     for (int32_t i = 0; i < c->n_fields; i++) bind_field(&r, i, k->real, v);
     for (int32_t i = 0; v->packed != RG_DTYPE_COUNT && i < c->n_packs; i++)
         bind_pack(&r, i, k, &ctx, v->packed);
     out->status = c->fn(k, &ctx, r.args);
-    rg_arena_reset(scratch);
+    rg_arena_reset(ctx.scratch);
     check_frame(&r, k->name);
     collect(&r, out);
 }

@@ -76,6 +76,7 @@ typedef struct rg_variant {
     const char *leave; /* this output is NULL */
     const char *nan;   /* this input holds one NaN, in its middle */
     rg_pool *pool;     /* NULL: one thread */
+    rg_arena *scratch; /* NULL: one that is large enough */
 } rg_variant;
 
 /* What a run left behind: the fields' values as doubles (NULL for inputs and left-out outputs). */
