@@ -5,6 +5,7 @@
 
 #include <locale.h>
 
+#include "german.h"
 #include "test.h"
 
 START_TEST(the_first_error_stays)
@@ -115,18 +116,7 @@ END_TEST
 
 START_TEST(numbers_have_a_point_in_german_too)
 {
-    /* the locale may not be installed; LOCPATH names one that the test makes where localedef is */
-    const char *folder = rg_test_folder();
-    char command[800];
-    snprintf(command, sizeof command,
-             "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >/dev/null 2>&1", folder);
-    if (!setlocale(LC_ALL, "de_DE.UTF-8") && system(command) == 0) {
-        setenv("LOCPATH", folder, 1);
-        setlocale(LC_ALL, "de_DE.UTF-8");
-    }
-    char out[32];
-    snprintf(out, sizeof out, "%.1f", 0.5);
-    if (strcmp(out, "0,5") != 0) printf("SKIP locale de_DE.UTF-8 is not installed\n");
+    rg_test_german();
     check_numbers();
     setlocale(LC_ALL, "C");
 }
