@@ -181,3 +181,33 @@ rg_status rg_track_loss(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *ba
     }
     return rg_exec_status(ex);
 }
+
+static void sum_cells(const rg_track_batch *batch, const rg_track_out *out, int32_t books,
+                      double *nats, int64_t *frames)
+{
+    int64_t steps = batch->frames + books - 1;
+    for (int64_t b = 0; b < batch->items; b++) {
+        frames[b] = 0;
+        for (int64_t t = 0; t < batch->frames; t++)
+            frames[b] += batch->cells[b * batch->frames + t];
+        for (int32_t q = 0; q < books; q++) {
+            double sum = 0;
+            for (int64_t s = 0; s < steps; s++) sum += rg_tensor_get(out->nll[q], b * steps + s);
+            nats[b * books + q] = sum;
+        }
+    }
+}
+
+rg_status rg_track_measure(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                           double *nats, int64_t *frames)
+{
+    bool recording = rg_set_recording(ex, false);
+    rg_mark mark = rg_tape_mark(ex);
+    rg_track_out out;
+    rg_status status = rg_track_loss(ex, tracks, batch, &out);
+    if (status == RG_OK)
+        sum_cells(batch, &out, tracks->config.roles[batch->target].books, nats, frames);
+    rg_tape_rewind(ex, mark);
+    rg_set_recording(ex, recording);
+    return status;
+}

@@ -157,6 +157,13 @@ typedef struct rg_track_out {
 rg_status rg_track_loss(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
                         rg_track_out *out) RG_MUST_USE;
 
+/*
+ * The same for reports, with recording off and the step arena given back: nats (B,K) are sums over
+ * the target cells of each item and codebook, frames (B) how many frames were targets.
+ */
+rg_status rg_track_measure(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                           double *nats, int64_t *frames) RG_MUST_USE;
+
 /* ---- step-wise decoding ---------------------------------------------------------------------- */
 
 /*
