@@ -54,15 +54,15 @@ static json_t *scene_to_json(const rg_scene *scene, const rg_bundle *bundle)
         json_array_append_new(roles, role_to_json(scene->roles + r, bundle, r));
     snprintf(version, sizeof version, "%d.%d", RG_SCENE_MAJOR, RG_SCENE_MINOR);
     const rg_sampling *s = &scene->sampling;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
-                     "s:f}, s:o}",
-                     "format", version, "id", scene->id, "created", rg_clock_utc(utc),
-                     "bundle_hash", scene->bundle_hash, "prompt", scene->prompt, "settings",
-                     scene->settings, "conditions", scene->conditions, "seconds", scene->seconds,
-                     "frame_rate", scene->frame_rate, "frames", scene->frames, "sampling",
-                     "temperature", s->temperature, "top_k", s->top_k, "top_p", s->top_p,
-                     "guidance_context", s->guidance_context, "guidance_conditions",
-                     s->guidance_conditions, "roles", roles);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
+        "s:f}, s:o}",
+        "format", "resonant-scene", "version", version, "id", scene->id, "created",
+        rg_clock_utc(utc), "bundle_hash", scene->bundle_hash, "prompt", scene->prompt, "settings",
+        scene->settings, "conditions", scene->conditions, "seconds", scene->seconds, "frame_rate",
+        scene->frame_rate, "frames", scene->frames, "sampling", "temperature", s->temperature,
+        "top_k", s->top_k, "top_p", s->top_p, "guidance_context", s->guidance_context,
+        "guidance_conditions", s->guidance_conditions, "roles", roles);
 }
 
 static rg_status write_codes(const rg_scene *scene, const rg_bundle *bundle, rg_error *err)
@@ -208,7 +208,7 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
                              const char *where, rg_error *err)
 {
     int64_t frames;
-    RG_TRY(rg_json_check_format(object, "scene", RG_SCENE_MAJOR, where, err));
+    RG_TRY(rg_json_check_format(object, "resonant-scene", RG_SCENE_MAJOR, where, err));
     RG_TRY(copy_member(object, "bundle_hash", where, scene->bundle_hash, 65, err));
     if (strcmp(scene->bundle_hash, bundle->hash))
         return rg_fail(err, RG_ERR_MISMATCH,

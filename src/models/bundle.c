@@ -107,7 +107,7 @@ static rg_status read_info(rg_bundle *bundle, rg_error *err)
                        bundle->folder);
     bundle->info = rg_json_read(path, INFO_LIMIT, err);
     if (!bundle->info) return err->code;
-    RG_TRY(rg_json_check_format(bundle->info, "bundle", RG_BUNDLE_MAJOR, path, err));
+    RG_TRY(rg_json_check_format(bundle->info, "resonant-bundle", RG_BUNDLE_MAJOR, path, err));
     json_t *tracks = rg_json_get_object(bundle->info, "tracks", path, err);
     if (!tracks) return err->code;
     char *text = json_dumps(tracks, JSON_COMPACT);
@@ -127,7 +127,7 @@ static rg_status read_vocabulary(rg_bundle *bundle, rg_error *err)
     RG_TRY(rg_fs_join(path, sizeof path, bundle->folder, "vocabulary.json", err));
     json_t *object = rg_json_read(path, INFO_LIMIT, err);
     if (!object) return err->code;
-    rg_status status = rg_json_check_format(object, "vocabulary", 1, path, err);
+    rg_status status = rg_json_check_format(object, "resonant-vocabulary", 1, path, err);
     json_t *words = status == RG_OK ? rg_json_get_array(object, "words", path, err) : NULL;
     if (status == RG_OK && !words) status = err->code;
     if (status == RG_OK) status = rg_vocabulary_extend(&bundle->vocabulary, words, path, err);

@@ -130,10 +130,10 @@ static rg_status write_info(export *e, const char *shared_hash, rg_error *err)
     if (!tracks) return rg_fail(err, RG_ERR_NOMEM, "no memory for a bundle");
     snprintf(version, sizeof version, "%d.%d", RG_BUNDLE_MAJOR, RG_BUNDLE_MINOR);
     rg_bundle_hash_of(e->roles, shared_hash, hash);
-    e->info = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:O, s:o}", "format", version, "hash", hash,
-                        "created", rg_clock_utc(utc), "run", rg_fs_base_name(e->run), "step",
-                        (json_int_t)e->step, "shared_hash", shared_hash, "roles", e->roles,
-                        "tracks", tracks);
+    e->info = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:O, s:o}", "format", "resonant-bundle", "version",
+        version, "hash", hash, "created", rg_clock_utc(utc), "run", rg_fs_base_name(e->run), "step",
+        (json_int_t)e->step, "shared_hash", shared_hash, "roles", e->roles, "tracks", tracks);
     static const char *const kept[] = {"words", "data", "phase", "songs", "store_hash"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         json_t *value = json_object_get(e->description, kept[i]);
@@ -149,8 +149,8 @@ static rg_status write_vocabulary(export *e, rg_error *err)
     char path[PATH_SIZE];
     RG_TRY(rg_fs_join(path, sizeof path, e->out.temporary, "vocabulary.json", err));
     if (!rg_vocabulary_make(&vocabulary)) return rg_fail(err, RG_ERR_NOMEM, "no memory for words");
-    json_t *object =
-        json_pack("{s:s, s:o}", "format", "1.0", "words", rg_vocabulary_to_json(&vocabulary));
+    json_t *object = json_pack("{s:s, s:s, s:o}", "format", "resonant-vocabulary", "version", "1.0",
+                               "words", rg_vocabulary_to_json(&vocabulary));
     rg_status status = rg_json_write(object, path, err);
     json_decref(object);
     rg_vocabulary_free(&vocabulary);

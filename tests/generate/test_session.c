@@ -1,0 +1,303 @@
+/*
+ * Generation end to end on an untrained bundle: scenes, seeds, exact locks, regeneration.
+ */
+#include "audio/audio.h"
+#include "base/hash.h"
+#include "generate/session.h"
+#include "toy_bundle.h"
+
+static char folder[512];
+static rg_pool *pool;
+static rg_exec *ex;
+
+static void setup_roles(int32_t roles)
+{
+    rg_error err = {0};
+    static int n;
+    snprintf(folder, sizeof folder, "%s/%d", rg_test_folder(), n++);
+    pool = rg_pool_create(2, 0, false, &err);
+    ex = rg_toy_exec(pool);
+    rg_toy_bundle(ex, folder, roles);
+}
+
+static void teardown(void)
+{
+    rg_exec_destroy(ex);
+    rg_pool_destroy(pool);
+}
+
+static const char *in_folder(const char *name)
+{
+    static char paths[8][1024];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, 1024, "%s/%s", folder, name);
+    return path;
+}
+
+static rg_status make(const char *out, rg_generate_options o, rg_error *err)
+{
+    char path[1024];
+    rg_generate_result result;
+    snprintf(path, sizeof path, "%s", in_folder(out));
+    o.bundle_folder = in_folder("bundle");
+    o.out_folder = path;
+    if (!o.rate) o.rate = 16000;
+    if (!o.prompt && !o.from_folder) o.prompt = "128 bpm, A minor";
+    return rg_generate(&o, ex, NULL, &result, err);
+}
+
+static void make_ok(const char *out, rg_generate_options o)
+{
+    rg_error err = {0};
+    RG_ASSERT_OK(make(out, o, &err), &err);
+}
+
+static void hash_of(const char *name, char hex[65])
+{
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_sha256_file(in_folder(name), hex, &err), &err);
+}
+
+static void assert_same(const char *a, const char *b, bool same)
+{
+    char x[65], y[65];
+    hash_of(a, x);
+    hash_of(b, y);
+    ck_assert_msg(!strcmp(x, y) == same, "%s and %s should %s", a, b, same ? "agree" : "differ");
+}
+
+START_TEST(same_seed_same_files)
+{
+    setup_roles(2);
+    make_ok("one", (rg_generate_options){.seconds = 1.7, .has_seed = true, .seed = 5});
+    make_ok("two", (rg_generate_options){.seconds = 1.7, .has_seed = true, .seed = 5});
+    make_ok("other", (rg_generate_options){.seconds = 1.7, .has_seed = true, .seed = 6});
+    assert_same("one/drums.wav", "two/drums.wav", true);
+    assert_same("one/bass.wav", "two/bass.wav", true);
+    assert_same("one/mix.wav", "two/mix.wav", true);
+    assert_same("one/drums.wav", "other/drums.wav", false);
+    teardown();
+}
+END_TEST
+
+START_TEST(threads_do_not_change_bits)
+{
+    rg_error err = {0};
+    setup_roles(2);
+    make_ok("two-threads", (rg_generate_options){.seconds = 1});
+    rg_exec_destroy(ex);
+    ex = rg_toy_exec(NULL);
+    make_ok("one-thread", (rg_generate_options){.seconds = 1});
+    assert_same("two-threads/mix.wav", "one-thread/mix.wav", true);
+    (void)err;
+    teardown();
+}
+END_TEST
+
+static void write_noise(const char *name, rg_pcm_type type, int32_t rate, int32_t channels,
+                        int64_t frames)
+{
+    rg_error err = {0};
+    size_t bytes = rg_pcm_sample_bytes(type), n = (size_t)(frames * channels);
+    rg_pcm pcm = {type, calloc(n, bytes), frames, channels, rate};
+    rg_rng rng = rg_rng_make(9, 9);
+    for (size_t i = 0; i < n; i++) {
+        double v = rg_rng_normal(&rng) * 0.1;
+        if (type == RG_PCM_F32)
+            ((float *)pcm.samples)[i] = (float)v;
+        else
+            ((int32_t *)pcm.samples)[i] =
+                (int32_t)(v * 0x1p31) & ~((type == RG_PCM_S24 ? 0xff : 0xffff));
+    }
+    RG_ASSERT_OK(rg_pcm_write_wav(in_folder(name), &pcm, &err), &err);
+    rg_pcm_free(&pcm);
+}
+
+/* Bytes of the samples [start, end) of two files are equal, and so is the format. */
+static void assert_locked(const char *locked, const char *made, int64_t start, int64_t end)
+{
+    rg_error err = {0};
+    rg_pcm a, b;
+    RG_ASSERT_OK(rg_pcm_read(in_folder(locked), &a, &err), &err);
+    RG_ASSERT_OK(rg_pcm_read(in_folder(made), &b, &err), &err);
+    ck_assert_int_eq(a.type, b.type);
+    ck_assert_int_eq(a.rate, b.rate);
+    ck_assert_int_eq(a.channels, b.channels);
+    size_t frame = rg_pcm_sample_bytes(a.type) * (size_t)a.channels;
+    char x[65], y[65];
+    rg_sha256_of((char *)a.samples + (size_t)start * frame, (size_t)(end - start) * frame, x);
+    rg_sha256_of((char *)b.samples + (size_t)start * frame, (size_t)(end - start) * frame, y);
+    ck_assert_msg(!strcmp(x, y), "%s: locked samples %lld..%lld changed", made, (long long)start,
+                  (long long)end);
+    rg_pcm_free(&a);
+    rg_pcm_free(&b);
+}
+
+START_TEST(locked_files_stay_bit_identical)
+{
+    static const struct {
+        rg_pcm_type type;
+        int32_t rate, channels;
+        int64_t frames;
+    } files[] = {{RG_PCM_S24, 44100, 2, 57331},
+                 {RG_PCM_F32, 48000, 2, 60001},
+                 {RG_PCM_S16, 22050, 1, 23457}};
+    setup_roles(2);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char lock[1100], out[32], made[64];
+        write_noise("in.wav", files[i].type, files[i].rate, files[i].channels, files[i].frames);
+        snprintf(lock, sizeof lock, "drums=%s", in_folder("in.wav"));
+        snprintf(out, sizeof out, "locked-%zu", i);
+        snprintf(made, sizeof made, "%s/drums.wav", out);
+        const char *locks[] = {lock};
+        make_ok(out, (rg_generate_options){.locks = locks, .n_locks = 1});
+        assert_locked("in.wav", made, 0, files[i].frames);
+        rg_error err = {0};
+        rg_pcm pcm;
+        RG_ASSERT_OK(rg_pcm_read(in_folder(made), &pcm, &err), &err);
+        ck_assert_int_eq(pcm.frames, files[i].frames);
+        rg_pcm_free(&pcm);
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(a_locked_span_stays_and_the_rest_is_made)
+{
+    char lock[1100];
+    setup_roles(2);
+    write_noise("in.wav", RG_PCM_S24, 44100, 2, 88200);
+    snprintf(lock, sizeof lock, "bass=%s@0.5-1.25", in_folder("in.wav"));
+    const char *locks[] = {lock};
+    make_ok("span", (rg_generate_options){.locks = locks, .n_locks = 1});
+    assert_locked("in.wav", "span/bass.wav", 22050, 55125);
+    rg_error err = {0};
+    rg_pcm a, b;
+    RG_ASSERT_OK(rg_pcm_read(in_folder("in.wav"), &a, &err), &err);
+    RG_ASSERT_OK(rg_pcm_read(in_folder("span/bass.wav"), &b, &err), &err);
+    ck_assert(memcmp(a.samples, b.samples, 4000) != 0);
+    rg_pcm_free(&a);
+    rg_pcm_free(&b);
+    teardown();
+}
+END_TEST
+
+START_TEST(regenerating_a_role_keeps_all_else)
+{
+    char from[1024];
+    setup_roles(3);
+    make_ok("scene", (rg_generate_options){.seconds = 1.5});
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    const char *again[] = {"bass"}, *part[] = {"harmony@0.5-1.0"};
+    make_ok("whole",
+            (rg_generate_options){.from_folder = from, .regenerate = again, .n_regenerate = 1});
+    assert_same("scene/drums.wav", "whole/drums.wav", true);
+    assert_same("scene/harmony.wav", "whole/harmony.wav", true);
+    assert_same("scene/bass.wav", "whole/bass.wav", false);
+    make_ok("part",
+            (rg_generate_options){.from_folder = from, .regenerate = part, .n_regenerate = 1});
+    assert_same("scene/drums.wav", "part/drums.wav", true);
+    assert_same("scene/harmony.wav", "part/harmony.wav", false);
+    assert_locked("scene/harmony.wav", "part/harmony.wav", 0, 8000);
+    assert_locked("scene/harmony.wav", "part/harmony.wav", 16000, 24000);
+    teardown();
+}
+END_TEST
+
+START_TEST(nothing_to_regenerate_is_a_copy)
+{
+    char from[1024];
+    setup_roles(2);
+    make_ok("scene", (rg_generate_options){.seconds = 1});
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    make_ok("copy", (rg_generate_options){.from_folder = from});
+    assert_same("scene/drums.wav", "copy/drums.wav", true);
+    assert_same("scene/codes.safetensors", "copy/codes.safetensors", true);
+    teardown();
+}
+END_TEST
+
+static void refused(const char *out, rg_generate_options o, const char *expected)
+{
+    rg_error err = {0};
+    ck_assert_msg(make(out, o, &err) != RG_OK, "should be refused: %s", expected);
+    ck_assert_msg(strstr(err.text, expected) != NULL, "expected '%s' in '%s'", expected, err.text);
+    ck_assert(!rg_fs_exists(in_folder(out)) || rg_fs_is_folder(in_folder(out)));
+}
+
+START_TEST(bad_requests_get_one_line)
+{
+    char from[1024];
+    setup_roles(2);
+    make_ok("scene", (rg_generate_options){.seconds = 1});
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    const char *unknown[] = {"viola=x.wav"}, *absent[] = {"drums=nothing-here.wav"},
+               *again[] = {"bass@2-1"}, *plain[] = {"bass"}, *set[] = {"tempo=9000"};
+    refused("a", (rg_generate_options){.locks = unknown, .n_locks = 1}, "no role 'viola'");
+    refused("b", (rg_generate_options){.locks = absent, .n_locks = 1}, "nothing-here.wav");
+    refused("c", (rg_generate_options){.from_folder = from, .regenerate = again, .n_regenerate = 1},
+            "is empty");
+    refused("d", (rg_generate_options){.regenerate = plain, .n_regenerate = 1}, "--from");
+    refused("e", (rg_generate_options){.settings = set, .n_settings = 1}, "20 to 400");
+    refused("scene", (rg_generate_options){.seconds = 1}, "not empty");
+    ck_assert(!rg_fs_exists(in_folder("a")));
+    teardown();
+}
+END_TEST
+
+START_TEST(changed_audio_is_refused)
+{
+    char from[1024];
+    rg_error err = {0};
+    setup_roles(2);
+    make_ok("scene", (rg_generate_options){.seconds = 1});
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    RG_ASSERT_OK(rg_fs_write_atomic(in_folder("scene/bass.wav"), "x", 1, &err), &err);
+    refused("next", (rg_generate_options){.from_folder = from}, "changed since");
+    teardown();
+}
+END_TEST
+
+START_TEST(a_damaged_bundle_is_refused)
+{
+    rg_error err = {0};
+    char *data;
+    size_t n;
+    setup_roles(2);
+    const char *path = in_folder("bundle/track-bass.safetensors");
+    RG_ASSERT_OK(rg_fs_read_all(path, 1 << 26, &data, &n, &err), &err);
+    data[n - 5] ^= 1;
+    RG_ASSERT_OK(rg_fs_write_atomic(path, data, n, &err), &err);
+    free(data);
+    refused("next", (rg_generate_options){.seconds = 1}, "track-bass.safetensors");
+    teardown();
+}
+END_TEST
+
+START_TEST(cancel_leaves_nothing)
+{
+    static volatile sig_atomic_t stop = 2;
+    rg_error err = {0};
+    setup_roles(2);
+    ck_assert_int_eq(make("gone", (rg_generate_options){.seconds = 2, .stop = &stop}, &err),
+                     RG_ERR_CANCELLED);
+    ck_assert(!rg_fs_exists(in_folder("gone")));
+    teardown();
+}
+END_TEST
+
+START_TEST(five_roles)
+{
+    setup_roles(5);
+    make_ok("five", (rg_generate_options){.seconds = 1});
+    ck_assert(rg_fs_exists(in_folder("five/strings.wav")));
+    teardown();
+}
+END_TEST
+
+RG_TEST_MAIN("session", 120, same_seed_same_files, threads_do_not_change_bits,
+             locked_files_stay_bit_identical, a_locked_span_stays_and_the_rest_is_made,
+             regenerating_a_role_keeps_all_else, nothing_to_regenerate_is_a_copy,
+             bad_requests_get_one_line, changed_audio_is_refused, a_damaged_bundle_is_refused,
+             cancel_leaves_nothing, five_roles)
