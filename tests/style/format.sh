@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Every source is as clang-format leaves it, and opens with a comment that says what it is.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bad=0
+mapfile -t sources < <(find src kernels datasets eval train tests -name '*.[ch]' | sort)
+hits=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep 'error:' | cut -d: -f1 | sort |
+    uniq -c | sed 's/$/: lines that clang-format would change/' || true)
+if [ -n "$hits" ]; then echo "$hits" && bad=1; fi
+for file in "${sources[@]}"; do
+    if [ "$(head -c 2 "$file")" != "/*" ]; then echo "$file: does not open with a comment" && bad=1; fi
+done
+exit $bad
