@@ -1,0 +1,277 @@
+/*
+ * The codec task driven by a small loop: it learns, its bits do not depend on threads, and what a
+ * checkpoint keeps is enough to go on with the same bits.
+ */
+#include "models/codec_codes.h"
+#include "test.h"
+#include "toy_store.h"
+#include "train/codec_task.h"
+
+enum { STEPS = 300 };
+
+static const rg_config_key loop_keys[] = {
+    {"steps", RG_CONFIG_INT, NULL, 1, 1e9, NULL, "steps"},
+    {"accumulate", RG_CONFIG_INT, "1", 1, 64, NULL, "micro-batches per step"},
+};
+
+static const char *const yaml = "store: %s\n"
+                                "role: bass\n"
+                                "steps: %d\n"
+                                "sample_rate: 4000\n"
+                                "ratios: [5, 4, 4]\n"
+                                "filters: 4\n"
+                                "dimension: 16\n"
+                                "lstm_layers: 1\n"
+                                "codebooks: 2\n"
+                                "entries: 32\n"
+                                "batch: 4\n"
+                                "crop_seconds: 0.3\n"
+                                "mel: {scales: [64, 256], bands: 32}\n"
+                                "validation: {seconds: 1, per_song: 3}\n"
+                                "data: {threads: %d}\n"
+                                "quantizer: {start: 0.3, dropout: 0.3}\n";
+
+typedef struct loop {
+    rg_pool *pool;
+    rg_exec *ex;
+    rg_config *config;
+    void *self;
+    rg_params *params;
+    rg_adamw adam;
+    rg_scaler scaler;
+    double scale;
+    int32_t accumulate;
+    rg_metrics now;
+} loop;
+
+static const char *toy_folder(void)
+{
+    static char folder[700];
+    if (folder[0]) return folder;
+    rg_toy toy = {.roles = 2, .songs = 5, .rate = 8000, .seconds = 12};
+    snprintf(folder, sizeof folder, "%s/store", rg_test_folder());
+    rg_store_close(rg_toy_build(&toy, folder));
+    return folder;
+}
+
+static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
+{
+    rg_config_key schema[128];
+    size_t n = sizeof loop_keys / sizeof *loop_keys;
+    char text[2048];
+    memcpy(schema, loop_keys, sizeof loop_keys);
+    memcpy(schema + n, rg_codec_task.schema, rg_codec_task.n_schema * sizeof *schema);
+    snprintf(text, sizeof text, yaml, toy_folder(), STEPS, threads - 1);
+    strncat(text, more, sizeof text - strlen(text) - 1);
+    return rg_config_parse(text, "codec.yaml", schema, n + rg_codec_task.n_schema, NULL, 0, err);
+}
+
+static loop *open_loop(int32_t threads, const char *more)
+{
+    rg_error err = {0};
+    loop *l = calloc(1, sizeof *l);
+    l->config = make_config(more, threads, &err);
+    ck_assert_msg(l->config != NULL, "%s", err.text);
+    l->pool = rg_pool_create(threads, 0, false, &err);
+    l->ex = rg_exec_create(
+        &(rg_exec_options){.kernels = rg_kernels_cpu(&err), .pool = l->pool, .seed = 11}, &err);
+    ck_assert_msg(l->ex != NULL, "%s", err.text);
+    l->adam = (rg_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .ema_decay = 0.9};
+    l->scaler = rg_scaler_make(false);
+    l->scale = 1;
+    rg_task_context context = {
+        .config = l->config, .ex = l->ex, .seed = 11, .loss_scale = &l->scale};
+    context.run_folder = rg_test_folder();
+    RG_ASSERT_OK(rg_codec_task.open(&context, &l->self, &err), &err);
+    l->params = rg_codec_task.params(l->self);
+    l->accumulate = (int32_t)rg_config_int(l->config, "accumulate");
+    return l;
+}
+
+static void close_loop(loop *l)
+{
+    rg_codec_task.close(l->self);
+    rg_exec_destroy(l->ex);
+    rg_pool_destroy(l->pool);
+    rg_config_free(l->config);
+    free(l);
+}
+
+static void run(loop *l, int64_t from, int64_t to)
+{
+    rg_update update;
+    for (int64_t step = from; step < to; step++) {
+        rg_params_zero_gradients(l->params);
+        l->now.n = 0;
+        for (int32_t micro = 0; micro < l->accumulate; micro++) {
+            double wait = 0;
+            rg_step_begin(l->ex, (uint64_t)(step * l->accumulate + micro));
+            ck_assert_msg(rg_codec_task.micro_step(l->self, step, micro, &l->now, &wait) == RG_OK,
+                          "step %lld: %s", (long long)step, l->ex->error.text);
+        }
+        double lr = 3e-3 * (1 - 0.9 * (double)step / STEPS);
+        ck_assert_int_eq(
+            rg_adamw_step(&l->adam, &l->scaler, l->params, l->ex, lr, l->accumulate, &update),
+            RG_OK);
+        ck_assert(!update.skipped);
+        ck_assert_int_eq(rg_codec_task.after_update(l->self, step, &l->now), RG_OK);
+    }
+}
+
+static rg_metrics validate(loop *l, int64_t step, json_t **items)
+{
+    rg_metrics m = {0};
+    *items = json_object();
+    bool recording = rg_set_recording(l->ex, false);
+    ck_assert_int_eq(rg_params_swap_ema(l->params, l->ex), RG_OK);
+    ck_assert_msg(rg_codec_task.validate(l->self, step, &m, *items) == RG_OK, "%s",
+                  l->ex->error.text);
+    ck_assert_int_eq(rg_params_swap_ema(l->params, l->ex), RG_OK);
+    rg_set_recording(l->ex, recording);
+    return m;
+}
+
+/* Everything that decides the next step, as one checkpoint file. */
+static const char *checkpoint(loop *l, int64_t step, const char *name)
+{
+    static char path[700];
+    rg_error err = {0};
+    json_t *task = rg_codec_task.save(l->self), *state = json_pack("{s:o}", "task", task);
+    rg_checkpoint c = {.step = step, .optimizer = l->adam, .scaler = l->scaler};
+    c.extra = json_dumps(state, JSON_REAL_PRECISION(17));
+    snprintf(path, sizeof path, "%s/%s", rg_test_folder(), name);
+    RG_ASSERT_OK(rg_checkpoint_save(path, l->params, &c, &err), &err);
+    free(c.extra);
+    json_decref(state);
+    return path;
+}
+
+static void resume(loop *l, const char *path)
+{
+    rg_error err = {0};
+    rg_checkpoint c = {0};
+    RG_ASSERT_OK(rg_checkpoint_load(path, l->params, l->ex, &c, &err), &err);
+    l->adam = c.optimizer;
+    json_t *state = json_loads(c.extra, 0, NULL);
+    RG_ASSERT_OK(rg_codec_task.load(l->self, json_object_get(state, "task"), &err), &err);
+    json_decref(state);
+    rg_checkpoint_free(&c);
+}
+
+static void check_equal(const loop *a, const loop *b)
+{
+    for (size_t i = 0; i < rg_params_count(a->params); i++) {
+        const rg_param *p = rg_params_at(a->params, i), *q = rg_params_at(b->params, i);
+        size_t bytes = (size_t)rg_shape_count(p->shape) * rg_dtype_size(p->dtype);
+        ck_assert_msg(!memcmp(rg_param_data(a->params, p), rg_param_data(b->params, q), bytes),
+                      "%s differs", p->name);
+    }
+}
+
+START_TEST(a_tiny_codec_beats_silence)
+{
+    loop *l = open_loop(2, "");
+    json_t *items;
+    rg_metrics start = validate(l, 0, &items);
+    json_decref(items);
+    ck_assert(isnan(rg_metrics_get(&start, "mel_distance"))); /* not quantized yet */
+    ck_assert(rg_metrics_get(&start, "unquantized/mel_distance") > 0);
+    run(l, 0, STEPS);
+    rg_metrics end = validate(l, STEPS, &items);
+    double db = rg_metrics_get(&end, "si_sdr"), mel = rg_metrics_get(&end, "mel_distance");
+    ck_assert_msg(db > 3, "SI-SDR %.2f dB", db);
+    ck_assert_msg(mel < 0.5 * rg_metrics_get(&start, "unquantized/mel_distance"), "mel %g", mel);
+    ck_assert_msg(rg_metrics_get(&end, "rvq/used_0") >= 8, "%g codes used",
+                  rg_metrics_get(&end, "rvq/used_0"));
+    ck_assert(rg_metrics_get(&l->now, "loss/mse") < 0.6);
+    ck_assert(rg_metrics_get(&l->now, "loss/commit") > 0);
+    double ratios = rg_metrics_get(&l->now, "ratio/l1") + rg_metrics_get(&l->now, "ratio/mse") +
+                    rg_metrics_get(&l->now, "ratio/mel");
+    RG_ASSERT_NEAR(ratios, 1, 1e-9);
+    ck_assert_int_eq(json_object_size(json_object_get(items, "si_sdr")), 1); /* one valid song */
+    json_decref(items);
+
+    /* The checkpoint is a codec by itself, and the audio of the run is there. */
+    rg_error err = {0};
+    rg_codec codec;
+    const char *path = checkpoint(l, STEPS, "tiny.safetensors");
+    RG_ASSERT_OK(rg_codec_load(path, l->ex, &codec, &err), &err);
+    ck_assert_str_eq(codec.role, "bass");
+    rg_codec_free(&codec);
+    rg_set_recording(l->ex, false);
+    ck_assert_msg(rg_codec_task.sample(l->self, STEPS) == RG_OK, "%s", l->ex->error.text);
+    char wav[800];
+    rg_audio audio;
+    snprintf(wav, sizeof wav, "%s/samples/step_0000300/bass-0-decoded.wav", rg_test_folder());
+    RG_ASSERT_OK(rg_audio_read(wav, &audio, &err), &err);
+    ck_assert_int_eq(audio.rate, 4000);
+    rg_audio_free(&audio);
+    close_loop(l);
+}
+END_TEST
+
+/* Two micro-batches a step; k-means at step 90, quantizer dropout and revival after it. */
+static loop *open_short(int32_t threads)
+{
+    return open_loop(threads, "accumulate: 2\n");
+}
+
+START_TEST(threads_do_not_change_bits)
+{
+    loop *a = open_short(1), *b = open_short(2);
+    run(a, 0, 100);
+    run(b, 0, 100);
+    ck_assert(rg_metrics_get(&a->now, "loss/commit") > 0); /* the quantizer was on */
+    check_equal(a, b);
+    close_loop(a);
+    close_loop(b);
+}
+END_TEST
+
+START_TEST(a_resumed_run_has_the_same_bits)
+{
+    static const int64_t stops[] = {50, 95}; /* before and after the codebooks start at 90 */
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+        loop *whole = open_short(2), *second = open_short(2);
+        run(whole, 0, stops[i]);
+        const char *path = checkpoint(whole, stops[i], "resume.safetensors");
+        run(whole, stops[i], 100);
+        resume(second, path);
+        run(second, stops[i], 100);
+        check_equal(whole, second);
+        close_loop(whole);
+        close_loop(second);
+    }
+}
+END_TEST
+
+START_TEST(faulty_configurations_name_their_place)
+{
+    static const struct {
+        const char *more, *word;
+    } rows[] = {
+        {"frame_rate: 40\n", "4000 Hz at 40 frames a second needs 100"},
+        {"losses: {mel: [1]}\n", "losses.mel"},
+        {"losses: {l1: [0, 0], mse: [0, 0], mel: [1, 0]}\n", "nothing would be learnt"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rg_error err = {0};
+        rg_config *config = make_config(rows[i].more, 1, &err);
+        ck_assert_msg(config != NULL, "%s", err.text);
+        rg_exec *ex =
+            rg_exec_create(&(rg_exec_options){.kernels = rg_kernels_cpu(&err), .seed = 1}, &err);
+        double scale = 1;
+        rg_task_context context = {.config = config, .ex = ex, .loss_scale = &scale};
+        void *self = NULL;
+        ck_assert_int_eq(rg_codec_task.open(&context, &self, &err), RG_ERR_CONFIG);
+        ck_assert_msg(strstr(err.text, rows[i].word) && strstr(err.text, "codec.yaml:"), "%s",
+                      err.text);
+        ck_assert(self == NULL);
+        rg_exec_destroy(ex);
+        rg_config_free(config);
+    }
+}
+END_TEST
+
+RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence, threads_do_not_change_bits,
+             a_resumed_run_has_the_same_bits, faulty_configurations_name_their_place)
