@@ -73,6 +73,7 @@ typedef struct rg_isa {
     int64_t width[RG_TILE_WIDTHS + 1];
     rg_tile_fn *tile[RG_TILE_WIDTHS];
     const rg_vec *vec;
+    double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
 } rg_isa;
 
 extern const rg_isa rg_isa_avx2, rg_isa_avx512;
@@ -154,6 +155,9 @@ float *rg_cpu_scratch(rg_kernel_ctx *ctx, int64_t n);
     rg_status rg_cpu_##name##_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const grad_args *a);
 RG_CPU_SLOTS(X)
 #undef X
+
+/* The highest level that this CPU runs, whatever RG_ISA says; NULL: the reference only. */
+const rg_isa *rg_cpu_best_isa(void);
 
 /* Writes this level's slots over the level below's. */
 void rg_cpu_fill_avx2(rg_kernels *k);

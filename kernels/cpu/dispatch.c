@@ -17,6 +17,7 @@ typedef struct level {
     uint32_t leaf1_ecx, leaf7_ebx;
     uint64_t xcr0;
     void (*fill)(rg_kernels *k);
+    const rg_isa *isa;
 } level;
 
 enum {
@@ -34,10 +35,10 @@ enum {
 #define STATE_AVX512 0xe6U /* and masks, upper halves of zmm, zmm16-31 */
 
 static const level levels[] = {
-    {"ref", 0, 0, 0, NULL},
-    {"avx2", FMA | OSXSAVE | AVX | F16C, AVX2, STATE_AVX, rg_cpu_fill_avx2},
+    {"ref", 0, 0, 0, NULL, NULL},
+    {"avx2", FMA | OSXSAVE | AVX | F16C, AVX2, STATE_AVX, rg_cpu_fill_avx2, &rg_isa_avx2},
     {"avx512", FMA | OSXSAVE | AVX | F16C, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL,
-     STATE_AVX512, rg_cpu_fill_avx512},
+     STATE_AVX512, rg_cpu_fill_avx512, &rg_isa_avx512},
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
@@ -85,6 +86,12 @@ const char *const *rg_kernels_cpu_levels(void)
 {
     pthread_once(&once, fill_tables);
     return names;
+}
+
+const rg_isa *rg_cpu_best_isa(void)
+{
+    pthread_once(&once, fill_tables);
+    return levels[available - 1].isa;
 }
 
 const rg_kernels *rg_kernels_cpu(rg_error *err)

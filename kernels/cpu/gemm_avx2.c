@@ -66,10 +66,30 @@ static inline __m256i mask_of(int64_t n)
 #define MASK_OF(n) _mm256_castsi256_si128(mask_of(n))
 #include "kernels/cpu/micro.inc"
 
+/* Twelve chains hide the latency of every machine we know. */
+static double burst(int64_t loops)
+{
+    __m256 a[12], x = _mm256_set1_ps(0.999F), y = _mm256_set1_ps(0.001F);
+    float out[8];
+    volatile float keep;
+    RG_UNROLL
+    for (int i = 0; i < 12; i++) a[i] = _mm256_set1_ps((float)i);
+    for (int64_t k = 0; k < loops; k++) {
+        RG_UNROLL
+        for (int i = 0; i < 12; i++) a[i] = _mm256_fmadd_ps(a[i], x, y);
+    }
+    for (int i = 1; i < 12; i++) a[0] = _mm256_add_ps(a[0], a[i]);
+    _mm256_storeu_ps(out, a[0]);
+    keep = out[0];
+    (void)keep;
+    return (double)loops * 12 * 8 * 2;
+}
+
 const rg_isa rg_isa_avx2 = {
     .name = "avx2",
     .mr = MR,
     .width = {16, 8, 4, 0},
     .tile = {tile_16, tile_8, tile_4},
     .vec = &rg_vec_avx2,
+    .burst = burst,
 };
