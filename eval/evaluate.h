@@ -1,0 +1,45 @@
+/*
+ * `resonant eval`: from a run or a bundle to a report.
+ *
+ * One idea: measuring (metrics/), showing (report/) and finding out what to measure (here) are apart.
+ * A codec run gets the report of its role; a track run, and the bundle exported from it, get the
+ * report of all roles' codecs, of the language models and of what they generate.
+ */
+#ifndef RG_EVAL_EVALUATE_H
+#define RG_EVAL_EVALUATE_H
+
+#include "base/log.h"
+#include "datasets/store.h"
+
+typedef struct rg_eval_options {
+    const char *target;   /* run or bundle folder */
+    const char *store;    /* NULL: the one that the run names */
+    rg_split split;       /* RG_SPLIT_TEST is the honest one */
+    const char *out;      /* NULL: <run>/eval/<split>; for bundles <bundle>.eval */
+    int64_t songs;        /* at most so many; 0: all of the split */
+    double seconds;       /* of each song and role; 0: 20 */
+    int32_t samples;      /* generated pieces; < 0: 3 */
+    double sample_seconds; /* of each; 0: 8 */
+    int32_t threads;      /* 0: one per CPU */
+    uint64_t seed;        /* of bootstraps and of generation */
+    const char *version, *git; /* of the program, for the header; may be NULL */
+    const volatile int *stop;  /* not 0: RG_ERR_CANCELLED; NULL: never */
+} rg_eval_options;
+
+/* Test split, everything else by default. */
+rg_eval_options rg_eval_defaults(const char *target);
+
+/* Writes the report. `path_out` (1,024 bytes, may be NULL) receives the path of index.html. */
+rg_status rg_evaluate(const rg_eval_options *options, const rg_log *log, char *path_out,
+                      rg_error *err) RG_MUST_USE;
+
+/*
+ * Two reports (folders with metrics.json, or runs that have exactly one) compared number by number:
+ * a regression is flagged only where the interval of the paired difference over songs (or, without
+ * per-song values, of both intervals) excludes 0. Lines go to the log; with `out` a report is
+ * written. *regressions counts the flagged ones.
+ */
+rg_status rg_eval_compare(const char *a, const char *b, const char *out, const rg_log *log,
+                          int64_t *regressions, rg_error *err) RG_MUST_USE;
+
+#endif
