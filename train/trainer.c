@@ -201,7 +201,7 @@ static rg_status load_checkpoint(trainer *t, const char *path, rg_error *err)
 
 static rg_status stop_on_nonfinite(trainer *t, const rg_update *update, rg_error *err)
 {
-    char name[128] = "";
+    char name[RG_NAME_SIZE + 32] = "";
     if (!rg_tape_first_nonfinite(t->machine.ex, name, sizeof name))
         snprintf(name, sizeof name, "the gradient of %s", update->nonfinite);
     rg_error ignored = {0};

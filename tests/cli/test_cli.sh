@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The command line as a person meets it: help, exit codes, one clear line per fault, nothing
+# half-written, full disks, closed pipes, other locales, odd paths.
+set -u
+resonant=$(realpath "${1:?usage: test_cli.sh RESONANT}")
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+passed=0 failed=0
+
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "FAIL: $*"; }
+
+# expect CODE TEXT COMMAND...: exit status, and a text that standard error contains, in one line.
+expect() {
+    local code=$1 text=$2 got lines
+    shift 2
+    "$@" >stdout 2>stderr </dev/null
+    got=$?
+    lines=$(grep -c '^resonant: ' stderr)
+    if [ $got != "$code" ]; then bad "$* exits with $got, expected $code: $(cat stderr)"; return; fi
+    if ! grep -qF -- "$text" stderr; then bad "$*: '$text' is not in: $(cat stderr)"; return; fi
+    if [ "$code" != 0 ] && [ "$lines" != 1 ]; then bad "$*: $lines lines of error, expected 1"; return; fi
+    ok
+}
+
+# prints TEXT COMMAND...: exit status 0 and a text on standard output.
+prints() {
+    local text=$1
+    shift
+    if "$@" >stdout 2>stderr </dev/null && grep -qF -- "$text" stdout; then ok; else
+        bad "$*: expected '$text'; got $(head -c 300 stdout stderr)"
+    fi
+}
+
+prints "usage: resonant COMMAND" "$resonant" --help
+prints "isa: ref" "$resonant" --version
+prints "peak" "$resonant" devices
+"$resonant" --help | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\) .*/\1/p' | sort -u >commands
+[ "$(wc -l <commands)" -ge 10 ] && ok || bad "--help lists too few commands"
+while read -r command; do
+    # shellcheck disable=SC2086
+    prints "usage: resonant" "$resonant" $command --help
+done <commands
+
+# ---- wrong usage: exit 2, one line, advice ----
+expect 2 "did you mean 'train'" "$resonant" trian
+expect 2 "needs a sub-command" "$resonant" dataset
+expect 2 "usage: resonant train" "$resonant" train
+expect 2 "did you mean --out" "$resonant" generate bundle --oot x
+expect 2 "needs a value" "$resonant" generate bundle --out
+expect 2 "--out DIR is missing" "$resonant" generate bundle
+expect 2 "not a number from" "$resonant" generate bundle --out x --duration nine
+expect 2 "is not a bundle" "$resonant" generate . --out x
+expect 2 "two different tempi" "$resonant" prompt "120 bpm 130 bpm"
+expect 2 "is not auto or cpu" "$resonant" train c.yaml --device tpu
+expect 1 "CUDA" "$resonant" train c.yaml --device cuda
+expect 2 "did you mean 'debian-band-v0'" "$resonant" dataset build debian-bnad-v0 --out s
+[ -e x ] || [ -e s ] && bad "a refused command left files" || ok
+
+# ---- configurations: file:line:column ----
+printf 'task: codec\nname: a\nstesp: 5\n' >c.yaml
+expect 2 "c.yaml:3:1" "$resonant" config validate c.yaml
+expect 2 "did you mean" "$resonant" config validate c.yaml
+printf 'task: codex\n' >d.yaml
+expect 2 "did you mean 'codec'" "$resonant" config validate d.yaml
+printf 'name: x\n' >e.yaml
+expect 2 "the key 'task' is missing" "$resonant" config validate e.yaml
+expect 1 "absent.yaml" "$resonant" config validate absent.yaml
+for config in "$root"/configs/codec/*.yaml; do
+    case $config in *common*) continue ;; esac
+    prints "valid" "$resonant" config validate "$config" store=s
+    "$resonant" config dump "$config" store=s >dumped.yaml
+    "$resonant" config dump dumped.yaml >again.yaml && cmp -s dumped.yaml again.yaml && ok || bad "$config: the dump does not load to itself"
+done
+
+# ---- standard output that cannot be written ----
+if [ -e /dev/full ]; then
+    "$resonant" --help >/dev/full 2>stderr
+    [ $? = 1 ] && grep -q "cannot write to standard output" stderr && ok || bad "/dev/full: $(cat stderr)"
+fi
+{ "$resonant" prompt "dark techno" 2>stderr; echo $? >code; } | true
+[ "$(cat code)" = 0 ] || [ "$(cat code)" = 1 ] && ok || bad "closed pipe: exit $(cat code)"
+
+# ---- locale and odd paths ----
+LC_ALL=de_DE.UTF-8 "$resonant" prompt --json "128.5 bpm" >stdout && grep -q '128.5' stdout && ok || bad "a German locale changes numbers"
+mkdir -p 'a folder with spaces and ümläut'
+cp c.yaml 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
+expect 2 "-odd=name@1-2.yaml:3:1" "$resonant" config validate 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
+expect 1 "no such" "$resonant" dataset info "$(printf 'x%.0s' {1..200})"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

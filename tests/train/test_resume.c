@@ -1,0 +1,284 @@
+/*
+ * A run that is killed with SIGKILL at any moment, checkpoint writes included, and resumed ends with
+ * the same bits as a run that was never stopped. Also: NaN stop, foreign models, threads.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "toy_store.h"
+#include "train/trainer.h"
+
+enum { STEPS = 24 };
+
+static char folder[512];
+
+static const char config_text[] = "task: codec\n"
+                                  "name: toy\n"
+                                  "role: bass\n"
+                                  "sample_rate: 4000\n"
+                                  "ratios: [5, 4, 4]\n"
+                                  "filters: 2\n"
+                                  "dimension: 8\n"
+                                  "lstm_layers: 0\n"
+                                  "codebooks: 2\n"
+                                  "entries: 8\n"
+                                  "batch: 2\n"
+                                  "crop_seconds: 0.2\n"
+                                  "steps: 24\n"
+                                  "log_every: 6\n"
+                                  "validate_every: 12\n"
+                                  "checkpoint_every: 3\n"
+                                  "keep_checkpoints: 2\n"
+                                  "pin: false\n"
+                                  "threads: 1\n"
+                                  "mel: {scales: [64, 128], bands: 16}\n"
+                                  "validation: {seconds: 0.2, per_song: 1}\n"
+                                  "optimizer: {ema_decay: 0.9}\n"
+                                  "schedule: {lr: 0.001}\n";
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][1200];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, 1200, "%s/%s", folder, name);
+    return path;
+}
+
+static void setup(void)
+{
+    rg_error err = {0};
+    rg_toy toy = {.roles = 2, .songs = 4, .rate = 8000, .seconds = 3};
+    snprintf(folder, sizeof folder, "%s", rg_test_folder());
+    RG_ASSERT_OK(
+        rg_fs_write_atomic(in_folder("codec.yaml"), config_text, strlen(config_text), &err), &err);
+    rg_store_close(rg_toy_build(&toy, in_folder("store")));
+}
+
+static rg_status train(const char *runs, bool resume, const char *const *more, size_t n_more,
+                       rg_train_result *result, rg_error *err)
+{
+    char store[1300], where[1300];
+    const char *overrides[16] = {store, where};
+    snprintf(store, sizeof store, "store=%s", in_folder("store"));
+    snprintf(where, sizeof where, "runs=%s", in_folder(runs));
+    for (size_t i = 0; i < n_more; i++) overrides[2 + i] = more[i];
+    rg_train_options options = {.config_path = in_folder("codec.yaml"),
+                                .overrides = overrides,
+                                .n_overrides = 2 + n_more,
+                                .resume = resume,
+                                .resume_step = -1};
+    return rg_train(&options, NULL, result, err);
+}
+
+/* The hash of a run's last checkpoint file. */
+static void final_hash(const rg_train_result *result, char hex[65])
+{
+    rg_error err = {0};
+    char path[RG_RUN_PATH];
+    int64_t found;
+    RG_ASSERT_OK(rg_run_checkpoint(result->run_folder, -1, path, &found, &err), &err);
+    ck_assert_int_eq(found, STEPS);
+    RG_ASSERT_OK(rg_sha256_file(path, hex, &err), &err);
+}
+
+static void train_whole(const char *runs, const char *const *more, size_t n, char hex[65])
+{
+    rg_error err = {0};
+    rg_train_result result;
+    RG_ASSERT_OK(train(runs, false, more, n, &result, &err), &err);
+    final_hash(&result, hex);
+}
+
+/* ---- killing ---- */
+
+static int64_t calls_left;
+static rg_fs_calls killing;
+
+static int64_t write_or_die(int fd, const void *buf, size_t n)
+{
+    if (--calls_left == 0) {
+        if (n > 1) (void)!rg_fs_posix()->write(fd, buf, n / 2); /* torn in the middle */
+        kill(getpid(), SIGKILL);
+    }
+    return rg_fs_posix()->write(fd, buf, n);
+}
+
+static int rename_or_die(const char *from, const char *to)
+{
+    if (--calls_left == 0) kill(getpid(), SIGKILL);
+    return rg_fs_posix()->rename(from, to);
+}
+
+/* Runs in a child that dies after `calls` writes (0: none), or after `ms` milliseconds. */
+static bool run_child(const char *runs, bool resume, int64_t calls, int64_t ms)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        rg_error err = {0};
+        rg_train_result result;
+        killing = *rg_fs_posix();
+        killing.write = write_or_die;
+        killing.rename = rename_or_die;
+        calls_left = calls;
+        if (calls) rg_fs_install(&killing);
+        rg_status status = train(runs, resume, NULL, 0, &result, &err);
+        if (status != RG_OK) fprintf(stderr, "child: %s\n", err.text);
+        _exit(status == RG_OK ? 0 : 1);
+    }
+    if (ms) {
+        usleep((useconds_t)ms * 1000);
+        kill(child, SIGKILL);
+    }
+    int how;
+    waitpid(child, &how, 0);
+    ck_assert_msg(WIFSIGNALED(how) || WEXITSTATUS(how) == 0, "the child failed");
+    return WIFEXITED(how);
+}
+
+START_TEST(killed_runs_end_with_the_same_bits)
+{
+    char whole[65], hex[65], runs[64];
+    setup();
+    train_whole("whole", NULL, 0, whole);
+    rg_rng rng = rg_rng_make(11, 4);
+    for (int i = 0; i < 20; i++) {
+        bool in_write = i % 2, finished;
+        snprintf(runs, sizeof runs, "killed-%d", i);
+        int64_t calls = in_write ? 5 + (int64_t)rg_rng_below(&rng, 90) : 0;
+        int64_t ms = in_write ? 0 : 20 + (int64_t)rg_rng_below(&rng, 300);
+        finished = run_child(runs, false, calls, ms);
+        rg_error err = {0};
+        char found[RG_RUN_PATH];
+        bool begun = rg_run_find(in_folder(runs), "toy", found, &err) == RG_OK;
+        if (!finished) run_child(runs, begun, 0, 0);
+        rg_train_result result = {0};
+        err = (rg_error){0};
+        RG_ASSERT_OK(train(runs, true, NULL, 0, &result, &err), &err);
+        final_hash(&result, hex);
+        ck_assert_msg(!strcmp(hex, whole), "run %d (seed 11) ended with other bits", i);
+    }
+}
+END_TEST
+
+START_TEST(repeated_kills_still_get_there)
+{
+    char whole[65], hex[65];
+    rg_error err = {0};
+    setup();
+    train_whole("whole", NULL, 0, whole);
+    bool finished = run_child("many", false, 60, 0);
+    for (int i = 0; i < 40 && !finished; i++) finished = run_child("many", true, 60 + i, 0);
+    rg_train_result result;
+    RG_ASSERT_OK(train("many", true, NULL, 0, &result, &err), &err);
+    final_hash(&result, hex);
+    ck_assert_str_eq(hex, whole);
+}
+END_TEST
+
+START_TEST(threads_do_not_change_bits)
+{
+    static const char *const counts[] = {"threads=2", "threads=3", "threads=7"};
+    char one[65], many[65], runs[32];
+    setup();
+    train_whole("one", NULL, 0, one);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        snprintf(runs, sizeof runs, "threads-%zu", i);
+        train_whole(runs, counts + i, 1, many);
+        ck_assert_msg(!strcmp(one, many), "%s gave other bits", counts[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_changed_model_is_refused)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    const char *more[] = {"filters=4"};
+    setup();
+    RG_ASSERT_OK(train("runs", false, NULL, 0, &result, &err), &err);
+    ck_assert_int_eq(train("runs", true, more, 1, &result, &err), RG_ERR_MISMATCH);
+    ck_assert_msg(strstr(err.text, "in the model"), "%s", err.text);
+}
+END_TEST
+
+START_TEST(resume_goes_on_with_more_steps)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    const char *more[] = {"steps=30"};
+    setup();
+    RG_ASSERT_OK(train("runs", false, NULL, 0, &result, &err), &err);
+    RG_ASSERT_OK(train("runs", true, more, 1, &result, &err), &err);
+    ck_assert_int_eq(result.step, 30);
+}
+END_TEST
+
+START_TEST(values_that_stay_nonfinite_stop_the_run)
+{
+    rg_error err = {0};
+    rg_train_result result = {0};
+    const char *more[] = {"schedule.lr=10", "nan_patience=2", "schedule.kind=constant",
+                          "steps=400"};
+    setup();
+    rg_status status = train("runs", false, more, 4, &result, &err);
+    ck_assert_msg(status == RG_ERR_NUMERIC, "status %d: %s", status, err.text);
+    ck_assert_msg(strstr(err.text, "not finite for 2 updates"), "%s", err.text);
+    ck_assert(rg_fs_exists(in_folder("runs")));
+    int64_t found;
+    char path[RG_RUN_PATH];
+    rg_error ignored = {0};
+    RG_ASSERT_OK(rg_run_checkpoint(result.run_folder, -1, path, &found, &ignored), &ignored);
+    ck_assert_int_ge(found, 1);
+}
+END_TEST
+
+static volatile sig_atomic_t stop_now = SIGINT;
+
+START_TEST(a_signal_leaves_a_checkpoint)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    char store[1300], runs[1300];
+    setup();
+    snprintf(store, sizeof store, "store=%s", in_folder("store"));
+    snprintf(runs, sizeof runs, "runs=%s", in_folder("runs"));
+    const char *overrides[] = {store, runs};
+    rg_train_options options = {.config_path = in_folder("codec.yaml"),
+                                .overrides = overrides,
+                                .n_overrides = 2,
+                                .resume_step = -1,
+                                .stop = &stop_now};
+    RG_ASSERT_OK(rg_train(&options, NULL, &result, &err), &err);
+    ck_assert(result.stopped);
+    ck_assert(rg_fs_exists(in_folder("runs")));
+    RG_ASSERT_OK(train("runs", true, NULL, 0, &result, &err), &err);
+    ck_assert_int_eq(result.step, STEPS);
+}
+END_TEST
+
+START_TEST(metrics_are_written_once_per_step)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    char *data, path[RG_RUN_PATH + 32];
+    size_t n, lines = 0;
+    setup();
+    RG_ASSERT_OK(train("runs", false, NULL, 0, &result, &err), &err);
+    RG_ASSERT_OK(train("runs", true, NULL, 0, &result, &err), &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", result.run_folder);
+    RG_ASSERT_OK(rg_fs_read_all(path, 1 << 24, &data, &n, &err), &err);
+    for (size_t i = 0; i < n; i++) lines += data[i] == '\n';
+    ck_assert_uint_eq(lines, STEPS / 6 + STEPS / 12);
+    free(data);
+}
+END_TEST
+
+RG_TEST_MAIN("resume", 600, killed_runs_end_with_the_same_bits, repeated_kills_still_get_there,
+             threads_do_not_change_bits, a_changed_model_is_refused, resume_goes_on_with_more_steps,
+             values_that_stay_nonfinite_stop_the_run, a_signal_leaves_a_checkpoint,
+             metrics_are_written_once_per_step)
