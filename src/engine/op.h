@@ -76,8 +76,8 @@ struct rg_op {
     rg_status (*forward)(rg_exec *ex, rg_node *n);
     /*
      * Fills din[i] for every i where it is not NULL; din[i]->flags says whether to add. dout[j] is
-     * NULL when nothing arrived at output j (at least one is not NULL). NULL: the operator has no
-     * gradient.
+     * NULL when nothing arrived at output j. Of both at least one is not NULL. NULL: the operator
+     * has no gradient.
      */
     rg_status (*backward)(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
                           rg_tensor *const din[]);

@@ -37,7 +37,9 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
     rg_shape want = in[0]->shape;
     RG_TRY(rg_op_want_between(ex, "axis", axis, 0, want.ndim - 1));
     out[0] = want;
-    for (int32_t i = 1; i < RG_MAX_IN && in[i]; i++) {
+    for (int32_t i = 1; i < RG_MAX_IN; i++) {
+        if (!in[i]) continue;
+        if (!in[i - 1]) return rg_exec_fail(ex, RG_ERR_USAGE, "part %d is NULL", i - 1);
         RG_TRY(rg_op_want_rank(ex, in[i], "a part", want.ndim, want.ndim));
         want.dim[axis] = in[i]->shape.dim[axis];
         RG_TRY(rg_op_want_shape(ex, in[i], "a part", want));

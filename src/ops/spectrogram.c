@@ -68,10 +68,7 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
     {                                          \
         {stft, power, log_floor}, want_log     \
     }
-#define BANK(...)                                        \
-    {                                                    \
-        RG_CASE_FIXED, RG_SHAPE_INIT(__VA_ARGS__), .1, 1 \
-    }
+#define BANK(...) COUNT(.1, .03, __VA_ARGS__) /* no band may be negative */
 static const rg_op_case cases[] = {
     {"magnitude", {REAL(2, 30)}, ATTR(STFT(8, 4, 0, ZERO, false), 1, 0, false), 0},
     {"power", {REAL(2, 30)}, ATTR(STFT(8, 3, 2, ZERO, true), 2, 0, false), 0},

@@ -1,0 +1,169 @@
+/*
+ * Generic tests of every operator on every level of kernels that this CPU runs: against the double
+ * reference, and for equal bits.
+ *
+ * One idea: the same cases as test_ops.c, as arrays of doubles. The bound of a tensor is in units
+ * of its own size, so that one number serves all operators; a case may widen it (op.h, tolerance).
+ */
+#include <inttypes.h>
+
+#include "op_case.h"
+#include "test.h"
+
+/* Of a tensor's size, for fp32 sums of up to some hundred terms; sizes below `small` count as it. */
+static const double unit = 1e-5, small = 1e-2;
+static rg_arena *memory;
+
+static rg_exec *open_exec(const rg_kernels *kernels, rg_pool *pool)
+{
+    rg_error err = {0};
+    rg_exec *ex =
+        rg_exec_create(&(rg_exec_options){.kernels = kernels, .pool = pool, .seed = 3}, &err);
+    ck_assert_msg(ex != NULL, "%s", err.text);
+    return ex;
+}
+
+static void open_memory(void)
+{
+    rg_error err = {0};
+    memory = rg_arena_create((size_t)1 << 30, "test", &err);
+    ck_assert_msg(memory != NULL, "%s", err.text);
+}
+
+/* Calls check(d, ctx) for every case. */
+static void for_each_case(void (*check)(const rg_op_data *d, void *ctx), void *ctx)
+{
+    for (int k = 0; k < RG_OP_COUNT; k++)
+        for (int32_t c = 0; c < rg_ops[k]->n_cases; c++) {
+            rg_arena_reset(memory);
+            rg_op_data d = rg_op_data_make(rg_ops[k], &rg_ops[k]->cases[c], -1, memory);
+            check(&d, ctx);
+        }
+}
+
+static const rg_op_how both_ways = {.dout = 0xff, .din = 0xff};
+
+static double rms_of(const double *values, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += values[i] * values[i];
+    return n ? sqrt(sum / (double)n) : 0;
+}
+
+static void compare(const rg_op_data *d, const char *level, const char *kind, int32_t k,
+                    const double *truth, const double *seen, int64_t n)
+{
+    double size = rms_of(truth, n), factor = d->c->tolerance > 0 ? d->c->tolerance : 1;
+    for (int64_t i = 0; i < n; i++) {
+        double err = fabs(seen[i] - truth[i]),
+               tol = factor * unit * fmax(small, fmax(size, fabs(truth[i])));
+        ck_assert_msg(err <= tol,
+                      "%s on %s: %s %d, element %" PRId64
+                      ": %.9g, double reference %.9g, %.2f of the bound",
+                      rg_op_data_name(d), level, kind, k, i, seen[i], truth[i], err / tol);
+    }
+}
+
+typedef struct pair {
+    rg_exec *truth, *seen;
+    const char *level;
+} pair;
+
+static void check_level(const rg_op_data *d, void *ctx)
+{
+    const pair *p = ctx;
+    rg_op_result truth, seen;
+    rg_op_run(d, p->truth, &both_ways, &truth);
+    rg_op_run(d, p->seen, &both_ways, &seen);
+    for (int32_t j = 0; j < d->op->n_out; j++)
+        if (truth.out[j])
+            compare(d, p->level, "output", j, truth.out[j], seen.out[j], truth.n_out[j]);
+    for (int32_t i = 0; i < d->op->n_in; i++)
+        if (truth.din[i])
+            compare(d, p->level, "gradient of input", i, truth.din[i], seen.din[i], truth.n_din[i]);
+}
+
+START_TEST(levels_agree_with_double)
+{
+    open_memory();
+    pair p = {.truth = open_exec(rg_kernels_reference64(), NULL)};
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int k = 0; levels[k]; k++) {
+        p.level = levels[k];
+        p.seen = open_exec(rg_kernels_cpu_level(levels[k]), NULL);
+        for_each_case(check_level, &p);
+        rg_exec_destroy(p.seen);
+    }
+    rg_exec_destroy(p.truth);
+    rg_arena_destroy(memory);
+}
+END_TEST
+
+/* Twice the same run; then with recording off (outputs only). */
+static void check_repeat(const rg_op_data *d, void *ctx)
+{
+    rg_op_result first, again, off;
+    rg_op_run(d, ctx, &both_ways, &first);
+    rg_op_run(d, ctx, &both_ways, &again);
+    rg_op_same_bits(d, "twice", &first, &again);
+    rg_op_run(d, ctx, &(rg_op_how){.no_recording = true}, &off);
+    memset(first.din, 0, sizeof first.din);
+    rg_op_same_bits(d, "recording off", &first, &off);
+}
+
+START_TEST(same_bits_twice_and_without_recording)
+{
+    open_memory();
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int k = 0; levels[k]; k++) {
+        rg_exec *ex = open_exec(rg_kernels_cpu_level(levels[k]), NULL);
+        for_each_case(check_repeat, ex);
+        rg_exec_destroy(ex);
+    }
+    rg_arena_destroy(memory);
+}
+END_TEST
+
+enum { N_POOLS = 4 };
+typedef struct pools {
+    rg_exec *ex[N_POOLS];
+    int32_t threads[N_POOLS];
+} pools;
+
+static void check_threads(const rg_op_data *d, void *ctx)
+{
+    const pools *p = ctx;
+    rg_op_result one, more;
+    rg_op_run(d, p->ex[0], &both_ways, &one);
+    for (int k = 1; k < N_POOLS; k++) {
+        char what[32];
+        snprintf(what, sizeof what, "%d threads", p->threads[k]);
+        rg_op_run(d, p->ex[k], &both_ways, &more);
+        rg_op_same_bits(d, what, &one, &more);
+    }
+}
+
+START_TEST(same_bits_on_any_number_of_threads)
+{
+    open_memory();
+    pools p = {.threads = {1, 2, 3, 7}};
+    rg_pool *pool[N_POOLS];
+    rg_error err = {0};
+    for (int k = 0; k < N_POOLS; k++) {
+        pool[k] = rg_pool_create(p.threads[k], 0, false, &err);
+        ck_assert_msg(pool[k] != NULL, "%s", err.text);
+    }
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int level = 0; levels[level]; level++) {
+        for (int k = 0; k < N_POOLS; k++)
+            p.ex[k] = open_exec(rg_kernels_cpu_level(levels[level]), pool[k]);
+        for_each_case(check_threads, &p);
+        for (int k = 0; k < N_POOLS; k++) rg_exec_destroy(p.ex[k]);
+    }
+    for (int k = 0; k < N_POOLS; k++) rg_pool_destroy(pool[k]);
+    rg_arena_destroy(memory);
+}
+END_TEST
+
+RG_TEST_MAIN("op levels", 300, levels_agree_with_double, same_bits_twice_and_without_recording,
+             same_bits_on_any_number_of_threads)
