@@ -2,7 +2,7 @@
 # The command line as a person meets it: help, exit codes, one clear line per fault, nothing
 # half-written, full disks, closed pipes, other locales, odd paths.
 set -u
-resonant=$(realpath "${1:?usage: test_cli.sh RESONANT}")
+resonant=$(realpath "${RESONANT:-build/resonant}")
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
