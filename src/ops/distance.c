@@ -7,8 +7,9 @@ typedef struct distance_attr {
     rg_distance_kind kind;
 } distance_attr;
 
-/* Keeps the relative distance of a silent target finite; per element. */
-static const double silence = 1e-8;
+/* The power (-40 dBFS) below which a target counts as silent: the relative distance of noise over
+ * silence stays that of noise over a soft signal. Per element. */
+static const double silence = 1e-4;
 
 static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_shape out[],
                        rg_dtype type[])
