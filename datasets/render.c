@@ -200,17 +200,27 @@ static void play_block(player *p)
     p->frames += n;
 }
 
-static rg_status play(player *p, double seconds, rg_error *err)
+/* What lies before the start: programs and controllers count, notes do not. */
+static void skip_to(player *p, double start, uint8_t program[16])
 {
     const rg_midi *m = p->midi;
-    double length = fmin(seconds, m->seconds + longest_tail);
+    for (; p->next < m->n_events && m->events[p->next].seconds < start; p->next++)
+        if (m->events[p->next].kind > 0x90) send(p, &m->events[p->next], program);
+}
+
+static rg_status play(player *p, double start, double seconds, rg_error *err)
+{
+    const rg_midi *m = p->midi;
+    double length = fmin(seconds, m->seconds + longest_tail - start);
     uint8_t program[16] = {0};
+    if (!(length > 0))
+        return rg_fail(err, RG_ERR_USAGE, "the song is over before %g seconds", start);
     p->capacity = (int64_t)ceil(length * p->rate);
     p->rows = calloc((size_t)(p->capacity * p->n_roles), sizeof *p->rows);
-    if (!p->rows || p->capacity < 1)
-        return rg_fail(err, RG_ERR_NOMEM, "no memory to render %g seconds", length);
+    if (!p->rows) return rg_fail(err, RG_ERR_NOMEM, "no memory to render %g seconds", length);
+    skip_to(p, start, program);
     while (p->frames < p->capacity) {
-        double now = (double)(p->frames + BLOCK / 2) / p->rate;
+        double now = start + (double)(p->frames + BLOCK / 2) / p->rate;
         while (p->next < m->n_events && m->events[p->next].seconds <= now)
             send(p, &m->events[p->next++], program);
         play_block(p);
@@ -361,7 +371,7 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
     double wanted = options->loudness < 0 ? options->loudness : -18;
     rg_status status = place_parts(&p, renderer->soundfont, err);
     if (status == RG_OK) status = start_synth(&p, renderer->soundfont, err);
-    if (status == RG_OK) status = play(&p, seconds, err);
+    if (status == RG_OK) status = play(&p, options->start, seconds, err);
     if (p.synth) p.fluid->delete_fluid_synth(p.synth);
     if (p.settings) p.fluid->delete_fluid_settings(p.settings);
     if (status == RG_OK) status = bring_to_rate(&p, options->rate, err);

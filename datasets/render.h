@@ -24,7 +24,8 @@ const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer);
 
 typedef struct rg_render_options {
     int32_t rate;    /* of the stems, 8000 .. 96000 Hz */
-    double seconds;  /* cut here with a fade of 20 ms; 0: 240 */
+    double start;    /* begin here, s; notes from before are left out */
+    double seconds;  /* cut after so long, with a fade of 20 ms; 0: 240 */
     double loudness; /* of the mix, LUFS; 0: -18. Lowered where the mix or a stem would clip */
 } rg_render_options;
 

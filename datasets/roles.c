@@ -271,24 +271,64 @@ rg_status rg_roles_assign(const rg_midi *midi, const rg_role_map *map, rg_midi_p
     return RG_OK;
 }
 
-rg_status rg_roles_presence(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
-                            double *share, rg_error *err)
+/* sounds (n_roles,bins): 1 where a role has a note in a 1-s bin of the song; heap. */
+static uint8_t *find_sounding(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
+                              int64_t *bins, rg_error *err)
 {
-    int64_t bins = (int64_t)midi->seconds + 1;
-    uint8_t *sounds = calloc((size_t)(bins * n_roles), 1);
-    if (!sounds) return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's activity");
+    *bins = (int64_t)midi->seconds + 1;
+    uint8_t *sounds = calloc((size_t)(*bins * n_roles), 1);
+    if (!sounds) {
+        rg_fail(err, RG_ERR_NOMEM, "no memory for a song's activity");
+        return NULL;
+    }
     for (int64_t i = 0; i < midi->n_notes; i++) {
         const rg_midi_note *n = &midi->notes[i];
         int16_t k = parts->of[n->channel][n->program];
         int32_t role = k < 0 ? RG_ROLE_DROP : parts->part[k].role;
         if (role < 0) continue;
         int64_t last = (int64_t)(n->on + at_least(n->off - n->on));
-        for (int64_t b = (int64_t)n->on; b <= last && b < bins; b++) sounds[role * bins + b] = 1;
+        for (int64_t b = (int64_t)n->on; b <= last && b < *bins; b++) sounds[role * *bins + b] = 1;
     }
+    return sounds;
+}
+
+rg_status rg_roles_presence(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
+                            double *share, rg_error *err)
+{
+    int64_t bins;
+    uint8_t *sounds = find_sounding(midi, parts, n_roles, &bins, err);
+    if (!sounds) return RG_ERR_NOMEM;
     for (int32_t r = 0; r < n_roles; r++) {
         int64_t on = 0;
         for (int64_t b = 0; b < bins; b++) on += sounds[r * bins + b];
         share[r] = (double)on / (double)bins;
+    }
+    free(sounds);
+    return RG_OK;
+}
+
+/* The square of the number of roles that sound in a bin. */
+static int64_t worth(const uint8_t *sounds, int32_t n_roles, int64_t bins, int64_t b)
+{
+    int64_t n = 0;
+    for (int32_t r = 0; r < n_roles; r++) n += sounds[r * bins + b];
+    return n * n;
+}
+
+rg_status rg_roles_best_window(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
+                               double seconds, double *start, rg_error *err)
+{
+    int64_t bins, length = (int64_t)ceil(seconds), sum = 0, best = -1;
+    uint8_t *sounds = find_sounding(midi, parts, n_roles, &bins, err);
+    *start = 0;
+    if (!sounds) return RG_ERR_NOMEM;
+    for (int64_t b = 0; b < bins; b++) {
+        sum += worth(sounds, n_roles, bins, b);
+        if (b >= length) sum -= worth(sounds, n_roles, bins, b - length);
+        if (b + 1 >= length && sum > best) {
+            best = sum;
+            *start = (double)(b + 1 - length);
+        }
     }
     free(sounds);
     return RG_OK;

@@ -77,6 +77,11 @@ rg_status rg_roles_assign(const rg_midi *midi, const rg_role_map *map, rg_midi_p
 rg_status rg_roles_presence(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
                             double *share, rg_error *err) RG_MUST_USE;
 
+/* Where to begin a piece of `seconds` so that most roles sound in it: the start of the best window
+ * of 1-s bins, each worth the square of the number of roles in it; 0 when the song is shorter. */
+rg_status rg_roles_best_window(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
+                               double seconds, double *start, rg_error *err) RG_MUST_USE;
+
 /* "acoustic grand piano"; the General MIDI name of a program, 0 .. 127. */
 const char *rg_midi_program_name(int32_t program);
 /* Programs of a role by share of its notes, as "fretless bass, synth bass 1"; "drum kit" for

@@ -210,24 +210,41 @@ static void describe_song(const build *b, const rg_candidate *c, rg_song *s)
     if (s->key_tonic >= 0) ADD(", %s %s", tonics[s->key_tonic], s->key_mode ? "minor" : "major");
     if (s->meter == 3 || s->meter == 4) ADD(", %d/4", s->meter);
     for (int32_t r = 0; r < b->map.n; r++) {
+        char first[64];
         rg_roles_instruments(&c->parts, r, 2, s->instruments[r], sizeof s->instruments[r]);
-        if (s->instruments[r][0] && strcmp(s->instruments[r], "drum kit") != 0)
-            ADD(", %s", s->instruments[r]);
+        rg_roles_instruments(&c->parts, r, 1, first, sizeof first);
+        if (strcmp(first, "drum kit") != 0 && !strstr(s->prompt, first)) ADD(", %s", first);
     }
 #undef ADD
 }
 
-/* Beats within the rendered song. */
-static int64_t count_within(const double *times, int64_t n, double end)
+/* Cuts the times before `start` and at or after `end`; they count from `start` then. */
+static int64_t keep_within(double *times, int64_t n, double start, double end)
 {
-    while (n > 0 && times[n - 1] >= end) n--;
-    return n;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (times[i] >= start && times[i] < end) times[kept++] = times[i] - start;
+    return kept;
+}
+
+/* The beginning of a song that is cut: the bar (or beat) at or before its richest stretch. */
+static rg_status find_start(const build *b, const rg_candidate *c, const rg_midi_grid *grid,
+                            double *start, rg_error *err)
+{
+    double best = 0;
+    *start = 0;
+    if (c->midi.seconds <= 60 * b->minutes) return RG_OK;
+    RG_TRY(rg_roles_best_window(&c->midi, &c->parts, b->map.n, 60 * b->minutes, &best, err));
+    bool bars = grid->n_downbeats > 1;
+    const double *times = bars ? grid->downbeats : grid->beats;
+    for (int64_t i = 0; i < (bars ? grid->n_downbeats : grid->n_beats) && times[i] <= best; i++)
+        *start = times[i];
+    return RG_OK;
 }
 
 static void fill_song(const build *b, const rg_candidate *c, const rg_midi_grid *grid,
                       const rg_stems *stems, rg_song *s)
 {
-    double end = (double)stems->frames / stems->rate;
     *s = (rg_song){.split = c->split,
                    .frames = stems->frames,
                    .loudness_lufs = stems->loudness_lufs,
@@ -236,8 +253,8 @@ static void fill_song(const build *b, const rg_candidate *c, const rg_midi_grid 
                    .meter = grid->meter,
                    .beats = grid->beats,
                    .downbeats = grid->downbeats,
-                   .n_beats = count_within(grid->beats, grid->n_beats, end),
-                   .n_downbeats = count_within(grid->downbeats, grid->n_downbeats, end)};
+                   .n_beats = grid->n_beats,
+                   .n_downbeats = grid->n_downbeats};
     memcpy(s->present, stems->present, sizeof s->present);
     rg_copy_text(s->id, sizeof s->id, c->id);
     rg_copy_text(s->title, sizeof s->title, c->title);
@@ -275,12 +292,16 @@ static rg_status store_song(build *b, const rg_candidate *c, const rg_midi_grid 
 
 static rg_status render_song(build *b, const rg_candidate *c, rg_error *err)
 {
-    const rg_render_options options = {.rate = b->rate, .seconds = 60 * b->minutes};
+    rg_render_options options = {.rate = b->rate, .seconds = 60 * b->minutes};
     rg_midi_grid grid = {0};
     rg_stems stems = {0};
     rg_status status = rg_midi_beats(&c->midi, &grid, err);
+    if (status == RG_OK) status = find_start(b, c, &grid, &options.start, err);
     if (status == RG_OK)
         status = rg_render_song(b->renderer, &c->midi, &c->parts, b->map.n, &options, &stems, err);
+    double end = options.start + (stems.rate ? (double)stems.frames / stems.rate : 0);
+    grid.n_beats = keep_within(grid.beats, grid.n_beats, options.start, end);
+    grid.n_downbeats = keep_within(grid.downbeats, grid.n_downbeats, options.start, end);
     if (status == RG_OK) status = store_song(b, c, &grid, &stems, err);
     rg_stems_free(&stems);
     rg_midi_grid_free(&grid);
