@@ -147,13 +147,13 @@ rg_status rg_run_files_open(rg_run_files *run, const char *folder, rg_error *err
     rg_copy_text(run->name, sizeof run->name, rg_fs_base_name(run->folder));
     run->train_ids = json_object();
     run->train_groups = json_object();
-    rg_status status =
-        has(folder, "bundle.json")     ? open_bundle(run, err)
-        : has(folder, "describe.json") ? open_run(run, err)
-                                       : rg_fail(err, RG_ERR_USAGE,
-                                                 "%s: is neither a run (describe.json) nor a "
-                                                 "bundle (bundle.json)",
-                                                 folder);
+    rg_status status = has(folder, "bundle.json") ? open_bundle(run, err)
+                       : has(folder, "describe.json")
+                           ? open_run(run, err)
+                           : rg_fail(err, RG_ERR_USAGE,
+                                     "%s: is neither a run (describe.json) nor a "
+                                     "bundle (bundle.json)",
+                                     folder);
     if (status != RG_OK) rg_run_files_close(run);
     return status;
 }

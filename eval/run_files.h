@@ -19,10 +19,10 @@ typedef enum rg_run_kind { RG_RUN_CODEC, RG_RUN_TRACKS, RG_RUN_BUNDLE } rg_run_k
 typedef struct rg_run_files {
     rg_run_kind kind;
     char folder[RG_EVAL_PATH], name[256];
-    char checkpoint[RG_EVAL_PATH]; /* best, else latest; "" for bundles */
-    int64_t step;                  /* of the checkpoint; -1 unknown */
-    json_t *describe, *env;        /* describe.json or bundle.json; env.json or NULL */
-    char *config;                  /* text of config.yaml, or NULL */
+    char checkpoint[RG_EVAL_PATH];    /* best, else latest; "" for bundles */
+    int64_t step;                     /* of the checkpoint; -1 unknown */
+    json_t *describe, *env;           /* describe.json or bundle.json; env.json or NULL */
+    char *config;                     /* text of config.yaml, or NULL */
     json_t *train_ids, *train_groups; /* sets (objects): all songs any part was trained on */
 } rg_run_files;
 
