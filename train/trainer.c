@@ -18,6 +18,7 @@ typedef struct trainer {
     const rg_train_options *options;
     const rg_task *task;
     void *self;
+    rg_config_key *schema; /* of config, which reads it as long as it lives */
     rg_config *config;
     rg_machine machine;
     rg_run_dir run;
@@ -348,12 +349,10 @@ static rg_status find_resumed(trainer *t, char folder[RG_RUN_PATH], char checkpo
 static rg_status open_config(trainer *t, rg_error *err)
 {
     const rg_train_options *o = t->options;
-    rg_config_key *schema = NULL;
     size_t n = 0;
-    t->task = rg_train_task_of(o->config_path, &schema, &n, err);
+    t->task = rg_train_task_of(o->config_path, &t->schema, &n, err);
     if (!t->task) return err->code;
-    t->config = rg_config_load(o->config_path, schema, n, o->overrides, o->n_overrides, err);
-    free(schema);
+    t->config = rg_config_load(o->config_path, t->schema, n, o->overrides, o->n_overrides, err);
     if (!t->config) return err->code;
     t->steps = rg_config_int(t->config, "steps");
     t->optimizer = rg_adamw_from_config(t->config);
@@ -428,6 +427,7 @@ static rg_status close_trainer(trainer *t, rg_status status, rg_error *err)
     if (status == RG_OK) status = closed;
     rg_machine_free(&t->machine);
     rg_config_free(t->config);
+    free(t->schema);
     (void)!rg_appender_close(t->log_file, NULL);
     rg_run_close(&t->run);
     return status;

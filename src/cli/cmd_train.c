@@ -70,38 +70,39 @@ rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
 const rg_option rg_cmd_config_validate_options[] = {{0}};
 const rg_option rg_cmd_config_dump_options[] = {{0}};
 
-static rg_config *load_config(const rg_args *args, rg_error *err)
+/* The schema is the caller's to free, after the configuration. */
+static rg_config *load_config(const rg_args *args, rg_config_key **schema, rg_error *err)
 {
-    rg_config_key *schema = NULL;
     size_t n = 0;
-    if (!rg_train_task_of(rg_arg(args, 0), &schema, &n, err)) return NULL;
-    rg_config *config = rg_config_load(rg_arg(args, 0), schema, n, rg_arg_list(args, 1),
-                                       (size_t)rg_arg_count(args) - 1, err);
-    free(schema);
-    return config;
+    *schema = NULL;
+    if (!rg_train_task_of(rg_arg(args, 0), schema, &n, err)) return NULL;
+    return rg_config_load(rg_arg(args, 0), *schema, n, rg_arg_list(args, 1),
+                          (size_t)rg_arg_count(args) - 1, err);
 }
 
 rg_status rg_cmd_config_validate(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
     (void)cli;
-    rg_config *config = load_config(args, err);
-    if (!config) return err->code;
-    printf("%s: valid\n", rg_arg(args, 0));
+    rg_config_key *schema;
+    rg_config *config = load_config(args, &schema, err);
+    if (config) printf("%s: valid\n", rg_arg(args, 0));
     rg_config_free(config);
-    return RG_OK;
+    free(schema);
+    return config ? RG_OK : err->code;
 }
 
 rg_status rg_cmd_config_dump(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
     (void)cli;
-    rg_config *config = load_config(args, err);
-    if (!config) return err->code;
+    rg_config_key *schema;
     rg_text dump;
     rg_text_init(&dump, 1 << 20);
-    rg_config_dump(config, &dump);
-    rg_status status = rg_text_status(&dump, err);
+    rg_config *config = load_config(args, &schema, err);
+    if (config) rg_config_dump(config, &dump);
+    rg_status status = config ? rg_text_status(&dump, err) : err->code;
     if (status == RG_OK) fputs(dump.data, stdout);
     rg_text_free(&dump);
     rg_config_free(config);
+    free(schema);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "base/json.h"
+#include "engine/checkpoint.h"
 #include "toy_store.h"
 #include "train/trainer.h"
 
@@ -52,19 +52,23 @@ static void setup(void)
 {
     rg_error err = {0};
     rg_toy toy = {.roles = 2, .songs = 4, .rate = 8000, .seconds = 3};
-    snprintf(folder, sizeof folder, "%s", rg_test_folder());
+    static int n;
+    snprintf(folder, sizeof folder, "%s/%d", rg_test_folder(), n++);
+    RG_ASSERT_OK(rg_fs_make_folders(folder, &err), &err);
     RG_ASSERT_OK(
         rg_fs_write_atomic(in_folder("codec.yaml"), config_text, strlen(config_text), &err), &err);
     rg_store_close(rg_toy_build(&toy, in_folder("store")));
 }
 
-static rg_status train(const char *runs, bool resume, const char *const *more, size_t n_more,
+/* Runs lie in <folder>/<where>/runs: the configuration, and so its hash, is the same for all. */
+static rg_status train(const char *where, bool resume, const char *const *more, size_t n_more,
                        rg_train_result *result, rg_error *err)
 {
-    char store[1300], where[1300];
-    const char *overrides[16] = {store, where};
+    char store[1300];
+    const char *overrides[16] = {store, "runs=runs"};
+    RG_TRY(rg_fs_make_folders(in_folder(where), err));
+    ck_assert_int_eq(chdir(in_folder(where)), 0);
     snprintf(store, sizeof store, "store=%s", in_folder("store"));
-    snprintf(where, sizeof where, "runs=%s", in_folder(runs));
     for (size_t i = 0; i < n_more; i++) overrides[2 + i] = more[i];
     rg_train_options options = {.config_path = in_folder("codec.yaml"),
                                 .overrides = overrides,
@@ -91,6 +95,13 @@ static void train_whole(const char *runs, const char *const *more, size_t n, cha
     rg_train_result result;
     RG_ASSERT_OK(train(runs, false, more, n, &result, &err), &err);
     final_hash(&result, hex);
+}
+
+static rg_status find_run(const char *where, char found[RG_RUN_PATH], rg_error *err)
+{
+    char runs[1300];
+    snprintf(runs, sizeof runs, "%s/runs", in_folder(where));
+    return rg_run_find(runs, "toy", found, err);
 }
 
 /* ---- killing ---- */
@@ -154,7 +165,7 @@ START_TEST(killed_runs_end_with_the_same_bits)
         finished = run_child(runs, false, calls, ms);
         rg_error err = {0};
         char found[RG_RUN_PATH];
-        bool begun = rg_run_find(in_folder(runs), "toy", found, &err) == RG_OK;
+        bool begun = find_run(runs, found, &err) == RG_OK;
         if (!finished) run_child(runs, begun, 0, 0);
         rg_train_result result = {0};
         err = (rg_error){0};
@@ -180,15 +191,26 @@ START_TEST(repeated_kills_still_get_there)
 }
 END_TEST
 
+/* The configuration names the threads, so files differ; what was learnt must not. */
+static void learnt_with(const char *threads, char hex[65])
+{
+    rg_error err = {0};
+    rg_train_result result;
+    char path[RG_RUN_PATH];
+    int64_t found;
+    RG_ASSERT_OK(train(threads, false, &threads, 1, &result, &err), &err);
+    RG_ASSERT_OK(rg_run_checkpoint(result.run_folder, -1, path, &found, &err), &err);
+    RG_ASSERT_OK(rg_weights_hash(path, hex, &err), &err);
+}
+
 START_TEST(threads_do_not_change_bits)
 {
     static const char *const counts[] = {"threads=2", "threads=3", "threads=7"};
-    char one[65], many[65], runs[32];
+    char one[65], many[65];
     setup();
-    train_whole("one", NULL, 0, one);
+    learnt_with("threads=1", one);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        snprintf(runs, sizeof runs, "threads-%zu", i);
-        train_whole(runs, counts + i, 1, many);
+        learnt_with(counts[i], many);
         ck_assert_msg(!strcmp(one, many), "%s gave other bits", counts[i]);
     }
 }
@@ -222,7 +244,7 @@ START_TEST(values_that_stay_nonfinite_stop_the_run)
 {
     rg_error err = {0};
     rg_train_result result = {0};
-    const char *more[] = {"schedule.lr=10", "nan_patience=2", "schedule.kind=constant",
+    const char *more[] = {"schedule.lr=10", "nan_patience=2", "optimizer.weight_decay=10",
                           "steps=400"};
     setup();
     rg_status status = train("runs", false, more, 4, &result, &err);
@@ -243,11 +265,12 @@ START_TEST(a_signal_leaves_a_checkpoint)
 {
     rg_error err = {0};
     rg_train_result result;
-    char store[1300], runs[1300];
+    char store[1300];
     setup();
     snprintf(store, sizeof store, "store=%s", in_folder("store"));
-    snprintf(runs, sizeof runs, "runs=%s", in_folder("runs"));
-    const char *overrides[] = {store, runs};
+    RG_ASSERT_OK(rg_fs_make_folders(in_folder("stopped"), &err), &err);
+    ck_assert_int_eq(chdir(in_folder("stopped")), 0);
+    const char *overrides[] = {store, "runs=runs"};
     rg_train_options options = {.config_path = in_folder("codec.yaml"),
                                 .overrides = overrides,
                                 .n_overrides = 2,
@@ -255,8 +278,7 @@ START_TEST(a_signal_leaves_a_checkpoint)
                                 .stop = &stop_now};
     RG_ASSERT_OK(rg_train(&options, NULL, &result, &err), &err);
     ck_assert(result.stopped);
-    ck_assert(rg_fs_exists(in_folder("runs")));
-    RG_ASSERT_OK(train("runs", true, NULL, 0, &result, &err), &err);
+    RG_ASSERT_OK(train("stopped", true, NULL, 0, &result, &err), &err);
     ck_assert_int_eq(result.step, STEPS);
 }
 END_TEST
