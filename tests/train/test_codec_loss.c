@@ -56,7 +56,7 @@ START_TEST(known_values)
     setup();
     rg_tensor *x = noise(1, 1), *zero = rg_scale(ex, x, 0), *loud = rg_scale(ex, x, 10);
     ck_assert_int_eq(rg_codec_loss_gradients(ex, &loss, zero, x, all, values, g), RG_OK);
-    RG_ASSERT_NEAR(values[RG_CODEC_MSE], 1, 1e-4);
+    RG_ASSERT_NEAR(values[RG_CODEC_MSE], 1, 1e-3); /* the floor of silence takes a little */
     RG_ASSERT_NEAR(values[RG_CODEC_L1], sqrt(2 / 3.14159265), 0.03);
     ck_assert_int_eq(rg_codec_mel_distance(ex, &loss, loud, x, &distance), RG_OK);
     ck_assert_msg(distance > 1 && distance <= 2.001, "distance %g", distance); /* empty bands: 0 */
