@@ -2,7 +2,7 @@
  * The trainer's loop (trainer.h): one update after another, and around it what makes a run safe:
  * logs, validation, checkpoints, signals, a stop on values that stay non-finite.
  */
-#include "train/trainer.h"
+#include "train/trainer_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,38 +10,12 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "engine/checkpoint.h"
-#include "train/metrics.h"
-#include "train/setup.h"
-
-typedef struct trainer {
-    const rg_train_options *options;
-    const rg_task *task;
-    void *self;
-    rg_config_key *schema; /* of config, which reads it as long as it lives */
-    rg_config *config;
-    rg_machine machine;
-    rg_run_dir run;
-    rg_params *params;
-    rg_adamw optimizer;
-    rg_schedule schedule;
-    rg_scaler scaler;
-    rg_metric_log *metrics;
-    rg_metric_mean mean;
-    rg_metrics now;
-    rg_log log; /* the caller's, and train.log */
-    const rg_log *outer;
-    rg_appender *log_file;
-    int64_t step, steps, best_step, skipped_in_row;
-    double best, lr, window_start, window_wait;
-    int64_t window_steps, window_flops;
-} trainer;
 
 /* ---- logging ---- */
 
 static void tee_line(void *ctx, rg_log_level level, const char *text)
 {
-    trainer *t = ctx;
+    rg__trainer *t = ctx;
     rg_error ignored = {0};
     char utc[32], line[1024];
     rg_log_line(t->outer, level, "%s", text);
@@ -60,7 +34,7 @@ static void format_eta(double seconds, char out[32])
         snprintf(out, 32, "%ld:%02ld", s / 60, s % 60);
 }
 
-static void start_window(trainer *t)
+static void start_window(rg__trainer *t)
 {
     t->window_start = rg_clock_seconds();
     t->window_wait = 0;
@@ -69,7 +43,7 @@ static void start_window(trainer *t)
 }
 
 /* The means since the last line: to the log, the metrics files and the progress line. */
-static rg_status log_window(trainer *t, rg_error *err)
+static rg_status log_window(rg__trainer *t, rg_error *err)
 {
     rg_metrics m;
     const char *unit = "steps";
@@ -101,112 +75,15 @@ static rg_status log_window(trainer *t, rg_error *err)
     return rg_metric_log_add(t->metrics, "train", t->step, &m, NULL, err);
 }
 
-/* ---- checkpoints ---- */
-
-static json_t *trainer_state(trainer *t)
-{
-    json_t *state = json_object();
-    json_object_set_new(state, "best", isfinite(t->best) ? json_real(t->best) : json_null());
-    json_object_set_new(state, "best_step", json_integer(t->best_step));
-    json_object_set_new(state, "skipped_in_row", json_integer(t->skipped_in_row));
-    if (t->task->save) json_object_set_new(state, "task", t->task->save(t->self));
-    return state;
-}
-
-static rg_status save_checkpoint(trainer *t, rg_error *err)
-{
-    char name[96], path[RG_RUN_PATH];
-    snprintf(name, sizeof name, "checkpoints/step_%07lld.safetensors", (long long)t->step);
-    RG_TRY(rg_run_path(&t->run, name, path, err));
-    json_t *state = trainer_state(t);
-    rg_checkpoint c = {.step = t->step,
-                       .lr = t->lr,
-                       .seed = t->machine.ex->seed,
-                       .optimizer = t->optimizer,
-                       .scaler = t->scaler,
-                       .extra = json_dumps(state, JSON_COMPACT | JSON_REAL_PRECISION(17))};
-    json_decref(state);
-    rg_config_hash(t->config, c.config_hash);
-    rg_copy_text(c.isa, sizeof c.isa, t->machine.ex->kernels->name);
-    rg_status status = c.extra ? rg_checkpoint_save(path, t->params, &c, err)
-                               : rg_fail(err, RG_ERR_NOMEM, "no memory for a checkpoint");
-    free(c.extra);
-    RG_TRY(status);
-    return rg_run_prune(&t->run, rg_config_int(t->config, "keep_checkpoints"), t->best_step, err);
-}
-
-static void report_config_changes(trainer *t)
-{
-    char path[RG_RUN_PATH];
-    rg_error ignored = {0};
-    rg_config_key *schema = NULL;
-    size_t n = 0;
-    if (rg_run_path(&t->run, "config.yaml", path, &ignored) != RG_OK) return;
-    const rg_task *task = rg_train_task_of(path, &schema, &n, &ignored);
-    rg_config *before = task ? rg_config_load(path, schema, n, NULL, 0, &ignored) : NULL;
-    rg_text diff;
-    rg_text_init(&diff, 1 << 20);
-    if (before) rg_config_diff(before, t->config, &diff);
-    if (diff.n)
-        rg_log_line(&t->log, RG_LOG_WARNING, "the configuration changed since the run began:\n%s",
-                    diff.data);
-    rg_text_free(&diff);
-    rg_config_free(before);
-    free(schema);
-}
-
-static rg_status apply_state(trainer *t, const rg_checkpoint *c, const char *path, rg_error *err)
-{
-    json_t *state = rg_json_parse(c->extra, strlen(c->extra), path, err);
-    if (!state) return err->code;
-    const json_t *best = json_object_get(state, "best"), *task = json_object_get(state, "task");
-    t->best = json_is_number(best) ? json_number_value(best) : INFINITY;
-    t->best_step = json_integer_value(json_object_get(state, "best_step"));
-    t->skipped_in_row = json_integer_value(json_object_get(state, "skipped_in_row"));
-    rg_status status = RG_OK;
-    if (t->task->load) status = t->task->load(t->self, task, err);
-    json_decref(state);
-    return status;
-}
-
-static rg_status load_checkpoint(trainer *t, const char *path, rg_error *err)
-{
-    rg_checkpoint c = {0};
-    RG_TRY(rg_checkpoint_load(path, t->params, t->machine.ex, &c, err));
-    rg_status status = apply_state(t, &c, path, err);
-    const char *isa = t->machine.ex->kernels->name;
-    if (status == RG_OK) {
-        t->step = c.step;
-        t->lr = c.lr;
-        t->scaler = c.scaler;
-        t->optimizer.step = c.optimizer.step;
-        rg_log_line(&t->log, RG_LOG_INFO,
-                    "resumed %s: step %lld, lr %.3e, %lld updates, seed %llu, loss scale %g", path,
-                    (long long)c.step, c.lr, (long long)c.optimizer.step,
-                    (unsigned long long)c.seed, c.scaler.scale);
-        report_config_changes(t);
-        if (strcmp(isa, c.isa))
-            rg_log_line(&t->log, RG_LOG_WARNING,
-                        "the run was written with %s kernels and goes on with %s: bits may differ",
-                        c.isa, isa);
-        if (c.seed != t->machine.ex->seed)
-            status = rg_fail(err, RG_ERR_MISMATCH,
-                             "%s: was made with seed %llu, the configuration says %llu", path,
-                             (unsigned long long)c.seed, (unsigned long long)t->machine.ex->seed);
-    }
-    rg_checkpoint_free(&c);
-    return status;
-}
-
 /* ---- one update ---- */
 
-static rg_status stop_on_nonfinite(trainer *t, const rg_update *update, rg_error *err)
+static rg_status stop_on_nonfinite(rg__trainer *t, const rg_update *update, rg_error *err)
 {
     char name[RG_NAME_SIZE + 32] = "";
     if (!rg_tape_first_nonfinite(t->machine.ex, name, sizeof name))
         snprintf(name, sizeof name, "the gradient of %s", update->nonfinite);
     rg_error ignored = {0};
-    rg_status saved = save_checkpoint(t, &ignored);
+    rg_status saved = rg__trainer_save(t, &ignored);
     return rg_fail(err, RG_ERR_NUMERIC,
                    "step %lld: values are not finite for %lld updates in a row; the first tensor "
                    "that has one is %s; %s; lower schedule.lr or look at the data of this step",
@@ -215,7 +92,7 @@ static rg_status stop_on_nonfinite(trainer *t, const rg_update *update, rg_error
                                   : "no checkpoint could be written");
 }
 
-static rg_status run_update(trainer *t, rg_error *err)
+static rg_status run_update(rg__trainer *t, rg_error *err)
 {
     int32_t accumulate = (int32_t)rg_config_int(t->config, "accumulate");
     rg_exec *ex = t->machine.ex;
@@ -262,7 +139,7 @@ static rg_status run_update(trainer *t, rg_error *err)
 
 /* ---- validation ---- */
 
-static rg_status validate(trainer *t, rg_error *err)
+static rg_status validate(rg__trainer *t, rg_error *err)
 {
     rg_metrics m = {0};
     json_t *items = json_object();
@@ -288,17 +165,17 @@ static rg_status validate(trainer *t, rg_error *err)
     if (!(value < t->best)) return RG_OK;
     t->best = value;
     t->best_step = t->step;
-    RG_TRY(save_checkpoint(t, err));
+    RG_TRY(rg__trainer_save(t, err));
     return rg_run_set_best(&t->run, t->step, err);
 }
 
-static bool due(const trainer *t, const char *key)
+static bool due(const rg__trainer *t, const char *key)
 {
     int64_t every = rg_config_int(t->config, key);
     return every > 0 && (t->step % every == 0 || t->step == t->steps);
 }
 
-static rg_status run_steps(trainer *t, rg_error *err)
+static rg_status run_steps(rg__trainer *t, rg_error *err)
 {
     const volatile sig_atomic_t *stop = t->options->stop;
     int64_t saved = -1;
@@ -311,7 +188,7 @@ static rg_status run_steps(trainer *t, rg_error *err)
             start_window(t);
         }
         if (due(t, "checkpoint_every")) {
-            RG_TRY(save_checkpoint(t, err));
+            RG_TRY(rg__trainer_save(t, err));
             saved = t->step;
         }
         bool last = t->step == t->steps;
@@ -320,33 +197,12 @@ static rg_status run_steps(trainer *t, rg_error *err)
             start_window(t);
         }
     }
-    return saved == t->step ? RG_OK : save_checkpoint(t, err);
+    return saved == t->step ? RG_OK : rg__trainer_save(t, err);
 }
 
 /* ---- opening and closing ---- */
 
-/* Splits "run@1200" or "run/checkpoints/step_0001200.safetensors" into the run and the step. */
-static rg_status find_resumed(trainer *t, char folder[RG_RUN_PATH], char checkpoint[RG_RUN_PATH],
-                              rg_error *err)
-{
-    const rg_train_options *o = t->options;
-    int64_t found;
-    if (!o->resume_path)
-        RG_TRY(rg_run_find(rg_config_text(t->config, "runs"), rg_config_text(t->config, "name"),
-                           folder, err));
-    else if (!rg_copy_text(folder, RG_RUN_PATH, o->resume_path))
-        return rg_fail(err, RG_ERR_USAGE, "%s: path is too long", o->resume_path);
-    char *in_run = strstr(folder, "/checkpoints/");
-    if (o->resume_path && in_run && rg_fs_exists(folder) && !rg_fs_is_folder(folder)) {
-        rg_copy_text(checkpoint, RG_RUN_PATH, folder);
-        *in_run = 0;
-        return RG_OK;
-    }
-    if (!rg_fs_is_folder(folder)) return rg_fail(err, RG_ERR_USAGE, "%s: no such run", folder);
-    return rg_run_checkpoint(folder, o->resume_step, checkpoint, &found, err);
-}
-
-static rg_status open_config(trainer *t, rg_error *err)
+static rg_status open_config(rg__trainer *t, rg_error *err)
 {
     const rg_train_options *o = t->options;
     size_t n = 0;
@@ -361,12 +217,12 @@ static rg_status open_config(trainer *t, rg_error *err)
     return RG_OK;
 }
 
-static rg_status open_run(trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
+static rg_status open_run(rg__trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
 {
     char folder[RG_RUN_PATH], path[RG_RUN_PATH];
     checkpoint[0] = 0;
     if (t->options->resume) {
-        RG_TRY(find_resumed(t, folder, checkpoint, err));
+        RG_TRY(rg__trainer_find_resumed(t, folder, checkpoint, err));
         RG_TRY(rg_run_open(&t->run, folder, err));
     } else {
         char *env = rg_env_json(&t->machine, t->config, t->options->version);
@@ -382,7 +238,7 @@ static rg_status open_run(trainer *t, char checkpoint[RG_RUN_PATH], rg_error *er
     return t->log_file ? RG_OK : err->code;
 }
 
-static rg_status write_description(trainer *t, rg_error *err)
+static rg_status write_description(rg__trainer *t, rg_error *err)
 {
     char path[RG_RUN_PATH];
     json_t *description = t->task->describe(t->self);
@@ -392,7 +248,7 @@ static rg_status write_description(trainer *t, rg_error *err)
     return status;
 }
 
-static rg_status open_trainer(trainer *t, rg_error *err)
+static rg_status open_trainer(rg__trainer *t, rg_error *err)
 {
     char checkpoint[RG_RUN_PATH];
     RG_TRY(open_config(t, err));
@@ -410,7 +266,7 @@ static rg_status open_trainer(trainer *t, rg_error *err)
         RG_TRY(rg_params_refresh(t->params, ex));
     }
     RG_TRY(rg_check_resources(t->params, t->config, t->run.folder, &t->log, err));
-    if (checkpoint[0]) RG_TRY(load_checkpoint(t, checkpoint, err));
+    if (checkpoint[0]) RG_TRY(rg__trainer_load(t, checkpoint, err));
     if (t->options->resume) {
         if (!checkpoint[0]) rg_log_line(&t->log, RG_LOG_INFO, "no checkpoint yet: from step 0");
         RG_TRY(rg_run_write_config(&t->run, t->config, err));
@@ -420,7 +276,7 @@ static rg_status open_trainer(trainer *t, rg_error *err)
     return t->metrics ? RG_OK : err->code;
 }
 
-static rg_status close_trainer(trainer *t, rg_status status, rg_error *err)
+static rg_status close_trainer(rg__trainer *t, rg_status status, rg_error *err)
 {
     if (t->self) t->task->close(t->self);
     rg_status closed = rg_metric_log_close(t->metrics, err);
@@ -436,9 +292,9 @@ static rg_status close_trainer(trainer *t, rg_status status, rg_error *err)
 rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_result *result,
                    rg_error *err)
 {
-    trainer *t = calloc(1, sizeof *t);
+    rg__trainer *t = calloc(1, sizeof *t);
     if (!t) return rg_fail(err, RG_ERR_NOMEM, "no memory for the trainer");
-    *t = (trainer){
+    *t = (rg__trainer){
         .options = options, .outer = log, .run.lock = -1, .best = INFINITY, .best_step = -1};
     t->log = (rg_log){tee_line, t};
     rg_status status = open_trainer(t, err);

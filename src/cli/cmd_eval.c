@@ -1,0 +1,58 @@
+/*
+ * resonant eval | eval compare.
+ */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "eval/evaluate.h"
+
+const rg_option rg_cmd_eval_options[] = {
+    {"data", "STORE", "stem store to measure on (the one that the run names)"},
+    {"split", "NAME", "test, valid or train (test); train says so in the title"},
+    {"out", "DIR", "folder of the report (RUN/eval/SPLIT)"},
+    {"songs", "N", "at most N songs (all)"},
+    {"seconds", "S", "of each song and role (20)"},
+    {"samples", "N", "pieces to generate for the report (3)"},
+    {"seed", "N", "of bootstraps and generation (1)"},
+    {"threads", "N", "CPU threads (one per core)"},
+    {0},
+};
+
+rg_status rg_cmd_eval(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    char path[1024] = "";
+    int64_t samples = 3, seed = 1, threads = 0;
+    const char *split = rg_option_text(args, "split", "test");
+    rg_eval_options o = rg_eval_defaults(rg_arg(args, 0));
+    if (!rg_split_parse(split, &o.split))
+        return rg_fail(err, RG_ERR_USAGE, "--split: '%s' is not test, valid or train", split);
+    RG_TRY(rg_option_int(args, "songs", 1, 1000000, &o.songs, err));
+    RG_TRY(rg_option_real(args, "seconds", 1, 3600, &o.seconds, err));
+    RG_TRY(rg_option_int(args, "samples", 0, 100, &samples, err));
+    RG_TRY(rg_option_int(args, "seed", 0, INT64_MAX, &seed, err));
+    RG_TRY(rg_option_int(args, "threads", 0, 1024, &threads, err));
+    o.store = rg_option_text(args, "data", NULL);
+    o.out = rg_option_text(args, "out", NULL);
+    o.samples = (int32_t)samples;
+    o.seed = (uint64_t)seed;
+    o.threads = (int32_t)threads;
+    o.version = cli->version;
+    o.stop = cli->stop;
+    RG_TRY(rg_evaluate(&o, cli->log, path, err));
+    printf("%s\n", path);
+    return RG_OK;
+}
+
+const rg_option rg_cmd_eval_compare_options[] = {
+    {"out", "DIR", "also write a report of the comparison"},
+    {0},
+};
+
+rg_status rg_cmd_eval_compare(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    int64_t regressions = 0;
+    RG_TRY(rg_eval_compare(rg_arg(args, 0), rg_arg(args, 1), rg_option_text(args, "out", NULL),
+                           cli->log, &regressions, err));
+    printf("%lld regressions\n", (long long)regressions);
+    return RG_OK;
+}

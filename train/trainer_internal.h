@@ -1,0 +1,42 @@
+/*
+ * The state of a run while it is trained: shared by trainer.c and resume.c, not for anybody else.
+ */
+#ifndef RG_TRAIN_TRAINER_INTERNAL_H
+#define RG_TRAIN_TRAINER_INTERNAL_H
+
+#include "train/metrics.h"
+#include "train/setup.h"
+#include "train/trainer.h"
+
+typedef struct rg__trainer {
+    const rg_train_options *options;
+    const rg_task *task;
+    void *self;
+    rg_config_key *schema; /* of config, which reads it as long as it lives */
+    rg_config *config;
+    rg_machine machine;
+    rg_run_dir run;
+    rg_params *params;
+    rg_adamw optimizer;
+    rg_schedule schedule;
+    rg_scaler scaler;
+    rg_metric_log *metrics;
+    rg_metric_mean mean;
+    rg_metrics now;
+    rg_log log; /* the caller's, and train.log */
+    const rg_log *outer;
+    rg_appender *log_file;
+    int64_t step, steps, best_step, skipped_in_row;
+    double best, lr, window_start, window_wait;
+    int64_t window_steps, window_flops;
+} rg__trainer;
+
+/* Writes the checkpoint of the current step and removes old ones. */
+rg_status rg__trainer_save(rg__trainer *t, rg_error *err) RG_MUST_USE;
+/* Reads one back and says in the log what was restored and what changed. */
+rg_status rg__trainer_load(rg__trainer *t, const char *path, rg_error *err) RG_MUST_USE;
+/* The run folder and checkpoint that --resume means; checkpoint "" when there is none yet. */
+rg_status rg__trainer_find_resumed(rg__trainer *t, char folder[RG_RUN_PATH],
+                                   char checkpoint[RG_RUN_PATH], rg_error *err) RG_MUST_USE;
+
+#endif
