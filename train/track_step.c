@@ -1,0 +1,97 @@
+/*
+ * Steps of a track run: windows, masks, what is forgotten, losses (track_task.h).
+ *
+ * One idea: the roles take turns within a micro-batch, each with its own tape, so the step arena
+ * holds one role's activations at a time; gradients add up in the flat buffer.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train/track_task.h"
+
+/* Forgets conditions, context or both of an item, or single conditions. */
+static void forget(rg_track_run *run, int32_t item, rg_rng *rng)
+{
+    const rg_forgetting *f = &run->forgetting;
+    rg_track_batch *b = run->batch;
+    int32_t *ids = b->conditions + (int64_t)item * run->config->n_fields;
+    double u = rg_rng_uniform(rng);
+    bool both = u < f->both, conditions = both || (u -= f->both) < f->conditions;
+    bool context = both || rg_rng_uniform(rng) < f->context;
+    for (int32_t i = 0; i < run->config->n_fields; i++) {
+        if (rg_rng_uniform(rng) >= f->condition) continue;
+        ids[i] = -1;
+        if (strcmp(run->config->fields[i].name, "tempo") != 0) continue;
+        memset(b->beat + (int64_t)item * b->frames * RG_BEAT_FEATURES, 0,
+               (size_t)b->frames * RG_BEAT_FEATURES * sizeof(float));
+    }
+    if (rg_rng_uniform(rng) < f->activity)
+        memset(b->activity + (int64_t)item * b->frames, 0xff, (size_t)b->frames * sizeof(int32_t));
+    if (conditions) rg_track_drop_conditions(run->config, b, item);
+    if (context) rg_track_drop_context(run->config, b, item);
+}
+
+static rg_status draw_item(rg_track_run *run, int32_t item, rg_rng *rng)
+{
+    rg_track_batch *b = run->batch;
+    rg_mask_window window;
+    int64_t song, first;
+    rg_error err = {0};
+    if (!rg_track_data_draw(run->data, RG_SPLIT_TRAIN, b->target, b->frames, run->active, rng,
+                            &song, &first))
+        return rg_exec_fail(run->context.ex, RG_ERR_MISMATCH, "no training song has the role %s",
+                            run->config->roles[b->target].name);
+    rg_track_data_look(run->data, song, first, b->frames, run->bars, RG_TRACK_BARS, &window);
+    rg_track_data_fill(run->data, song, first, b, item);
+    rg_mask_write(run->config, b, item, rg_mask_draw(&run->mix, rng), run->phase == 1, &window,
+                  rng);
+    forget(run, item, rng);
+    rg_status status = rg_track_data_latents(run->data, b, item, &err);
+    return status == RG_OK ? RG_OK : rg_exec_fail(run->context.ex, status, "%s", err.text);
+}
+
+/* Loss and gradients of one role; adds to *sum. */
+static rg_status step_role(rg_track_run *run, rg_metrics *metrics, double *sum)
+{
+    rg_exec *ex = run->context.ex;
+    rg_mark mark = rg_tape_mark(ex);
+    rg_track_out out;
+    int32_t n;
+    char name[RG_METRIC_NAME];
+    RG_TRY(rg_track_loss(ex, run->tracks, run->batch, &out));
+    float scale = (float)*run->context.loss_scale;
+    rg_tensor *seed = rg_tensor_from_floats(ex, RG_SHAPE(1), &scale);
+    rg_tensor *const *wrt = rg_params_trainable(run->params, &n);
+    RG_TRY(rg_backward(ex, &out.loss, &seed, 1, wrt, n, NULL));
+    double bits = rg_tensor_get(out.loss, 0) / log(2);
+    snprintf(name, sizeof name, "%s/loss", run->config->roles[run->batch->target].name);
+    rg_metrics_set(metrics, name, bits);
+    *sum += bits;
+    rg_tape_rewind(ex, mark);
+    return RG_OK;
+}
+
+rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
+                            double *data_wait)
+{
+    rg_track_run *run = self;
+    int32_t roles = run->config->n_roles;
+    double sum = 0;
+    rg_set_recording(run->context.ex, true);
+    for (int32_t r = 0; r < roles; r++) {
+        double started = rg_clock_seconds();
+        uint64_t round = (uint64_t)step * (uint64_t)run->micros + (uint64_t)micro;
+        rg_track_batch_clear(run->config, run->batch);
+        run->batch->target = r;
+        for (int32_t i = 0; i < run->items; i++) {
+            rg_rng rng = rg_rng_make(run->context.seed,
+                                     rg_rng_stream(round, (uint64_t)r, (uint64_t)i + 1000));
+            RG_TRY(draw_item(run, i, &rng));
+        }
+        *data_wait += rg_clock_seconds() - started;
+        RG_TRY(step_role(run, metrics, &sum));
+    }
+    rg_metrics_set(metrics, "loss", sum / roles);
+    return RG_OK;
+}
