@@ -93,6 +93,20 @@ START_TEST(test_left_out)
 }
 END_TEST
 
+/* Zero padding and trimmed frames may be skipped or multiplied: what meets them may make more NaN. */
+static bool meets_padding(const rg_call *c, const rg_call_field *f)
+{
+    if (!strncmp(c->name, "conv_tr1d", 9)) return true;
+    return !strncmp(c->name, "conv", 4) && strcmp(f->name, "x");
+}
+
+static void forgive_more_nan(const rg_call *c, rg_outcome *truth, const rg_outcome *seen)
+{
+    for (int32_t f = 0; f < c->n_fields; f++)
+        for (int64_t i = 0; seen->values[f] && i < c->fields[f].n; i++)
+            if (isnan(seen->values[f][i])) truth->values[f][i] = NAN;
+}
+
 /* One NaN in an input arrives exactly where the reference says. */
 static void check_nan(const rg_call *c, const rg_kernels *k)
 {
@@ -101,8 +115,12 @@ static void check_nan(const rg_call *c, const rg_kernels *k)
         const bool real = f->type == RG_DTYPE_COUNT || f->type == RG_F32;
         if (f->out || f->n == 0 || !real || strstr(f->name, "_pos")) continue;
         rg_variant v = plain;
+        rg_outcome truth, seen;
         v.nan = f->name;
-        check_variant(c, k, &v, f32_unit);
+        rg_call_run(c, rg_kernels_reference64(), &v, &truth);
+        rg_call_run(c, k, &v, &seen);
+        if (meets_padding(c, f)) forgive_more_nan(c, &truth, &seen);
+        rg_call_compare(c, k->name, &truth, &seen, f32_unit);
     }
 }
 

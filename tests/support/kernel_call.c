@@ -11,17 +11,23 @@
 #include "base/rng.h"
 #include "test.h"
 
+/* Check writes a record for every assertion met; in loops over elements only failures may. */
+#define REQUIRE(cond, ...)                      \
+    do {                                        \
+        if (!(cond)) ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+
 enum { CANARY = 0xA5, PAGE = 4096, MARGIN = 128 };
 static const size_t scratch_bytes = (size_t)1 << 30;
 
 static rg_call_field *add_field(rg_call *c, const char *name, size_t offset, int64_t n)
 {
-    ck_assert_msg(c->n_fields < RG_CALL_FIELDS, "%s: too many fields", c->name);
+    REQUIRE(c->n_fields < RG_CALL_FIELDS, "%s: too many fields", c->name);
     rg_call_field *f = &c->fields[c->n_fields++];
     *f = (rg_call_field){.name = name, .offset = offset, .type = RG_DTYPE_COUNT, .add = -1, .n = n};
     f->length = 1;
     f->values = rg_arena_zalloc(c->memory, (size_t)n * sizeof *f->values);
-    ck_assert_ptr_nonnull(f->values);
+    REQUIRE(f->values, "%s: no room for %s", c->name, name);
     return f;
 }
 
@@ -99,13 +105,33 @@ static size_t type_size(rg_dtype type)
     return sizes[type];
 }
 
+/* Mappings are kept for the next buffer of the same size: system calls cost more than kernels. */
+enum { SPARE = 64 };
+static struct {
+    unsigned char *map;
+    size_t size;
+} spare[SPARE];
+
+static unsigned char *map_pages(size_t size)
+{
+    for (int i = 0; i < SPARE; i++)
+        if (spare[i].map && spare[i].size == size) {
+            unsigned char *map = spare[i].map;
+            spare[i].map = NULL;
+            return map;
+        }
+    unsigned char *map =
+        mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(map != MAP_FAILED, "no room for a buffer of %zu bytes", size);
+    REQUIRE(mprotect(map + size, PAGE, PROT_NONE) == 0, "mprotect of a guard page failed");
+    return map;
+}
+
 static buffer buffer_make(int64_t n, rg_dtype type, rg_placement placement)
 {
     buffer b = {.type = type, .bytes = (size_t)n * type_size(type)};
     b.size = (b.bytes + 2 * MARGIN + PAGE - 1) / PAGE * PAGE;
-    b.map = mmap(NULL, b.size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ck_assert_ptr_ne(b.map, MAP_FAILED);
-    ck_assert_int_eq(mprotect(b.map + b.size, PAGE, PROT_NONE), 0);
+    b.map = map_pages(b.size);
     memset(b.map, CANARY, b.size);
     b.data = b.map + MARGIN + (placement == RG_PLACE_SHIFTED ? type_size(type) : 0);
     if (placement == RG_PLACE_FLUSH) b.data = b.map + b.size - b.bytes;
@@ -114,6 +140,11 @@ static buffer buffer_make(int64_t n, rg_dtype type, rg_placement placement)
 
 static void buffer_free(buffer *b)
 {
+    for (int i = 0; i < SPARE && b->map; i++)
+        if (!spare[i].map) {
+            spare[i].map = b->map, spare[i].size = b->size;
+            b->map = NULL;
+        }
     if (b->map) munmap(b->map, b->size + PAGE);
     b->map = NULL;
 }
@@ -182,7 +213,7 @@ static void bind_field(run *r, int32_t i, rg_dtype real, const rg_variant *v)
     if (f->add >= 0) memcpy(r->args + f->add, &v->add, sizeof v->add);
     if (!f->out) {
         r->before[i] = rg_arena_alloc(r->call->memory, b->bytes);
-        ck_assert_ptr_nonnull(r->before[i]);
+        REQUIRE(r->before[i], "%s: no room for %s", r->call->name, f->name);
         memcpy(r->before[i], b->data, b->bytes);
     }
     set_pointer(r, f->offset, b->data);
@@ -197,8 +228,8 @@ static void bind_pack(run *r, int32_t i, const rg_kernels *k, rg_kernel_ctx *ctx
     RG_ASSERT_OK(
         k->matrix.pack(ctx, r->buffers[p->field].data, p->rows, p->cols, type, r->packed[i].data),
         ctx->error);
-    ck_assert_msg(buffer_frame_intact(&r->packed[i]), "%s, %s: pack wrote beyond packed_size",
-                  k->name, r->call->name);
+    REQUIRE(buffer_frame_intact(&r->packed[i]), "%s, %s: pack wrote beyond packed_size", k->name,
+            r->call->name);
     set_pointer(r, p->offset, r->packed[i].data);
     memcpy(r->args + p->type_offset, &type, sizeof type);
 }
@@ -209,10 +240,9 @@ static void check_frame(const run *r, const char *level)
         const buffer *b = &r->buffers[i];
         const char *name = r->call->fields[i].name;
         if (!b->map) continue;
-        ck_assert_msg(buffer_frame_intact(b), "%s, %s: wrote outside %s", level, r->call->name,
-                      name);
-        ck_assert_msg(!r->before[i] || !memcmp(r->before[i], b->data, b->bytes),
-                      "%s, %s: changed its input %s", level, r->call->name, name);
+        REQUIRE(buffer_frame_intact(b), "%s, %s: wrote outside %s", level, r->call->name, name);
+        REQUIRE(!r->before[i] || !memcmp(r->before[i], b->data, b->bytes),
+                "%s, %s: changed its input %s", level, r->call->name, name);
     }
 }
 
@@ -222,7 +252,7 @@ static void collect(run *r, rg_outcome *out)
         const rg_call_field *f = &r->call->fields[i];
         if (f->out && r->buffers[i].map) {
             out->values[i] = rg_arena_alloc(r->call->memory, (size_t)f->n * sizeof(double));
-            ck_assert_ptr_nonnull(out->values[i]);
+            REQUIRE(out->values[i], "%s: no room for %s", r->call->name, f->name);
             for (int64_t j = 0; j < f->n; j++) out->values[i][j] = buffer_get(&r->buffers[i], j);
         }
         buffer_free(&r->buffers[i]);
@@ -235,7 +265,7 @@ void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_
     static rg_arena *scratch;
     *out = (rg_outcome){.status = RG_OK};
     if (!scratch) scratch = rg_arena_create(scratch_bytes, "test scratch", &out->error);
-    ck_assert_msg(scratch != NULL, "%s", out->error.text);
+    REQUIRE(scratch != NULL, "%s", out->error.text);
     rg_kernel_ctx ctx = {
         .scratch = v->scratch ? v->scratch : scratch, .pool = v->pool, .error = &out->error};
     run r = {.call = c};
@@ -263,8 +293,8 @@ static double rms(const double *x, int64_t n)
 void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
                      const rg_outcome *seen, double unit)
 {
-    ck_assert_msg(truth->status == seen->status, "%s, %s: %s where the reference says %s", level,
-                  c->name, rg_status_text(seen->status), rg_status_text(truth->status));
+    REQUIRE(truth->status == seen->status, "%s, %s: %s where the reference says %s", level, c->name,
+            rg_status_text(seen->status), rg_status_text(truth->status));
     for (int32_t f = 0; f < c->n_fields; f++) {
         const double *a = truth->values[f], *b = seen->values[f];
         if (!a || !b) continue;
@@ -273,8 +303,8 @@ void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *trut
             const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= tolerance
                                : isnan(a[i])  ? isnan(b[i])
                                               : a[i] == b[i];
-            ck_assert_msg(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level,
-                          c->name, c->fields[f].name, (long long)i, b[i], a[i], tolerance);
+            REQUIRE(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level,
+                    c->name, c->fields[f].name, (long long)i, b[i], a[i], tolerance);
         }
     }
 }
@@ -284,7 +314,7 @@ void rg_call_same_bits(const rg_call *c, const char *what, const rg_outcome *a, 
     for (int32_t f = 0; f < c->n_fields; f++) {
         const double *x = a->values[f], *y = b->values[f];
         for (int64_t i = 0; x && y && i < c->fields[f].n; i++)
-            ck_assert_msg(!memcmp(&x[i], &y[i], sizeof *x), "%s, %s: %s[%lld] = %.9g, then %.9g",
-                          what, c->name, c->fields[f].name, (long long)i, x[i], y[i]);
+            REQUIRE(!memcmp(&x[i], &y[i], sizeof *x), "%s, %s: %s[%lld] = %.9g, then %.9g", what,
+                    c->name, c->fields[f].name, (long long)i, x[i], y[i]);
     }
 }
