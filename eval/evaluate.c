@@ -183,7 +183,7 @@ static rg_status write_report(evaluation *e, char *path_out, rg_error *err)
     char folder[RG_EVAL_PATH];
     RG_TRY(report_folder(e, folder, err));
     RG_TRY(begin_report(e, folder, err));
-    RG_TRY(e->run.kind == RG_RUN_CODEC ? codec_report(e, err) : rg__track_report(e, err));
+    RG_TRY(e->run.kind == RG_RUN_CODEC ? codec_report(e, err) : rg__track_report(e, folder, err));
     rg_report_fact(e->report, "wall time", "%.0f s", rg_clock_seconds() - e->started);
     rg_report *report = e->report;
     e->report = NULL;

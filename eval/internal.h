@@ -74,6 +74,6 @@ rg_status rg__learning_section(evaluation *e, rg_error *err);
 
 /* ---- tracks (track_*.c) ---- */
 
-rg_status rg__track_report(evaluation *e, rg_error *err);
+rg_status rg__track_report(evaluation *e, const char *folder, rg_error *err);
 
 #endif

@@ -170,9 +170,7 @@ void rg_run_files_close(rg_run_files *run)
 
 const char *rg_run_files_store(const rg_run_files *run)
 {
-    const char *store = json_string_value(json_object_get(run->describe, "store"));
-    if (store) return store;
-    return json_string_value(json_object_get(json_object_get(run->describe, "data"), "store"));
+    return json_string_value(json_object_get(run->describe, "store"));
 }
 
 /* The folder of the run that a checkpoint (or a link to one) lies in: .../RUN/checkpoints/FILE. */
