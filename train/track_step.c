@@ -65,7 +65,7 @@ static rg_status step_role(rg_track_run *run, rg_metrics *metrics, double *sum)
     rg_tensor *const *wrt = rg_params_trainable(run->params, &n);
     RG_TRY(rg_backward(ex, &out.loss, &seed, 1, wrt, n, NULL));
     double bits = rg_tensor_get(out.loss, 0) / log(2);
-    snprintf(name, sizeof name, "%s/loss", run->config->roles[run->batch->target].name);
+    snprintf(name, sizeof name, "%.31s/loss", run->config->roles[run->batch->target].name);
     rg_metrics_set(metrics, name, bits);
     *sum += bits;
     rg_tape_rewind(ex, mark);

@@ -133,7 +133,7 @@ static rg_status measure(rg_track_run *run, const char *curve, tally *out, json_
 static void report(rg_metrics *metrics, const char *role, const char *what, double value)
 {
     char name[RG_METRIC_NAME];
-    snprintf(name, sizeof name, "%s/%s", role, what);
+    snprintf(name, sizeof name, "%.31s/%.31s", role, what);
     rg_metrics_set(metrics, name, value);
 }
 
@@ -152,7 +152,7 @@ static rg_status measure_family(rg_track_run *run, int32_t role, rg_mask_family 
     char curve[RG_METRIC_NAME];
     tally t = {0}, other = {0};
     RG_TRY(fill_windows(run, role, family));
-    snprintf(curve, sizeof curve, "%s/%s/bits", name, rg_mask_name(family));
+    snprintf(curve, sizeof curve, "%.31s/%s/bits", name, rg_mask_name(family));
     RG_TRY(measure(run, curve, &t, items));
     *bits = mean_of(t.bits, t.frames, books);
     rg_metrics_set(metrics, curve, *bits);
