@@ -88,7 +88,7 @@ LC_ALL=de_DE.UTF-8 "$resonant" prompt --json "128.5 bpm" >stdout && grep -q '128
 mkdir -p 'a folder with spaces and ümläut'
 cp c.yaml 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
 expect 2 "-odd=name@1-2.yaml:3:1" "$resonant" config validate 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
-expect 1 "no such" "$resonant" dataset info "$(printf 'x%.0s' {1..200})"
+expect 1 "no stem store here" "$resonant" dataset info "$(printf 'x%.0s' {1..200})"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
