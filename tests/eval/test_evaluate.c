@@ -1,0 +1,262 @@
+/*
+ * Whole evaluations on a toy store: reports of a codec run and of a track run, refusal of training
+ * songs and near-duplicates, comparison of reports.
+ */
+#include "test.h"
+
+#include "base/json.h"
+#include "eval/evaluate.h"
+#include "toy_bundle.h"
+#include "toy_store.h"
+
+enum { ROLES = 3, SONGS = 8 };
+static const rg_toy toy = {ROLES, SONGS, 16000, 6, 0};
+
+static void join(char out[1024], const char *name)
+{
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_fs_join(out, 1024, rg_test_folder(), name, &err), &err);
+}
+
+static const char *store_folder(void)
+{
+    static char folder[1024];
+    join(folder, "store");
+    if (!rg_fs_exists(folder)) rg_store_close(rg_toy_build(&toy, folder));
+    return folder;
+}
+
+static void put(const char *folder, const char *name, const char *text)
+{
+    char path[1200];
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_fs_join(path, sizeof path, folder, name, &err), &err);
+    RG_ASSERT_OK(rg_fs_write_atomic(path, text, strlen(text), &err), &err);
+}
+
+/* Five validations of two curves over three songs: mel falls, SI-SDR does not rise. */
+static void put_metrics(const char *folder)
+{
+    char text[8192] = "";
+    for (int i = 0; i < 5; i++) {
+        char line[512];
+        snprintf(
+            line, sizeof line,
+            "{\"kind\":\"valid\",\"step\":%d,\"metrics\":{},\"items\":{\"mel_distance\":{\"a\":"
+            "%d.0,\"b\":%d.5,\"c\":%d.1},\"si_sdr\":{\"a\":1.0,\"b\":%d,\"c\":2.0}}}\n",
+            i * 100, 20 - i, 19 - i, 18 - i, -i);
+        strcat(text, line);
+    }
+    strcat(text, "{\"kind\":\"valid\",\"ste"); /* killed while it wrote */
+    put(folder, "metrics.jsonl", text);
+}
+
+static void make_codec_run(const char *folder, const char *trained_on, uint64_t seed)
+{
+    char path[1200], text[2048];
+    rg_error err = {0};
+    rg_exec *ex = rg_toy_exec(NULL);
+    RG_ASSERT_OK(rg_fs_join(path, sizeof path, folder, "checkpoints", &err), &err);
+    RG_ASSERT_OK(rg_fs_make_folders(path, &err), &err);
+    snprintf(path, sizeof path, "%s/checkpoints/step_0000400.safetensors", folder);
+    rg_toy_codec(ex, path, "bass", seed);
+    snprintf(path, sizeof path, "%s/best", folder);
+    RG_ASSERT_OK(rg_fs_link("checkpoints/step_0000400.safetensors", path, &err), &err);
+    snprintf(text, sizeof text,
+             "{\"task\":\"codec\",\"role\":\"bass\",\"roles\":[\"bass\"],\"store\":\"%s\","
+             "\"songs\":[\"%s\"]}",
+             store_folder(), trained_on);
+    put(folder, "describe.json", text);
+    put(folder, "config.yaml", "task: codec\nrole: bass\n");
+    put(folder, "env.json", "{\"version\": \"0.1.0\", \"seed\": 5}");
+    put_metrics(folder);
+    rg_exec_destroy(ex);
+}
+
+static json_t *metrics_of(const char *folder)
+{
+    char path[1200];
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_fs_join(path, sizeof path, folder, "metrics.json", &err), &err);
+    json_t *metrics = rg_json_read(path, 1 << 26, &err);
+    ck_assert_msg(metrics != NULL, "%s", err.text);
+    return metrics;
+}
+
+static json_t *cell(const json_t *metrics, const char *table, const char *row, const char *column)
+{
+    json_t *rows =
+        json_object_get(json_object_get(json_object_get(metrics, "tables"), table), "rows");
+    json_t *found = json_object_get(json_object_get(rows, row), column);
+    ck_assert_msg(found != NULL, "no cell %s / %s / %s", table, row, column);
+    return found;
+}
+
+static double value(const json_t *metrics, const char *table, const char *row, const char *column)
+{
+    return json_number_value(json_object_get(cell(metrics, table, row, column), "value"));
+}
+
+static bool says(const json_t *metrics, const char *verdict, const char *words)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(
+        json_object_get(metrics, "verdicts"), i,
+        entry) if (strcmp(json_string_value(json_object_get(entry, "verdict")), verdict) == 0 &&
+                   strstr(json_string_value(json_object_get(entry, "text")), words)) return true;
+    return false;
+}
+
+static void check_page(const char *folder, const char *words)
+{
+    char path[1200], *page;
+    size_t n;
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_fs_join(path, sizeof path, folder, "index.html", &err), &err);
+    RG_ASSERT_OK(rg_fs_read_all(path, 64 << 20, &page, &n, &err), &err);
+    ck_assert_msg(strstr(page, words) != NULL, "the page does not say '%s'", words);
+    ck_assert_ptr_null(strstr(page, "src=\"http"));
+    ck_assert_ptr_nonnull(strstr(page, "</html>"));
+    free(page);
+}
+
+START_TEST(codec_run_gets_a_report)
+{
+    char run[1024], out[1024];
+    rg_error err = {0};
+    join(run, "codec-run");
+    join(out, "codec-report");
+    make_codec_run(run, "toy-000", 1);
+    rg_eval_options options = rg_eval_defaults(run);
+    options.out = out;
+    options.seconds = 3;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    json_t *m = metrics_of(out);
+    RG_ASSERT_NEAR(value(m, "codecs", "bass: silence", "snr"), 0, 1e-9);
+    RG_ASSERT_NEAR(value(m, "codecs", "bass: original", "mel"), 0, 0);
+    ck_assert(value(m, "codecs", "bass: silence", "mel") > 5);
+    ck_assert(json_is_null(json_object_get(cell(m, "codecs", "bass: silence", "si_sdr"), "value")));
+    RG_ASSERT_NEAR(value(m, "codec-bass-bits", "bass", "bitrate"), 2 * 4 * 50, 1e-6);
+    RG_ASSERT_NEAR(value(m, "learning", "mel_distance", "change"), -3, 1e-9);
+    ck_assert_str_eq(json_string_value(cell(m, "learning", "mel_distance", "better")), "yes");
+    ck_assert_str_eq(json_string_value(cell(m, "learning", "si_sdr", "better")), "no");
+    ck_assert(says(m, "bad", "1 of 2 validation curves surely got better"));
+    check_page(out, "Codec: codec-run");
+    json_decref(m);
+    options.split = RG_SPLIT_TRAIN;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    check_page(out, "ON TRAINING SONGS");
+}
+END_TEST
+
+START_TEST(training_songs_are_refused)
+{
+    char run[1024], text[2048];
+    rg_error err = {0};
+    join(run, "leaking-run");
+    make_codec_run(run, "toy-007", 1); /* the toy store's test song */
+    rg_eval_options options = rg_eval_defaults(run);
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_MISMATCH);
+    ck_assert_msg(strstr(err.text, "toy-007") && strstr(err.text, "--split train"), "%s", err.text);
+    snprintf(text, sizeof text,
+             "{\"task\":\"codec\",\"role\":\"bass\",\"store\":\"%s\",\"songs\":[\"elsewhere\"],"
+             "\"groups\":[\"toy-007\"]}",
+             store_folder());
+    put(run, "describe.json", text);
+    rg_error_clear(&err);
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_MISMATCH);
+    ck_assert_msg(strstr(err.text, "near-duplicates") != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(what_is_no_run_is_refused)
+{
+    char path[1024];
+    rg_error err = {0};
+    join(path, "nothing");
+    rg_eval_options options = rg_eval_defaults(path);
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_USAGE);
+    rg_error_clear(&err);
+    options.target = rg_test_folder();
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "neither a run") != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(reports_are_compared)
+{
+    char run_a[1024], run_b[1024], a[1024], b[1024], out[1024];
+    rg_error err = {0};
+    int64_t worse = -1;
+    join(run_a, "run-a");
+    join(run_b, "run-b");
+    join(a, "a");
+    join(b, "b");
+    join(out, "comparison");
+    make_codec_run(run_a, "toy-000", 1);
+    make_codec_run(run_b, "toy-000", 2);
+    rg_eval_options options = rg_eval_defaults(run_a);
+    options.out = a;
+    options.split = RG_SPLIT_TRAIN; /* six songs */
+    options.seconds = 2;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    options.target = run_b;
+    options.out = b;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    RG_ASSERT_OK(rg_eval_compare(a, a, NULL, NULL, &worse, &err), &err);
+    ck_assert_int_eq(worse, 0);
+    int64_t back = -1;
+    RG_ASSERT_OK(rg_eval_compare(a, b, out, NULL, &worse, &err), &err);
+    RG_ASSERT_OK(rg_eval_compare(b, a, NULL, NULL, &back, &err), &err);
+    ck_assert_msg(worse + back > 0, "two different untrained codecs show no sure difference");
+    check_page(out, "B − A");
+    ck_assert_int_eq(rg_eval_compare(a, run_a, NULL, NULL, &worse, &err), RG_ERR_USAGE);
+}
+END_TEST
+
+static void make_track_run(const char *folder)
+{
+    char text[2048];
+    rg_exec *ex = rg_toy_exec(NULL);
+    rg_toy_run(ex, folder, ROLES);
+    rg_exec_destroy(ex);
+    snprintf(
+        text, sizeof text,
+        "{\"task\":\"tracks\",\"phase\":1,\"roles\":[\"drums\",\"bass\",\"harmony\"],\"store\":"
+        "\"%s\",\"songs\":[\"toy-000\"],\"words\":{\"key\":{\"A minor\":1}}}",
+        store_folder());
+    put(folder, "describe.json", text);
+    put_metrics(folder);
+}
+
+START_TEST(track_run_gets_a_report)
+{
+    char run[1024], out[1024];
+    rg_error err = {0};
+    join(run, "track-run");
+    join(out, "track-report");
+    RG_ASSERT_OK(rg_fs_make_folders(run, &err), &err);
+    make_track_run(run);
+    rg_eval_options options = rg_eval_defaults(run);
+    options.out = out;
+    options.seconds = 3;
+    options.samples = 1;
+    options.sample_seconds = 1;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    json_t *m = metrics_of(out);
+    /* Untrained gates are shut: context changes nothing, and bits are near an even guess. */
+    RG_ASSERT_NEAR(value(m, "bits", "bass", "even"), 4, 1e-12);
+    RG_ASSERT_NEAR(value(m, "bits", "bass", "true"), 4, 1.5);
+    RG_ASSERT_NEAR(value(m, "bits", "bass", "none"), value(m, "bits", "bass", "true"), 1e-4);
+    ck_assert_str_eq(json_string_value(cell(m, "regeneration", "drums", "Outcome")), "identical");
+    ck_assert(says(m, "good", "Every kept stem is identical"));
+    cell(m, "coherence-rhythm", "real, through the codecs", "bass");
+    cell(m, "distance", "white noise", "kad");
+    check_page(out, "Tracks: track-run");
+    json_decref(m);
+}
+END_TEST
+
+RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, training_songs_are_refused,
+             what_is_no_run_is_refused, reports_are_compared, track_run_gets_a_report)
