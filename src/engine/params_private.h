@@ -1,0 +1,54 @@
+/*
+ * What the files of rg_params share: entries (what is declared, saved and trained) and views (what
+ * operators see).
+ *
+ * One idea: of a plain parameter the view is its own values, of a weight-normalised pair the folded
+ * weight. On kernels of doubles (gradient checks) every view and its gradient is a converted copy,
+ * made at refresh and taken back at unfold; otherwise a plain view is the flat buffer itself.
+ */
+#ifndef RG_ENGINE_PARAMS_PRIVATE_H
+#define RG_ENGINE_PARAMS_PRIVATE_H
+
+#include "engine/params.h"
+
+/* What operators see: one plain parameter, or the weight folded from a (g, v) pair. */
+typedef struct view {
+    rg_tensor tensor;
+    rg_tensor gradient; /* of the tensor, in the kernels' type */
+    rg_param *plain;    /* the parameter itself, or NULL */
+    rg_param *g, *v;    /* the pair, or NULL */
+    int32_t axis;       /* of g */
+    bool matrix;
+    void *packed;
+} view;
+
+typedef struct entry {
+    rg_param param;
+    rg_init init;
+    rg_tensor state; /* of states */
+    rg_param *v;     /* of a g: its pair, whose norms it starts with */
+    int32_t axis;    /* of a g: the axis it belongs to */
+} entry;
+
+struct rg_params {
+    entry **entries;
+    view **views;
+    rg_tensor **trainable; /* the views' tensors */
+    size_t n_entries, n_views;
+    int64_t elements, state_bytes;
+    rg_arena *arena;
+    float *values, *gradients, *moment1, *moment2, *ema;
+    uint8_t *decay, *states;
+    rg_dtype real, packed_type;
+    rg_error error; /* of a declaration; told by finish */
+    bool finished;
+};
+
+bool rg_view_is_flat(const rg_params *params,
+                     const view *v); /* shares memory with the flat buffers */
+/* Sizes of a weight (outer, n, inner) round the axis of its gains. */
+rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
+/* Values of all entries from (seed, name), and of the EMA; params_init.c. */
+void rg_params_initialise(rg_params *params, uint64_t seed);
+
+#endif

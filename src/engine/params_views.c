@@ -1,0 +1,161 @@
+/*
+ * Parameters: between the flat buffers and what operators see (params_private.h).
+ *
+ * One idea: refresh goes from values to views (fold, convert, pack), unfold from the views'
+ * gradients to the flat ones; both may be repeated.
+ */
+#include <string.h>
+
+#include "engine/params_private.h"
+
+rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis)
+{
+    rg_weight_norm_args args = {.outer = 1, .n = shape.dim[axis], .inner = 1};
+    for (int32_t i = 0; i < axis; i++) args.outer *= shape.dim[i];
+    for (int32_t i = axis + 1; i < shape.ndim; i++) args.inner *= shape.dim[i];
+    return args;
+}
+
+/* n floats as the kernels' real type: themselves, or a copy in scratch. */
+static const void *as_real(rg_params *params, rg_exec *ex, const float *from, int64_t n)
+{
+    if (params->real == RG_F32) return from;
+    double *copy = rg_arena_alloc(ex->scratch, (size_t)n * sizeof *copy);
+    for (int64_t i = 0; copy && i < n; i++) copy[i] = from[i];
+    return copy;
+}
+
+static rg_status no_scratch(rg_exec *ex)
+{
+    return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
+}
+
+static rg_status set_plain(rg_params *params, const view *v)
+{
+    if (rg_view_is_flat(params, v)) return RG_OK;
+    const float *from = params->values + v->plain->offset;
+    double *to = v->tensor.data;
+    for (int64_t i = 0, n = rg_shape_count(v->tensor.shape); i < n; i++) to[i] = from[i];
+    return RG_OK;
+}
+
+static rg_status fold(rg_params *params, rg_exec *ex, const view *v)
+{
+    rg_weight_norm_args args = rg_weight_norm_sizes(v->v->shape, v->axis);
+    args.v = as_real(params, ex, params->values + v->v->offset, rg_shape_count(v->v->shape));
+    args.g = as_real(params, ex, params->values + v->g->offset, args.n);
+    args.w = v->tensor.data;
+    if (!args.v || !args.g) return no_scratch(ex);
+    return ex->kernels->weight_norm.forward(&ex->kernel_ctx, &args);
+}
+
+static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
+{
+    rg_tensor *t = &v->tensor;
+    int64_t rows = rg_shape_rows(t->shape), cols = rg_shape_last(t->shape);
+    t->packed = NULL;
+    t->packed_type = params->packed_type;
+    if (!v->packed || !ex->kernels->matrix.packed_size(rows, cols, params->packed_type))
+        return RG_OK;
+    t->packed = v->packed;
+    return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rows, cols, params->packed_type,
+                                    v->packed);
+}
+
+static rg_status refresh_view(rg_params *params, rg_exec *ex, view *v)
+{
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_status status = v->plain ? set_plain(params, v) : fold(params, ex, v);
+    if (status == RG_OK) status = pack(params, ex, v);
+    rg_arena_restore(ex->scratch, mark);
+    v->tensor.version++;
+    return status;
+}
+
+rg_status rg_params_refresh(rg_params *params, rg_exec *ex)
+{
+    if (ex->error.code) return ex->error.code;
+    for (size_t i = 0; i < params->n_views; i++) {
+        rg_status status = refresh_view(params, ex, params->views[i]);
+        if (status != RG_OK) return rg_exec_fail(ex, status, "refreshing the parameters failed");
+    }
+    return RG_OK;
+}
+
+static void to_floats(const double *from, float *to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = (float)from[i];
+}
+
+static rg_status unfold_pair(rg_params *params, rg_exec *ex, const view *v)
+{
+    rg_weight_norm_args args = rg_weight_norm_sizes(v->v->shape, v->axis);
+    int64_t n = rg_shape_count(v->v->shape);
+    float *dg = params->gradients + v->g->offset, *dv = params->gradients + v->v->offset;
+    bool same = params->real == RG_F32;
+    args.v = as_real(params, ex, params->values + v->v->offset, n);
+    args.g = as_real(params, ex, params->values + v->g->offset, args.n);
+    args.dw = v->gradient.data;
+    args.dg = same ? (void *)dg : rg_arena_alloc(ex->scratch, (size_t)args.n * sizeof(double));
+    args.dv = same ? (void *)dv : rg_arena_alloc(ex->scratch, (size_t)n * sizeof(double));
+    if (!args.v || !args.g || !args.dg || !args.dv) return no_scratch(ex);
+    RG_TRY(ex->kernels->weight_norm.grad(&ex->kernel_ctx, &args));
+    if (same) return RG_OK;
+    to_floats(args.dg, dg, args.n);
+    to_floats(args.dv, dv, n);
+    return RG_OK;
+}
+
+static rg_status unfold_view(rg_params *params, rg_exec *ex, const view *v)
+{
+    if (rg_view_is_flat(params, v)) return RG_OK;
+    if (v->plain) {
+        to_floats(v->gradient.data, params->gradients + v->plain->offset,
+                  rg_shape_count(v->tensor.shape));
+        return RG_OK;
+    }
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_status status = unfold_pair(params, ex, v);
+    rg_arena_restore(ex->scratch, mark);
+    return status;
+}
+
+rg_status rg_params_unfold_gradients(rg_params *params, rg_exec *ex)
+{
+    if (ex->error.code) return ex->error.code;
+    if (!params->gradients)
+        return rg_exec_fail(ex, RG_ERR_USAGE, "these parameters were finished as not trainable");
+    for (size_t i = 0; i < params->n_views; i++) {
+        rg_status status = unfold_view(params, ex, params->views[i]);
+        if (status != RG_OK) return rg_exec_fail(ex, status, "unfolding the gradients failed");
+    }
+    return RG_OK;
+}
+
+void rg_params_zero_gradients(rg_params *params)
+{
+    if (!params->gradients) return;
+    memset(params->gradients, 0, (size_t)params->elements * sizeof(float));
+    for (size_t i = 0; i < params->n_views; i++) {
+        const rg_tensor *g = &params->views[i]->gradient;
+        if (rg_view_is_flat(params, params->views[i])) continue;
+        memset(g->data, 0, (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype));
+    }
+}
+
+rg_status rg_params_swap_ema(rg_params *params, rg_exec *ex)
+{
+    if (!params->ema)
+        return rg_exec_fail(ex, RG_ERR_USAGE, "parameters that are not trained have no EMA");
+    for (int64_t i = 0; i < params->elements; i++) {
+        float value = params->values[i];
+        params->values[i] = params->ema[i];
+        params->ema[i] = value;
+    }
+    return rg_params_refresh(params, ex);
+}
+
+void rg_params_set_packed_type(rg_params *params, rg_dtype type)
+{
+    params->packed_type = type;
+}
