@@ -377,7 +377,7 @@ END_TEST
 START_TEST(a_line_that_does_not_fit_is_taken_back)
 {
     rg_error err = {0};
-    rg_appender *log = open_log(in_folder("log"));
+    rg_appender *log = open_log(in_folder("full log"));
     RG_ASSERT_OK(rg_appender_line(log, "one", 3, &err), &err);
     rg_faulty_begin(RG_FAULT_SHORT, 1);
     RG_ASSERT_OK(rg_appender_line(log, "short writes go on", 18, &err), &err);
@@ -388,7 +388,7 @@ START_TEST(a_line_that_does_not_fit_is_taken_back)
     rg_error_clear(&err);
     RG_ASSERT_OK(rg_appender_line(log, "four", 4, &err), &err);
     RG_ASSERT_OK(rg_appender_close(log, &err), &err);
-    ck_assert_str_eq(content(in_folder("log")), "one\nshort writes go on\nfour\n");
+    ck_assert_str_eq(content(in_folder("full log")), "one\nshort writes go on\nfour\n");
     log = open_log("/dev/full");
     ck_assert_int_eq(rg_appender_line(log, "x", 1, &err), RG_ERR_IO);
     RG_ASSERT_OK(rg_appender_close(log, NULL), &err);
