@@ -6,12 +6,17 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "datasets/corpora/band_build.h"
 #include "datasets/corpora/corpus.h"
-#include "datasets/corpora/debian_band.h"
+
+static rg_status build_debian_band(const rg_build_options *o, const rg_log *log, rg_error *err)
+{
+    return rg_band_build(&rg_debian_band, o, log, err);
+}
 
 static const rg_corpus corpora[] = {
     {"debian-band-v0", "band songs of three Debian packages, rendered from MIDI", "23 MB",
-     rg_debian_band_build},
+     build_debian_band},
 };
 enum { N_CORPORA = sizeof corpora / sizeof corpora[0] };
 
