@@ -2,7 +2,9 @@
  * Steps of a track run: windows, masks, what is forgotten, losses (track_task.h).
  *
  * One idea: the roles take turns within a micro-batch, each with its own tape, so the step arena
- * holds one role's activations at a time; gradients add up in the flat buffer.
+ * holds one role's activations at a time; gradients add up in the flat buffer. The family of masks
+ * and whether all context is left out are one draw per role and micro-batch: what no item shows
+ * then costs nothing.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,15 +12,21 @@
 
 #include "train/track_task.h"
 
+/* What all items of one role's micro-batch have in common. */
+typedef struct question {
+    rg_mask_family family;
+    bool alone; /* all context is left out */
+} question;
+
 /* Forgets conditions, context or both of an item, or single conditions. */
-static void forget(rg_track_run *run, int32_t item, rg_rng *rng)
+static void forget(rg_track_run *run, int32_t item, bool alone, rg_rng *rng)
 {
     const rg_forgetting *f = &run->forgetting;
     rg_track_batch *b = run->batch;
     int32_t *ids = b->conditions + (int64_t)item * run->config->n_fields;
     double u = rg_rng_uniform(rng);
     bool both = u < f->both, conditions = both || (u -= f->both) < f->conditions;
-    bool context = both || rg_rng_uniform(rng) < f->context;
+    bool context = both || alone;
     for (int32_t i = 0; i < run->config->n_fields; i++) {
         if (rg_rng_uniform(rng) >= f->condition) continue;
         ids[i] = -1;
@@ -32,7 +40,7 @@ static void forget(rg_track_run *run, int32_t item, rg_rng *rng)
     if (context) rg_track_drop_context(run->config, b, item);
 }
 
-static rg_status draw_item(rg_track_run *run, int32_t item, rg_rng *rng)
+static rg_status draw_item(rg_track_run *run, int32_t item, const question *q, rg_rng *rng)
 {
     rg_track_batch *b = run->batch;
     rg_mask_window window;
@@ -44,11 +52,24 @@ static rg_status draw_item(rg_track_run *run, int32_t item, rg_rng *rng)
                             run->config->roles[b->target].name);
     rg_track_data_look(run->data, song, first, b->frames, run->bars, RG_TRACK_BARS, &window);
     rg_track_data_fill(run->data, song, first, b, item);
-    rg_mask_write(run->config, b, item, rg_mask_draw(&run->mix, rng), run->phase == 1, &window,
-                  rng);
-    forget(run, item, rng);
+    rg_mask_write(run->config, b, item, q->family, run->phase == 1, &window, rng);
+    forget(run, item, q->alone, rng);
     rg_status status = rg_track_data_latents(run->data, b, item, &err);
     return status == RG_OK ? RG_OK : rg_exec_fail(run->context.ex, status, "%s", err.text);
+}
+
+/* The windows of batch->target in micro-batch number `round` of the run. */
+static rg_status draw_batch(rg_track_run *run, uint64_t round)
+{
+    uint64_t seed = run->context.seed, role = (uint64_t)run->batch->target;
+    rg_rng rng = rg_rng_make(seed, rg_rng_stream(round, role, 0));
+    question q = {.family = rg_mask_draw(&run->mix, &rng),
+                  .alone = rg_rng_uniform(&rng) < run->forgetting.context};
+    for (int32_t i = 0; i < run->items; i++) {
+        rng = rg_rng_make(seed, rg_rng_stream(round, role, (uint64_t)i + 1));
+        RG_TRY(draw_item(run, i, &q, &rng));
+    }
+    return RG_OK;
 }
 
 /* Loss and gradients of one role; adds to *sum. */
@@ -84,11 +105,7 @@ rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
         uint64_t round = (uint64_t)step * (uint64_t)run->micros + (uint64_t)micro;
         rg_track_batch_clear(run->config, run->batch);
         run->batch->target = r;
-        for (int32_t i = 0; i < run->items; i++) {
-            rg_rng rng = rg_rng_make(run->context.seed,
-                                     rg_rng_stream(round, (uint64_t)r, (uint64_t)i + 1000));
-            RG_TRY(draw_item(run, i, &rng));
-        }
+        RG_TRY(draw_batch(run, round));
         *data_wait += rg_clock_seconds() - started;
         RG_TRY(step_role(run, metrics, &sum));
     }

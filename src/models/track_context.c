@@ -2,10 +2,10 @@
  * What a track's decoder reads: conditions, and the other tracks by three paths (handbook
  * "codec-and-tracks" 15.2 - 15.4).
  *
- * One idea: frames that are not known are exact zeros in the shared space, and masked as keys; so
- * nothing hidden can leak, and a window without context costs and changes nothing.
- * The encoder runs twice: over the conditions alone, and over conditions, state tokens and patches;
- * the second is listened to through a zero-started output.
+ * One idea: the encoder runs twice: over the conditions alone, and over conditions, state tokens and patches
+ * of what is known; the second is listened to through a zero-started output. A window without
+ * context costs and changes nothing. Not here: the shared space and the same-time paths
+ * (track_space.c).
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,42 +13,12 @@
 
 #include "models/track_internal.h"
 
-/* Which frames the three paths can use at all. */
-typedef struct visibility {
-    bool any, others_marked, others_known; /* over all items */
-} visibility;
-
-int32_t track_same_width(const rg_track_config *config)
-{
-    if (config->same_width > 0) return config->same_width;
-    return config->width / 8 > 8 ? config->width / 8 : 8;
-}
-
 int32_t track_most_words(const rg_track_config *config)
 {
     int32_t most = RG_ACTIVITY_LEVELS;
     for (int32_t f = 0; f < config->n_fields; f++)
         if (config->fields[f].n_words > most) most = config->fields[f].n_words;
     return most;
-}
-
-static void declare_same(rg_tracks *tracks, rg_params *params, int32_t role, const char *name)
-{
-    const rg_track_config *c = &tracks->config;
-    track_net *net = &tracks->net[role];
-    int32_t width = track_same_width(c), others = c->n_roles - 1;
-    if (others == 0) return;
-    for (int32_t r = 0; r < c->n_roles; r++)
-        if (r != role)
-            net->same_in[r] = rg_weight_declare(params, c->width, width, 1, "track.%s.same.from_%s",
-                                                name, c->roles[r].name);
-    char text[RG_NAME_SIZE];
-    snprintf(text, sizeof text, "track.%s.same.conv", name);
-    net->same =
-        rg_params_add(params, text, RG_SHAPE(2 * c->same_reach + 1, others * width, c->width),
-                      (rg_init){RG_INIT_ZEROS, 0});
-    if (net->same) rg_params_use_as_matrix(params, net->same);
-    net->near_norm = rg_norm_declare(params, c->width, "track.%s.near_norm", name);
 }
 
 void track_context_declare(rg_tracks *tracks, rg_params *params, int32_t role, const char *name)
@@ -72,96 +42,7 @@ void track_context_declare(rg_tracks *tracks, rg_params *params, int32_t role, c
     net->marks =
         rg_table_declare(params, c->n_fields + 1, words, d, 0.3, "track.%s.decoder.marks", name);
     net->beat = rg_weight_declare(params, RG_BEAT_FEATURES, d, 1, "track.%s.decoder.beat", name);
-    declare_same(tracks, params, role, name);
-}
-
-/* ---- the shared space ------------------------------------------------------------------------ */
-
-static visibility look(const rg_track_config *c, const rg_track_batch *batch)
-{
-    visibility v = {0};
-    int64_t cells = (int64_t)batch->items * batch->frames;
-    for (int32_t r = 0; r < c->n_roles; r++)
-        for (int64_t i = 0; i < cells; i++) {
-            uint8_t state = batch->state[r][i];
-            if (state == RG_CELL_UNKNOWN) continue;
-            v.any = true;
-            if (r == batch->target) continue;
-            v.others_marked = true;
-            v.others_known = v.others_known || state == RG_CELL_KNOWN;
-        }
-    return v;
-}
-
-/* z (B,T,D): whitened latents of one role, zeros where not known. */
-static rg_tensor *whitened(rg_exec *ex, const rg_tracks *tracks, const rg_track_batch *batch,
-                           int32_t role)
-{
-    int64_t dim = tracks->config.roles[role].dim, cells = (int64_t)batch->items * batch->frames;
-    rg_tensor *z = rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(batch->items, batch->frames, dim));
-    if (!z) return NULL;
-    const float *mean = tracks->mean[role]->data, *deviation = tracks->deviation[role]->data;
-    const float *latents = batch->latents[role];
-    for (int64_t i = 0; i < cells; i++) {
-        bool known = batch->state[role][i] == RG_CELL_KNOWN;
-        for (int64_t j = 0; j < dim; j++) {
-            double scale = deviation[j] > 0 ? deviation[j] : 1;
-            double v = known ? (latents[i * dim + j] - mean[j]) / scale : 0;
-            if (z->dtype == RG_F64)
-                ((double *)z->data)[i * dim + j] = v;
-            else
-                ((float *)z->data)[i * dim + j] = (float)v;
-        }
-    }
-    return z;
-}
-
-/* Concatenation of any number of parts, some RG_MAX_IN at a time. */
-static rg_tensor *join(rg_exec *ex, rg_tensor **parts, int32_t n, int32_t axis)
-{
-    while (n > 1) {
-        int32_t made = 0;
-        for (int32_t i = 0; i < n; i += RG_MAX_IN) {
-            int32_t m = n - i < RG_MAX_IN ? n - i : RG_MAX_IN;
-            parts[made++] = m == 1 ? parts[i] : rg_concat(ex, parts + i, m, axis);
-        }
-        n = made;
-    }
-    return parts[0];
-}
-
-/* u (B,R*T,d), role after role: A_j whiten(z) + E_state + E_role; exact zeros where UNKNOWN. */
-static rg_tensor *role_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch)
-{
-    const rg_track_config *c = &tracks->config;
-    int64_t items = batch->items, frames = batch->frames, roles = c->n_roles;
-    rg_tensor *parts[RG_TRACK_ROLES];
-    rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(items, roles * frames, 2));
-    if (!codes) return NULL;
-    for (int32_t r = 0; r < roles; r++) {
-        parts[r] =
-            rg_linear(ex, whitened(ex, tracks, batch, r), tracks->project[r], NULL, RG_ACT_NONE);
-        for (int64_t b = 0; b < items; b++)
-            for (int64_t t = 0; t < frames; t++) {
-                uint8_t state = batch->state[r][b * frames + t];
-                int32_t *code = (int32_t *)codes->data + 2 * ((b * roles + r) * frames + t);
-                code[0] = state == RG_CELL_UNKNOWN ? -1 : state;
-                code[1] = state == RG_CELL_UNKNOWN ? -1 : r;
-            }
-    }
-    rg_tensor *z = join(ex, parts, c->n_roles, 1);
-    return rg_add(ex, z, rg_embedding(ex, codes, tracks->space), 1, 1);
-}
-
-/* The parts of u that belong to roles other than the target, in order; returns how many. */
-static int32_t other_parts(rg_exec *ex, const rg_tracks *tracks, const rg_track_batch *batch,
-                           rg_tensor *u, rg_tensor **parts)
-{
-    int32_t n = 0;
-    for (int32_t r = 0; r < tracks->config.n_roles; r++)
-        if (r != batch->target)
-            parts[n++] = rg_slice(ex, u, 1, (int64_t)r * batch->frames, batch->frames);
-    return n;
+    track_same_declare(tracks, params, role, name);
 }
 
 /* ---- global: the encoder --------------------------------------------------------------------- */
@@ -214,19 +95,19 @@ static rg_tensor *state_tokens(rg_exec *ex, const rg_track_config *c, const trac
  * the prompt already. Patches without a known frame are left out; an item that sees nothing hears
  * nothing.
  */
-static void fill_masks(const rg_track_config *c, const rg_track_batch *batch, uint8_t *read,
-                       uint8_t *heard)
+static void fill_masks(const rg_track_config *c, const rg_track_batch *batch,
+                       const track_shown *shown, uint8_t *read, uint8_t *heard)
 {
     int32_t patches = batch->frames / c->patch, prompt = c->n_fields + 1;
-    int64_t keys = prompt + c->n_roles + (int64_t)c->n_roles * patches;
+    int64_t keys = prompt + c->n_roles + (int64_t)shown->n * patches;
     memset(read, 0, (size_t)(batch->items * keys));
     for (int64_t b = 0; b < batch->items; b++) {
         uint8_t *row = read + b * keys, visible = 0;
-        for (int32_t r = 0; r < c->n_roles; r++)
+        for (int32_t i = 0; i < shown->n; i++)
             for (int32_t t = 0; t < batch->frames; t++) {
-                uint8_t state = batch->state[r][b * batch->frames + t];
+                uint8_t state = batch->state[shown->role[i]][b * batch->frames + t];
                 visible |= state != RG_CELL_UNKNOWN;
-                int32_t p = r * patches + t / c->patch;
+                int32_t p = i * patches + t / c->patch;
                 row[prompt + c->n_roles + p] |= state == RG_CELL_KNOWN;
             }
         memset(row, 1, (size_t)prompt);
@@ -237,14 +118,15 @@ static void fill_masks(const rg_track_config *c, const rg_track_batch *batch, ui
 }
 
 /* Rotary positions of the encoder's tokens: 0 for prompt and states, a patch's middle frame. */
-static rg_tensor *context_positions(rg_exec *ex, const rg_track_config *c, int32_t frames)
+static rg_tensor *context_positions(rg_exec *ex, const rg_track_config *c, int32_t frames,
+                                    int32_t shown)
 {
     int32_t patches = frames / c->patch, lead = c->n_fields + 1 + c->n_roles;
-    rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(lead + c->n_roles * patches));
+    rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(lead + shown * patches));
     if (!pos) return NULL;
     float *p = pos->data;
     memset(p, 0, (size_t)lead * sizeof *p);
-    for (int32_t i = 0; i < c->n_roles * patches; i++)
+    for (int32_t i = 0; i < shown * patches; i++)
         p[lead + i] = (float)(i % patches * c->patch) + 0.5F * (float)(c->patch - 1);
     return pos;
 }
@@ -256,8 +138,9 @@ static void keys_of_layers(rg_exec *ex, const rg_track_config *c, const track_ne
         kv[l] = rg_linear(ex, source, net->layer[l].cross_kv, NULL, RG_ACT_NONE);
 }
 
-static void read_context(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch, rg_tensor *u,
-                         rg_tensor *prompt, track_reading *out)
+static void read_context(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                         const track_shown *shown, rg_tensor *u, rg_tensor *prompt,
+                         track_reading *out)
 {
     const rg_track_config *c = &tracks->config;
     const track_net *net = &tracks->net[batch->target];
@@ -269,60 +152,12 @@ static void read_context(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *b
     int64_t keys = x->shape.dim[1];
     rg_tensor *read = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
     out->context_mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
-    out->context_pos = context_positions(ex, c, batch->frames);
+    out->context_pos = context_positions(ex, c, batch->frames, shown->n);
     if (!read || !out->context_mask || !out->context_pos) return;
-    fill_masks(c, batch, read->data, out->context_mask->data);
+    fill_masks(c, batch, shown, read->data, out->context_mask->data);
     rg_tensor *memory = rg_encoder_run(ex, net->encoder, c->encoder_layers, &net->encoder_norm, x,
                                        out->context_pos, read, c->dropout);
     keys_of_layers(ex, c, net, memory, out->context_kv);
-}
-
-/* ---- same time: Same(s) and near attention --------------------------------------------------- */
-
-/* (B,S,d); steps past the window see what is left of it. */
-static rg_tensor *same_of(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
-                          rg_tensor **others, int32_t n)
-{
-    const rg_track_config *c = &tracks->config;
-    const track_net *net = &tracks->net[batch->target];
-    rg_tensor *parts[RG_TRACK_ROLES];
-    int32_t i = 0;
-    for (int32_t r = 0; r < c->n_roles && i < n; r++)
-        if (r != batch->target) {
-            parts[i] = rg_linear(ex, others[i], net->same_in[r], NULL, RG_ACT_NONE);
-            i++;
-        }
-    rg_conv1d_attr attr = {.stride = 1,
-                           .dilation = 1,
-                           .pad_left = c->same_reach,
-                           .pad_right = c->same_reach + c->roles[batch->target].books - 1};
-    return rg_conv1d(ex, join(ex, parts, n, 2), net->same, NULL, &attr);
-}
-
-static void read_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
-                      rg_tensor **others, int32_t n, track_reading *out)
-{
-    const rg_track_config *c = &tracks->config;
-    const track_net *net = &tracks->net[batch->target];
-    int64_t frames = batch->frames, keys = n * frames;
-    rg_tensor *mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
-    rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(keys));
-    if (!mask || !pos) return;
-    for (int64_t k = 0; k < keys; k++) ((float *)pos->data)[k] = (float)(k % frames);
-    for (int32_t r = 0, i = 0; r < c->n_roles; r++) {
-        if (r == batch->target) continue;
-        for (int64_t b = 0; b < batch->items; b++)
-            for (int64_t t = 0; t < frames; t++)
-                ((uint8_t *)mask->data)[b * keys + i * frames + t] =
-                    batch->state[r][b * frames + t] == RG_CELL_KNOWN;
-        i++;
-    }
-    rg_tensor *x = rg_norm_run(ex, &net->near_norm, join(ex, others, n, 1));
-    for (int32_t l = 0; l < c->decoder_layers; l++)
-        if (track_near_layer(l))
-            out->near_kv[l] = rg_linear(ex, x, net->layer[l].near_kv, NULL, RG_ACT_NONE);
-    out->near_mask = mask;
-    out->near_pos = pos;
 }
 
 /* ---- the base of every step: beat, conditions, activity, Same -------------------------------- */
@@ -378,15 +213,16 @@ rg_status track_reading_make(rg_exec *ex, rg_tracks *tracks, const rg_track_batc
     rg_tensor *beat = rg_linear(ex, beat_of(ex, batch, out->steps), net->beat, NULL, RG_ACT_NONE);
     rg_tensor *marks = rg_embedding(ex, marks_of(ex, c, batch, out->steps), net->marks);
     out->base = rg_add(ex, beat, marks, 1, 1);
-    visibility v = look(c, batch);
-    if (!v.any) return rg_exec_status(ex);
-    rg_tensor *u = role_space(ex, tracks, batch), *others[RG_TRACK_ROLES];
-    if (!(batch->cut & RG_PATH_GLOBAL)) read_context(ex, tracks, batch, u, prompt, out);
-    if (!v.others_marked) return rg_exec_status(ex);
-    int32_t n = other_parts(ex, tracks, batch, u, others);
+    track_shown shown = track_look(c, batch);
+    if (shown.n == 0) return rg_exec_status(ex);
+    rg_tensor *u = track_space(ex, tracks, batch, &shown);
+    if (!(batch->cut & RG_PATH_GLOBAL)) read_context(ex, tracks, batch, &shown, u, prompt, out);
+    if (shown.others == 0) return rg_exec_status(ex);
+    track_other others[RG_TRACK_ROLES];
+    int32_t n = track_others(ex, batch, &shown, u, others);
     if (!(batch->cut & RG_PATH_SAME))
-        out->base = rg_add(ex, out->base, same_of(ex, tracks, batch, others, n), 1, 1);
-    if (!(batch->cut & RG_PATH_NEAR) && v.others_known)
-        read_near(ex, tracks, batch, others, n, out);
+        out->base = rg_add(ex, out->base, track_same(ex, tracks, batch, others, n), 1, 1);
+    if (!(batch->cut & RG_PATH_NEAR) && shown.others_known)
+        track_near(ex, tracks, batch, others, n, out);
     return rg_exec_status(ex);
 }

@@ -63,10 +63,35 @@ static inline bool track_near_layer(int32_t layer)
 {
     return layer % 2 == 0;
 } /* 1st, 3rd, 5th */
+
+/* Roles of which some item of a batch shows at least one frame, in order. */
+typedef struct track_shown {
+    int32_t n, role[RG_TRACK_ROLES], others; /* others: how many are not the target */
+    bool others_known;                       /* some frame of another role is KNOWN */
+} track_shown;
+typedef struct track_other {
+    int32_t role;
+    rg_tensor *u; /* (B,T,d) */
+} track_other;
+
+/* track_space.c */
 int32_t track_same_width(const rg_track_config *config);
-int32_t track_most_words(const rg_track_config *config);
+void track_same_declare(rg_tracks *tracks, rg_params *params, int32_t role, const char *name);
+track_shown track_look(const rg_track_config *config, const rg_track_batch *batch);
+/* u (B,n*T,d), shown role after role: A_j whiten(z) + E_state + E_role; zeros where UNKNOWN. */
+rg_tensor *track_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                       const track_shown *shown);
+/* The parts of u that are not the target's; returns how many. */
+int32_t track_others(rg_exec *ex, const rg_track_batch *batch, const track_shown *shown,
+                     rg_tensor *u, track_other *out);
+/* (B,S,d); steps past the window see what is left of it. */
+rg_tensor *track_same(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                      const track_other *others, int32_t n);
+void track_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
+                const track_other *others, int32_t n, track_reading *out);
 
 /* track_context.c */
+int32_t track_most_words(const rg_track_config *config);
 void track_context_declare(rg_tracks *tracks, rg_params *params, int32_t role, const char *name);
 rg_status track_reading_make(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
                              track_reading *out) RG_MUST_USE;
