@@ -119,7 +119,7 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
     lay_out(params, &taking, ex->kernels);
     for (size_t i = 0; i < params->n_entries; i++) {
         entry *e = params->entries[i];
-        e->state.data = params->states + e->param.offset;
+        if (e->param.kind == RG_PARAM_STATE) e->state.data = params->states + e->param.offset;
     }
     return RG_OK;
 }
@@ -143,9 +143,10 @@ static rg_status register_views(rg_params *params, rg_exec *ex)
     return RG_OK;
 }
 
-static rg_status finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
-                        rg_error *err)
+rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
+                           rg_error *err)
 {
+    if (ex->error.code) return rg_fail(err, ex->error.code, "%s", ex->error.text);
     if (params->error.code) return rg_fail(err, params->error.code, "%s", params->error.text);
     if (params->finished) return rg_fail(err, RG_ERR_USAGE, "parameters are finished already");
     RG_TRY(check_names(params, err));
@@ -157,11 +158,4 @@ static rg_status finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trai
     rg_status status = register_views(params, ex);
     if (status == RG_OK) status = rg_params_refresh(params, ex);
     return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
-}
-
-rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
-                           rg_error *err)
-{
-    if (ex->error.code) return rg_fail(err, ex->error.code, "%s", ex->error.text);
-    return finish(params, ex, seed, trainable, err);
 }

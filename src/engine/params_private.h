@@ -44,8 +44,8 @@ struct rg_params {
     bool finished;
 };
 
-bool rg_view_is_flat(const rg_params *params,
-                     const view *v); /* shares memory with the flat buffers */
+/* Whether v and its gradient are ranges of the flat buffers themselves. */
+bool rg_view_is_flat(const rg_params *params, const view *v);
 /* Sizes of a weight (outer, n, inner) round the axis of its gains. */
 rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
 /* Values of all entries from (seed, name), and of the EMA; params_init.c. */
