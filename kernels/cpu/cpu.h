@@ -64,6 +64,18 @@ typedef struct rg_vec {
                          float scale, float *y);
     void (*add_scaled)(const float *x, float scale, float *y, int64_t n);
     float (*dot)(const float *x, const float *y, int64_t n);
+    /* y = a b */
+    void (*multiply)(const float *a, const float *b, float *y, int64_t n);
+    /* y += a b */
+    void (*multiply_add)(const float *a, const float *b, float *y, int64_t n);
+    /* the first index of the largest of 2 s[j] - norm[j] */
+    int32_t (*argmax_row)(const float *s, const float *norm, int64_t n);
+    /* spectrum (n,2) -> |z| or |z|^2; then from the gradient of that to the gradient of z, in place */
+    void (*magnitude)(const float *z, float *y, int32_t power, int64_t n);
+    void (*magnitude_grad)(float *z, const float *dy, int32_t power, int64_t n);
+    /* y = log10(floor + x); d += dlog / ((floor + x) ln 10) */
+    void (*log10_row)(const float *x, float *y, float floor, int64_t n);
+    void (*log10_grad)(const float *x, const float *dlog, float *d, float floor, int64_t n);
 } rg_vec;
 
 typedef struct rg_isa {
@@ -143,11 +155,14 @@ float *rg_cpu_scratch(rg_kernel_ctx *ctx, int64_t n);
 
 /* ---- operators: forward and gradient, each given its instruction set ---- */
 
-#define RG_CPU_SLOTS(X)                                     \
-    X(linear, rg_linear_args, rg_linear_grad_args)          \
-    X(conv1d, rg_conv1d_args, rg_conv1d_grad_args)          \
-    X(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args) \
-    X(lstm, rg_lstm_args, rg_lstm_grad_args)                \
+#define RG_CPU_SLOTS(X)                                           \
+    X(linear, rg_linear_args, rg_linear_grad_args)                \
+    X(conv1d, rg_conv1d_args, rg_conv1d_grad_args)                \
+    X(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args)       \
+    X(conv2d, rg_conv2d_args, rg_conv2d_grad_args)                \
+    X(stft, rg_stft_args, rg_stft_grad_args)                      \
+    X(spectrogram, rg_spectrogram_args, rg_spectrogram_grad_args) \
+    X(lstm, rg_lstm_args, rg_lstm_grad_args)                      \
     X(attention, rg_attention_args, rg_attention_grad_args)
 
 #define X(name, forward_args, grad_args)                                                   \
@@ -155,6 +170,8 @@ float *rg_cpu_scratch(rg_kernel_ctx *ctx, int64_t n);
     rg_status rg_cpu_##name##_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const grad_args *a);
 RG_CPU_SLOTS(X)
 #undef X
+
+rg_status rg_cpu_rvq(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rvq_args *a);
 
 /* The highest level that this CPU runs, whatever RG_ISA says; NULL: the reference only. */
 const rg_isa *rg_cpu_best_isa(void);

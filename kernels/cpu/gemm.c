@@ -11,6 +11,7 @@
 
 enum {
     KC = 384,         /* depth of a block: 14 rows of it and a panel's stripe stay in L1 */
+    SEGS_KC = 1024,   /* the same for segments: rows overlap, a block is whole segments */
     NC = 256,         /* columns of a block: KC x NC floats of b stay in L2 */
     CHUNK_TILES = 6,  /* tiles of rows that visit a panel before the next panel */
     PACK_A_ROW = 400, /* rows of a this far apart and more fall on few cache sets: pack them */
@@ -50,7 +51,7 @@ typedef struct k_block {
 static int64_t k_blocks(const rg_gemm *g)
 {
     if (g->segs == 1) return max64(1, div_up(g->len, KC));
-    return max64(1, div_up(g->segs, max64(1, KC / max64(1, g->len))));
+    return max64(1, div_up(g->segs, max64(1, SEGS_KC / max64(1, g->len))));
 }
 
 static k_block k_block_at(const rg_gemm *g, int64_t blocks, int64_t i)
@@ -62,7 +63,7 @@ static k_block k_block_at(const rg_gemm *g, int64_t blocks, int64_t i)
 static int64_t k_block_depth(const rg_gemm *g)
 {
     if (g->segs == 1) return min64(g->len, KC);
-    return g->len * min64(g->segs, max64(1, KC / max64(1, g->len)));
+    return g->len * min64(g->segs, max64(1, SEGS_KC / max64(1, g->len)));
 }
 
 int64_t rg_gemm_scratch(const rg_isa *isa, int64_t segs, int64_t len)

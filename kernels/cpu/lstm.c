@@ -16,6 +16,7 @@ typedef struct lstm_job {
     const rg_lstm_args *a;
     const rg_lstm_grad_args *grad;
     rg_gemm hh;            /* b: panels of w_hh or of its transpose */
+    const float *h0;       /* (B,H), never NULL in forward */
     float *gates, *cells;  /* (B,T,4H); (B,T,H), or (B,H) carried when `carry` */
     float *dpre, *dh, *dc; /* (B,T,4H), (B,H), (B,H) */
     bool carry;
@@ -82,7 +83,7 @@ static rg_gemm columns_of(const rg_gemm *g, int64_t n0, int64_t n)
 
 /* ---- forward ---- */
 
-/* The state before step t: rows `*pitch` apart, NULL for zeros. */
+/* The state before step t, its rows `*pitch` apart; `initial` may be NULL, zeros. */
 static const float *state_before(const float *states, const float *initial, int64_t t,
                                  int64_t steps, int64_t hidden, int64_t *pitch)
 {
@@ -99,9 +100,9 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
     const int64_t n = min64(j->units, h - j0);
     rg_gemm g = j->hh;
     g.m = a->batch, g.segs = 1, g.len = h, g.a_col = 1;
-    g.a = state_before(a->y, a->h0, t, a->steps, h, &g.a_row);
+    g.a = state_before(a->y, j->h0, t, a->steps, h, &g.a_row);
     g.c = j->gates + t * wide, g.c_row = a->steps * wide, g.base = g.c, g.base_row = g.c_row;
-    for (int64_t q = 0; g.a && q < 4; q++) {
+    for (int64_t q = 0; q < 4; q++) {
         const rg_gemm part = columns_of(&g, n == h ? 0 : q * h + j0, n == h ? wide : n);
         rg_gemm_block(j->isa, &part, j->scratch + thread * j->scratch_size);
         if (n == h) break;
@@ -138,6 +139,19 @@ static void copy_last(const lstm_job *j)
     }
 }
 
+/* Zeros are multiplied like any other state, so that a weight that is not finite shows. */
+static rg_status initial_state(rg_kernel_ctx *ctx, lstm_job *j)
+{
+    const int64_t n = j->a->batch * j->a->hidden;
+    j->h0 = j->a->h0;
+    if (j->h0) return RG_OK;
+    float *zeros = rg_cpu_scratch(ctx, n);
+    if (!zeros) return ctx->error->code;
+    memset(zeros, 0, (size_t)n * sizeof(float));
+    j->h0 = zeros;
+    return RG_OK;
+}
+
 rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args *a)
 {
     const int64_t h = a->hidden, rows = a->batch * a->steps;
@@ -145,6 +159,7 @@ rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args 
     if (!j.gates) j.gates = rg_cpu_scratch(ctx, rows * 4 * h);
     if (!j.cells) j.cells = rg_cpu_scratch(ctx, a->batch * h);
     if (!j.gates || !j.cells) return ctx->error->code;
+    RG_TRY(initial_state(ctx, &j));
     rg_gemm g = {.m = rows, .n = 4 * h, .segs = 1, .len = a->c_in, .a = a->x, .a_row = a->c_in};
     g.a_col = 1, g.c = j.gates, g.c_row = 4 * h, g.base = a->bias;
     const rg_weight w = weight_ih(a);

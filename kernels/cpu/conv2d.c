@@ -1,0 +1,133 @@
+/*
+ * Conv2d, channels last, zero padding: forward (conv2d.h).
+ */
+#include "kernels/cpu/conv2d.h"
+
+#include <string.h>
+
+enum { PLANE = 98304 }; /* floats: 384 KiB */
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void rg_plane_load(const rg_plane *p, float *out)
+{
+    const int64_t pitch = p->width * p->c, skip = max64(0, -p->left);
+    const int64_t n = max64(0, min64(p->w - skip, p->width - max64(0, p->left)));
+    for (int64_t r = 0; r < p->rows; r++, out += pitch) {
+        const int64_t h = p->h0 + r;
+        if (h < 0 || h >= p->h) {
+            memset(out, 0, (size_t)pitch * sizeof(float));
+            continue;
+        }
+        float *at = out + max64(0, p->left) * p->c, *end = at + n * p->c;
+        memset(out, 0, (size_t)(at - out) * sizeof(float));
+        memcpy(at, p->x + (h * p->w + skip) * p->c, (size_t)(end - at) * sizeof(float));
+        memset(end, 0, (size_t)(out + pitch - end) * sizeof(float));
+    }
+}
+
+int64_t rg_plane_rows(int64_t pitch, int64_t extra, int64_t step, int64_t all)
+{
+    const int64_t fit = (PLANE / max64(1, pitch) - extra) / max64(1, step);
+    const int64_t rows = max64(1, min64(fit, all)), blocks = (all + rows - 1) / rows;
+    return max64(1, (all + max64(1, blocks) - 1) / max64(1, blocks));
+}
+
+/* ---- forward ---- */
+
+typedef struct conv2d_job {
+    const rg_isa *isa;
+    const rg_conv2d_args *a;
+    rg_gemm weight;
+    int64_t taps_w; /* kernel_w with its dilation spelled out */
+    int64_t rows, blocks, width;
+    float *scratch;
+    int64_t room, size;
+} conv2d_job;
+
+static void forward_task(void *ctx, int64_t task, int32_t thread)
+{
+    const conv2d_job *j = ctx;
+    const rg_conv2d_args *a = j->a;
+    const int64_t item = task / j->blocks, oh0 = task % j->blocks * j->rows;
+    const int64_t rows = min64(j->rows, a->h_out - oh0), ci = a->c_in, pitch = j->width * ci;
+    float *plane = j->scratch + thread * j->size;
+    const rg_plane p = {(const float *)a->x + item * a->h_in * a->w_in * ci,
+                        a->h_in,
+                        a->w_in,
+                        ci,
+                        oh0 * a->stride_h - a->pad_h,
+                        (rows - 1) * a->stride_h + (a->kernel_h - 1) * a->dilation_h + 1,
+                        a->pad_w,
+                        j->width};
+    rg_plane_load(&p, plane);
+    rg_gemm g = j->weight;
+    g.m = a->w_out, g.n = a->c_out, g.segs = a->kernel_h, g.len = j->taps_w * ci;
+    g.a_row = a->stride_w * ci, g.a_col = 1, g.a_seg = a->dilation_h * pitch;
+    g.c_row = a->c_out, g.base = a->bias, g.base_row = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        g.a = plane + r * a->stride_h * pitch;
+        g.c = (float *)a->y + ((item * a->h_out + oh0 + r) * a->w_out) * a->c_out;
+        rg_gemm_block(j->isa, &g, plane + j->room);
+    }
+}
+
+/* The weight, with zeros between the taps of a dilated row. */
+static rg_status conv2d_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a,
+                               int64_t taps_w, rg_gemm *g)
+{
+    const int64_t ci = a->c_in, co = a->c_out, k = a->kernel_h * taps_w * ci;
+    const rg_weight plain = {a->w, a->w_packed, a->packed_type, k, co};
+    if (a->dilation_w == 1 && a->w_packed) return rg_gemm_set_weight(isa, ctx, &plain, false, g);
+    const float *w = a->w;
+    if (a->dilation_w > 1) {
+        float *spread = rg_cpu_scratch(ctx, k * co);
+        if (!spread) return ctx->error->code;
+        memset(spread, 0, (size_t)(k * co) * sizeof(float));
+        for (int64_t t = 0; t < a->kernel_h * a->kernel_w; t++)
+            memcpy(spread + (t / a->kernel_w * taps_w + t % a->kernel_w * a->dilation_w) * ci * co,
+                   w + t * ci * co, (size_t)(ci * co) * sizeof(float));
+        w = spread;
+    }
+    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, k, co));
+    if (!panels) return ctx->error->code;
+    rg_panels_pack(isa, ctx->pool, w, co, 1, k, co, panels);
+    g->b = panels, g->b_type = RG_F32;
+    return RG_OK;
+}
+
+rg_status rg_cpu_conv2d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a)
+{
+    if (a->batch * a->h_out * a->w_out * a->c_out <= 0) return RG_OK;
+    conv2d_job j = {.isa = isa, .a = a};
+    j.taps_w = (a->kernel_w - 1) * a->dilation_w + 1;
+    RG_TRY(conv2d_weight(isa, ctx, a, j.taps_w, &j.weight));
+    j.width = (a->w_out - 1) * a->stride_w + j.taps_w;
+    const int64_t pitch = j.width * a->c_in, extra = (a->kernel_h - 1) * a->dilation_h + 1;
+    j.rows = rg_plane_rows(pitch, extra, a->stride_h, a->h_out);
+    j.blocks = (a->h_out + j.rows - 1) / j.rows;
+    j.room = (((j.rows - 1) * a->stride_h + extra) * pitch + 15) / 16 * 16;
+    j.size = j.room + (rg_gemm_scratch(isa, a->kernel_h, j.taps_w * a->c_in) + 15) / 16 * 16;
+    j.scratch = rg_cpu_scratch(ctx, j.size * rg_pool_threads(ctx->pool));
+    if (!j.scratch) return ctx->error->code;
+    rg_pool_run(ctx->pool, forward_task, &j, a->batch * j.blocks);
+    return RG_OK;
+}
+
+rg_status rg_cpu_conv2d_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *g)
+{
+    const rg_conv2d_args *a = &g->fwd;
+    if (g->dx) RG_TRY(rg_conv2d_dx(isa, ctx, g));
+    if (g->dw) RG_TRY(rg_conv2d_dw(isa, ctx, g));
+    if (g->dbias)
+        RG_TRY(rg_cpu_bias_grad(isa, ctx, g->dy, a->batch * a->h_out * a->w_out, a->c_out, a->c_out,
+                                g->dbias, g->add_dbias));
+    return RG_OK;
+}
