@@ -383,6 +383,7 @@ static void rvq(rg_call *c, const int64_t *p, bool grad)
 
 static void stft_fields(rg_call *c, const int64_t *p, rg_stft_args *a)
 {
+    c->nan_defined = false; /* a transform may leave out products with its zeros */
     *a = (rg_stft_args){.batch = p[0],
                         .t_in = p[1],
                         .n_fft = (int32_t)p[2],
@@ -434,7 +435,8 @@ static void spectrogram(rg_call *c, const int64_t *p, bool grad)
     }
     if (p[10] != 2) IN(rg_spectrogram_grad_args, dy, n_y, 1);
     if (p[10] != 1) IN(rg_spectrogram_grad_args, dlog_y, n_y, 1);
-    GRAD(rg_spectrogram_grad_args, dx, a->stft.batch * a->stft.t_in, a->stft.n_fft);
+    /* a small bin's direction is as inexact as the frame is to it: 1 / |z| */
+    GRAD(rg_spectrogram_grad_args, dx, a->stft.batch * a->stft.t_in, 16 * a->stft.n_fft);
 }
 
 static void distance(rg_call *c, const int64_t *p, bool grad)
