@@ -36,7 +36,7 @@ if [ $short = 1 ]; then
     plan=(10 60 20 10 40 15 40 20 5 20 20)
 else
     songs=24 minutes=1 rate=24000 seconds=8 need_mib=3000
-    codec_set=() track_steps=() track_set=()
+    codec_set=(sample_every=400) track_steps=() track_set=()
     plan=(60 60 60 5 420 20 480 60 5 30 30)
 fi
 
@@ -124,11 +124,20 @@ codec() {
     train "codec-$1" "configs/codec/quickstart-$1.yaml" "store=$out/store" threads=1 "first_cpu=$2" "${codec_set[@]}"
 }
 
-first_sound() {
-    local wav
-    wav=$(find "$(newest "codec-$1")/samples" -name '*.wav' 2>/dev/null | sort | tail -n 1)
-    [ -n "$wav" ] && echo "  to listen to: $wav"
-    return 0
+# watch NAME...: while runs are trained, says every half minute where they are, and names the first
+# decoded sound as soon as there is one.
+watch() {
+    local name wav heard=""
+    while sleep 10; do
+        for name in "$@"; do
+            wav=$(find "$out/runs" -path "*/$name-*/samples/*" -name '*-decoded.wav' 2>/dev/null | sort | head -n 1)
+            if [ -z "$heard" ] && [ -n "$wav" ]; then
+                heard=1
+                echo "  $(((SECONDS - started) / 60)):$(printf %02d $(((SECONDS - started) % 60)))  first sound: $wav"
+            fi
+            [ $((SECONDS / 10 % 3)) = 0 ] && grep '^step .* loss' "$out/logs/$name.log" 2>/dev/null | tail -n 1 | sed "s/^/  $name  /"
+        done
+    done
 }
 
 # Two codecs at a time, one core each.
@@ -136,12 +145,14 @@ codecs() {
     local pair a b
     for pair in "drums bass" "harmony melody"; do
         read -r a b <<<"$pair"
+        watch "codec-$a" "codec-$b" &
+        local watching=$! good=1
         codec "$a" 0 &
         local pid=$!
-        codec "$b" 1 || { wait $pid; return 1; }
-        wait $pid || return 1
-        first_sound "$a"
-        first_sound "$b"
+        codec "$b" 1 || good=0
+        wait $pid || good=0
+        kill $watching 2>/dev/null
+        [ $good = 1 ] || return 1
     done
 }
 
@@ -162,8 +173,12 @@ tracks() {
         local steps=()
         [ ${#track_steps[@]} -gt 0 ] && steps=("steps=${track_steps[phase - 1]}")
         echo "  phase $phase"
+        watch "tracks-phase$phase" &
+        local watching=$! good=1
         train "tracks-phase$phase" "configs/tracks/quickstart-phase$phase.yaml" "store=$out/store" \
-            "${c[@]}" "${init[@]}" "${steps[@]}" "${track_set[@]}" || return 1
+            "${c[@]}" "${init[@]}" "${steps[@]}" "${track_set[@]}" || good=0
+        kill $watching 2>/dev/null
+        [ $good = 1 ] || return 1
         init=("init=$(newest "tracks-phase$phase")")
     done
 }
