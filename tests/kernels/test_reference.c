@@ -246,12 +246,11 @@ END_TEST
 /* One lit pixel stamps the kernel, turned by half, around itself; the second item is dark. */
 START_TEST(test_conv2d_stamp)
 {
-    double x[2 * 4 * 5] = {0}, w[6], y[2 * 4 * 5], bias[] = {0};
+    double x[2 * 4 * 5] = {0}, w[6], y[2 * 4 * 5];
     for (int i = 0; i < 6; i++) w[i] = i + 1; /* (2,3) */
     x[1 * 5 + 2] = 1;
     rg_conv2d_args a = {.x = x,
                         .w = w,
-                        .bias = bias,
                         .y = y,
                         .batch = 2,
                         .h_in = 4,
@@ -441,7 +440,7 @@ START_TEST(test_attention_naive)
     const float q_pos[] = {0, 1, 3}, k_pos[] = {0, 1, 2, 3};
     const uint8_t mask[] = {1, 0, 1, 1, 1, 1, 1, 0};
     facts_random(q, COUNT(q), 1), facts_random(k, COUNT(k), 2), facts_random(v, COUNT(v), 3);
-    for (int kind = 0; kind < 8; kind++) {
+    for (int kind = 0; kind < 12; kind++) {
         rg_attention_args a = {.q = q,
                                .k = k,
                                .v = v,
@@ -450,15 +449,15 @@ START_TEST(test_attention_naive)
                                .ld_v = LV,
                                .q_pos = q_pos,
                                .k_pos = k_pos,
-                               .key_mask = kind & 4 ? mask : NULL,
+                               .key_mask = kind >= 6 ? mask : NULL,
                                .out = out,
                                .batch = B,
                                .heads = H,
                                .t_q = TQ,
                                .t_k = TK,
                                .head_dim = D,
-                               .causal = kind & 1,
-                               .window = kind & 2 ? 1 : -1};
+                               .causal = kind % 2,
+                               .window = kind / 2 % 3 - 1};
         RUN(attention.forward, &a);
         for (int i = 0; i < B * H * TQ; i++) {
             const int b = i / (H * TQ), h = i / TQ % H, t = i % TQ;

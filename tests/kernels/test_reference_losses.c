@@ -117,6 +117,10 @@ START_TEST(test_rvq_fixed)
     a.rows = 0, commit[0] = 7;
     RUN(rvq, &a);
     EXPECT(commit, 0);
+    a.rows = 1, a.n_q = 0; /* no book: nothing coded, nothing committed */
+    RUN(rvq, &a);
+    EXPECT(q, 0, 0);
+    EXPECT(dcommit, 0, 0);
 }
 END_TEST
 

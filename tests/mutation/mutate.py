@@ -21,7 +21,6 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = ("src/ops/*.c", "kernels/ref/*.inc", "kernels/ref/optimizer.c")
-TESTS = ("tests/kernels/test_*.c", "tests/ops/test_*.c")
 LEAST_KILLED = 0.95
 
 # name, what to find in code without comments and strings, what to put there
@@ -121,8 +120,8 @@ def equivalents():
     return rows
 
 
-def choose(count, seed, only):
-    """`count` mutants, every file in proportion to its places; the spare ones follow."""
+def choose(seed, only):
+    """All mutants in the order of planting: every file in proportion to its places."""
     paths = sorted(p for s in SOURCES for p in glob.glob(s, root_dir=ROOT)
                    if not only or re.search(only, p))
     known, chance, drawn = equivalents(), random.Random(seed), []
@@ -153,15 +152,17 @@ def build(copy, targets, log=subprocess.DEVNULL):
     return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
 
 
-def programs():
-    """(target, area, isa or None) of every run of a test program. The kernel tests choose their
-    levels themselves."""
-    runs = []
-    for pattern in TESTS:
-        for path in sorted(glob.glob(pattern, root_dir=ROOT)):
-            name, area = os.path.basename(path)[:-2], path.split("/")[1]
-            runs += [(name, isa) for isa in ((None,) if area == "kernels" else ("ref", None))]
-    return runs
+def programs(pattern, levels):
+    """(target, RG_ISA or None for this machine's best) of every run of the programs."""
+    return [(os.path.basename(path)[:-2], isa)
+            for path in sorted(glob.glob(pattern, root_dir=ROOT)) for isa in levels]
+
+
+def stages():
+    """What is built and run in turn until something fails. The kernel tests choose their levels
+    themselves and do not see the operators."""
+    kernels = programs("tests/kernels/test_*.c", (None,))
+    return {"kernels": kernels, "ops": programs("tests/ops/test_*.c", ("ref", None))}
 
 
 def start(copy, run):
@@ -179,6 +180,10 @@ def stop(process):
     if process.poll() is None:
         os.killpg(process.pid, 9)
     process.wait()
+
+
+def targets_of(runs):
+    return sorted({name for name, _ in runs})
 
 
 def first_failure(copy, runs, limits, jobs):
@@ -203,14 +208,27 @@ def first_failure(copy, runs, limits, jobs):
     return failed
 
 
-def prepare(copy, targets, runs):
+def verdict_on(m, copy, areas, limits, jobs):
+    """The run that kills m, None when it survives, False when it does not compile."""
+    for area, runs in areas.items():
+        if area == "kernels" and m.path.startswith("src/"):
+            continue
+        if build(copy, targets_of(runs)):
+            return False
+        killer = first_failure(copy, runs, limits, jobs)
+        if killer:
+            return killer
+    return None
+
+
+def prepare(copy, runs):
     """Copies and builds the tree; returns how long each run takes when nothing is wrong."""
     subprocess.run(f"tar -C '{ROOT}' --exclude=.git --exclude='build*' -cf - . | tar -C '{copy}' -xf -",
                    shell=True, check=True)
     subprocess.run(["cmake", "-G", "Ninja", "-S", copy, "-B", os.path.join(copy, "build"),
                     "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-w",
-                    "-DCMAKE_C_FLAGS_RELEASE=-O1"], stdout=subprocess.DEVNULL, check=True)
-    if build(copy, targets, sys.stderr):
+                    "-DCMAKE_C_FLAGS_RELEASE=-O0"], stdout=subprocess.DEVNULL, check=True)
+    if build(copy, targets_of(runs), sys.stderr):
         sys.exit("mutation: the unchanged copy does not build")
     times = {}
     for run in runs:
@@ -245,26 +263,27 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", help="files whose path matches this expression")
     options.add_argument("--list", action="store_true", help="name the mutants and stop")
+    options.add_argument("--seconds", type=float, default=3600, help="stop planting after that")
     options.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     o = options.parse_args()
-    mutants, runs = choose(o.sample, o.seed, o.only), programs()
+    mutants, areas = choose(o.seed, o.only), stages()
     if o.list:
         for m in mutants[:o.sample]:
             print(f"{m.path}:{m.line}:{m.column + 1}  {m.rule}  |  {m.text}")
         return 0
-    targets = sorted({name for name, _ in runs})
     copy, results = tempfile.mkdtemp(prefix="rg-mutation-"), []
     try:
-        times = prepare(copy, targets, runs)
-        runs.sort(key=lambda run: times[run])
+        times = prepare(copy, [run for runs in areas.values() for run in runs])
+        for runs in areas.values():
+            runs.sort(key=lambda run: times[run])
         limits = {run: 10 + 8 * t for run, t in times.items()}
         began = time.monotonic()
         for m in mutants:
-            if len(results) == o.sample:
+            if len(results) == o.sample or time.monotonic() - began > o.seconds:
                 break
             apply(m, copy)
-            if build(copy, targets) == 0:  # a mutant that does not compile is none
-                killer = first_failure(copy, runs, limits, o.jobs)
+            killer = verdict_on(m, copy, areas, limits, o.jobs)
+            if killer is not False:
                 results.append((m, killer))
                 verdict = f"killed by {killer[0]}" if killer else "SURVIVED"
                 print(f"{len(results):4d}  {verdict:32s}  {m.path}:{m.line}:{m.column + 1}  {m.rule}",
