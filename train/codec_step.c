@@ -33,6 +33,23 @@ static rg_tensor *next_crops(rg_codec_run *run, int64_t step, int32_t micro, dou
 
 /* ---- codebooks ---- */
 
+/* Latents of `batches` batches of crops from step `step` on, one after another in out. */
+static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, float *out,
+                              double *wait)
+{
+    rg_exec *ex = run->context.ex;
+    for (int64_t i = 0; i < batches; i++) {
+        rg_mark mark = rg_tape_mark(ex);
+        rg_tensor *x = next_crops(run, step + i / run->micros, (int32_t)(i % run->micros), wait);
+        rg_tensor *z = rg_encodec_encode(ex, run->model, x);
+        if (!z) return rg_exec_status(ex);
+        int64_t n = rg_shape_count(z->shape);
+        memcpy(out + i * n, z->data, (size_t)n * sizeof *out);
+        rg_tape_rewind(ex, mark);
+    }
+    return RG_OK;
+}
+
 /*
  * k-means over the latents of as many further crops as the codebooks need. They all come from the
  * encoder as it is now, so nothing has to be kept between steps.
@@ -43,28 +60,21 @@ static rg_status start_codebooks(rg_codec_run *run, int64_t step, double *wait)
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
     int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c);
     int64_t batches = (int64_t)ceil(run->plan.pool * c->entries / (double)per_batch);
-    rg_mark outer = rg_tape_mark(ex);
+    int64_t n = batches * per_batch;
+    rg_mark mark = rg_tape_mark(ex);
+    rg_tensor *pool = rg_tensor_new(ex, RG_F32, RG_SHAPE(n, c->dimension));
+    if (!pool) return rg_exec_status(ex);
     bool recording = rg_set_recording(ex, false);
-    rg_tensor *pool = rg_tensor_new(ex, RG_F32, RG_SHAPE(batches * per_batch, c->dimension));
-    size_t bytes = (size_t)(per_batch * c->dimension) * sizeof(float);
-    for (int64_t i = 0; pool && i < batches; i++) {
-        rg_mark inner = rg_tape_mark(ex);
-        rg_tensor *x = next_crops(run, step + i / run->micros, (int32_t)(i % run->micros), wait);
-        rg_tensor *z = rg_encodec_encode(ex, run->model, x);
-        if (!z) break;
-        memcpy((char *)pool->data + (size_t)i * bytes, z->data, bytes);
-        rg_tape_rewind(ex, inner);
-    }
-    rg_status status = rg_exec_status(ex);
-    if (status == RG_OK)
-        status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool->data,
-                                    batches * per_batch, (double)(per_batch * run->micros),
-                                    rg_rng_stream(run->context.seed, STREAM_CODEBOOKS, 0));
+    rg_status status = pool_latents(run, step, batches, pool->data, wait);
     rg_set_recording(ex, recording);
-    rg_tape_rewind(ex, outer);
+    if (status == RG_OK)
+        status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool->data, n,
+                                    (double)(per_batch * run->micros),
+                                    rg_rng_stream(run->context.seed, STREAM_CODEBOOKS, 0));
+    rg_tape_rewind(ex, mark);
     if (status == RG_OK)
         rg_log_line(run->context.log, RG_LOG_INFO, "step %lld: codebooks started from %lld vectors",
-                    (long long)step, (long long)(batches * per_batch));
+                    (long long)step, (long long)n);
     return status;
 }
 
@@ -191,7 +201,7 @@ rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
     int32_t n_wrt;
     rg_tensor *const *wrt = rg_params_trainable(run->params, &n_wrt);
     RG_TRY(rg_backward(ex, roots, seeds, q.commit ? 2 : 1, wrt, n_wrt, NULL));
-    if (run->n_q) keep_codes(run, &q, micro);
+    if (q.codes) keep_codes(run, &q, micro);
     report_losses(values, ratios, q.commit ? rg_tensor_get(q.commit, 0) : 0, metrics);
     return rg_exec_status(ex);
 }

@@ -85,7 +85,7 @@ static rg_status load(void *self, const json_t *state, rg_error *err)
     rg_codec_run *run = self;
     const char *role;
     RG_TRY(rg_json_get_text(state, "role", "checkpoint", &role, err));
-    if (strcmp(role, run->role_name))
+    if (strcmp(role, run->role_name) != 0)
         return rg_fail(err, RG_ERR_MISMATCH, "the checkpoint is of role '%s', this run of '%s'",
                        role, run->role_name);
     const json_t *balancer = rg_json_get_object(state, "balancer", "checkpoint", err);

@@ -122,10 +122,10 @@ rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, j
 /* ---- audio ---- */
 
 static rg_status write_wav(rg_codec_run *run, const char *folder, const char *what, int64_t crop,
-                           const float *samples, rg_error *err)
+                           float *samples, rg_error *err)
 {
     char name[64], path[1024];
-    rg_audio audio = {.samples = (float *)(uintptr_t)samples,
+    rg_audio audio = {.samples = samples,
                       .frames = run->valid.frames,
                       .channels = 1,
                       .rate = rg_encodec_config_of(run->model)->sample_rate};

@@ -80,7 +80,7 @@ rg_status rg_codes_from_audio(rg_exec *ex, rg_codec *codec, const rg_audio *audi
 
 static rg_status check_codec(const rg_codec *codec, const rg_codes *codes, rg_error *err)
 {
-    if (strcmp(codes->model_hash, codec->hash))
+    if (strcmp(codes->model_hash, codec->hash) != 0)
         return rg_fail(err, RG_ERR_MISMATCH,
                        "the codes were made by codec %.12s (role %s), this one is %.12s (role %s); "
                        "decode them with the codec that made them",
@@ -97,8 +97,12 @@ rg_status rg_codes_to_audio(rg_exec *ex, rg_codec *codec, const rg_codes *codes,
     *out = (rg_audio){0};
     RG_TRY(check_codec(codec, codes, err));
     RG_TRY(rg_audio_make(out, codes->samples, codes->channels, codes->sample_rate, err));
+    rg_status status = RG_OK;
     float *mono = malloc(((size_t)codes->samples + 1) * sizeof *mono);
-    rg_status status = mono ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for the sound");
+    if (!mono) {
+        rg_audio_free(out);
+        return rg_fail(err, RG_ERR_NOMEM, "no memory for the sound");
+    }
     for (int32_t c = 0; c < codes->channels && status == RG_OK; c++) {
         const int32_t *part = codes->codes + c * codes->frames * codes->codebooks;
         status = rg_codec_decode_audio(ex, codec, part, codes->frames, mono, codes->samples);
@@ -176,7 +180,7 @@ static rg_status read_header(rg_st_reader *reader, const char *path, rg_codes *o
     const char *hash = rg_st_metadata(reader, "model_hash"), *role = rg_st_metadata(reader, "role");
     const char *frame_rate = rg_st_metadata(reader, "frame_rate");
     int64_t rate = 0, channels = 0;
-    if (!format || strcmp(format, FORMAT) || !version || !hash || !role || !frame_rate)
+    if (!format || strcmp(format, FORMAT) != 0 || !version || !hash || !role || !frame_rate)
         return rg_fail(err, RG_ERR_FORMAT,
                        "%s: is not a file of codes; make one with 'resonant codec encode'", path);
     if (strtol(version, NULL, 10) > FORMAT_MAJOR)
@@ -199,8 +203,8 @@ static rg_status read_codes(rg_st_reader *reader, const char *path, rg_codes *ou
 {
     const rg_st_tensor *t = rg_st_find(reader, "codes");
     if (!t || t->dtype != RG_I32 || t->shape.ndim != 2 || t->shape.dim[1] > MAX_FRAMES ||
-        t->shape.dim[0] % out->channels || t->shape.dim[0] / out->channels < 1 ||
-        t->shape.dim[0] / out->channels > RG_MAX_BOOKS)
+        out->channels < 1 || t->shape.dim[0] % out->channels ||
+        t->shape.dim[0] / out->channels < 1 || t->shape.dim[0] / out->channels > RG_MAX_BOOKS)
         return rg_fail(err, RG_ERR_FORMAT,
                        "%s: tensor 'codes' must be int32 (channels * codebooks, frames) with %d "
                        "channels",
@@ -209,8 +213,11 @@ static rg_status read_codes(rg_st_reader *reader, const char *path, rg_codes *ou
     out->codebooks = (int32_t)(t->shape.dim[0] / out->channels);
     int32_t *rows = malloc((code_count(out) + 1) * sizeof *rows);
     out->codes = malloc((code_count(out) + 1) * sizeof *out->codes);
-    rg_status status = rows && out->codes ? rg_st_read(reader, t, rows, err)
-                                          : rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
+    if (!rows || !out->codes) {
+        free(rows);
+        return rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
+    }
+    rg_status status = rg_st_read(reader, t, rows, err);
     if (status == RG_OK) transpose(rows, out->codes, out->channels, out->codebooks, out->frames);
     free(rows);
     return status;

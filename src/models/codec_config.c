@@ -67,7 +67,7 @@ char *rg_encodec_config_to_json(const rg_encodec_config *config)
 static rg_status parse_pad(const char *text, rg_pad *out, rg_error *err)
 {
     for (int32_t i = 0; i < RG_PAD_COUNT; i++) {
-        if (strcmp(text, pad_names[i])) continue;
+        if (strcmp(text, pad_names[i]) != 0) continue;
         *out = (rg_pad)i;
         return RG_OK;
     }

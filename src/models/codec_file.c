@@ -44,7 +44,7 @@ static rg_status describe_export(rg_st_reader *reader, const char *path, descrip
     const char *format = rg_st_metadata(reader, "format");
     const char *version = rg_st_metadata(reader, "version");
     const char *config = rg_st_metadata(reader, "codec"), *role = rg_st_metadata(reader, "role");
-    if (!format || strcmp(format, FORMAT) || !version || !config || !role)
+    if (!format || strcmp(format, FORMAT) != 0 || !version || !config || !role)
         return rg_fail(err, RG_ERR_FORMAT,
                        "%s: holds no codec; give a checkpoint of a codec run or an exported "
                        "codec-<role>.safetensors",

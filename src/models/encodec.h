@@ -28,8 +28,10 @@ typedef struct rg_encodec_config {
 
 typedef struct rg_encodec rg_encodec;
 
-/* What a codec of a track has unless told otherwise: kernels 7, 7 and 3, one residual layer, not
- * causal, zero padding, identity skips, dimension 128. Rates, ratios, widths and codebooks are 0. */
+/*
+ * What a codec of a track has unless told otherwise: kernels 7, 7 and 3, one residual layer, not
+ * causal, zero padding, identity skips, dimension 128. Rates, ratios, widths and codebooks are 0.
+ */
 rg_encodec_config rg_encodec_defaults(void);
 /* RG_ERR_CONFIG naming the first member out of range; also when hop does not divide sample_rate. */
 rg_status rg_encodec_check(const rg_encodec_config *config, rg_error *err) RG_MUST_USE;
@@ -70,7 +72,7 @@ typedef struct rg_codec {
  */
 rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
 void rg_codec_free(rg_codec *codec);
-/* Writes the inference file (EMA weights when there are any); its model hash is the checkpoint's. */
+/* Writes the inference file (EMA weights when there are any); the model hash stays the same. */
 rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
 

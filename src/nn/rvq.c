@@ -85,12 +85,11 @@ rg_status rg_quantizer_start(rg_quantizer *q, rg_exec *ex, const float *vectors,
     size_t bytes = (size_t)n * (size_t)q->dim * sizeof(float);
     float *r = rg_arena_alloc(ex->scratch, bytes);
     int32_t *codes = rg_arena_alloc(ex->scratch, (size_t)n * sizeof *codes);
-    rg_status status = RG_OK;
     if (!r || !codes)
-        status =
-            rg_exec_fail(ex, RG_ERR_NOMEM, "quantizer: no memory for %lld vectors", (long long)n);
-    else
-        memcpy(r, vectors, bytes);
+        return rg_exec_fail(ex, RG_ERR_NOMEM, "quantizer: no memory for %lld vectors",
+                            (long long)n);
+    rg_status status = RG_OK;
+    memcpy(r, vectors, bytes);
     for (int32_t k = 0; k < q->n_books && status == RG_OK; k++) {
         status = start_layer(q, ex, k, r, n, codes, seed);
     }

@@ -52,7 +52,7 @@ rg_status rg_quantizer_learn(rg_quantizer *q, rg_exec *ex, const int32_t *codes,
 /* Per codebook from counts of codes: entries used and perplexity 2^entropy. counts (K,V). */
 void rg_codebook_usage(const int64_t *counts, int32_t n_books, int32_t entries, int64_t *used,
                        double *perplexity);
-/* The same of one codebook from its running cluster sizes: entries above `share` of the mean size. */
+/* The same of one codebook from its running cluster sizes: entries above `share` of the mean. */
 int64_t rg_quantizer_usage(const rg_quantizer *q, int32_t book, double share, double *perplexity);
 
 #endif
