@@ -1,16 +1,8 @@
 /*
  * Fuzzing the audio reader: any bytes are read whole or refused; what is read can be written again.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "audio/audio.h"
-#include "base/fs.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static void one_round(const char *path)
 {
@@ -28,11 +20,6 @@ static void one_round(const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static char path[64];
-    rg_error err = {0};
-    if (!path[0]) snprintf(path, sizeof path, "/tmp/fuzz_wav.%ld", (long)getpid());
-    if (rg_fs_write_atomic(path, data, n, &err) != RG_OK) abort();
-    one_round(path);
-    unlink(path);
+    one_round(fuzz_file(data, n));
     return 0;
 }
