@@ -72,7 +72,11 @@ static void open_world(world *w, int32_t roles, bool open_gates)
     rg_error err = {0};
     memset(w, 0, sizeof *w);
     set_config(&w->config, roles);
-    rg_exec_options options = {.kernels = rg_kernels_reference(), .seed = 3};
+    rg_exec_options options = {.kernels = rg_kernels_reference(),
+                               .seed = 3,
+                               .step_bytes = 1 << 28,
+                               .scratch_bytes = 1 << 26,
+                               .persist_bytes = 1 << 26};
     w->ex = rg_exec_create(&options, &err);
     w->params = rg_params_create(&err);
     w->tracks = rg_tracks_create(w->params, &w->config, &err);
