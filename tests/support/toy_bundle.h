@@ -91,7 +91,7 @@ static inline rg_track_config rg_toy_track_config(int32_t roles)
     c.fields[0].n_words = 2;
     for (int32_t w = 0; w < 2; w++)
         snprintf(c.fields[0].words[w], sizeof c.fields[0].words[w], "%s", keys[w]);
-    c.width = 32;
+    c.width = 16;
     c.heads = 2;
     c.encoder_layers = 1;
     c.decoder_layers = 2;
