@@ -139,7 +139,8 @@ START_TEST(codebooks_start_and_learn)
 }
 END_TEST
 
-/* Half of the entries lie out of reach: all are used again, and stay so. */
+/* Half of the entries lie out of reach, with sums that would pull a replacement back there: all are
+ * used again, and stay so. */
 START_TEST(half_dead_codebook_recovers)
 {
     fixture f = make(1, ENTRIES, 1);
@@ -148,7 +149,7 @@ START_TEST(half_dead_codebook_recovers)
     rg_rng rng = rg_rng_make(2, 2);
     for (int32_t i = 0; i < ENTRIES * DIM; i++) {
         books[i] = (float)rg_rng_normal(&rng) + (i / DIM < ENTRIES / 2 ? 0 : 1000);
-        sizes[i / DIM] = i / DIM < ENTRIES / 2 ? 2.0F * VECTORS / ENTRIES : 0;
+        sizes[i / DIM] = i / DIM < ENTRIES / 2 ? 2.0F * VECTORS / ENTRIES : 1;
         sums[i] = books[i] * sizes[i / DIM];
     }
     int64_t revived, total = 0, late = 0;

@@ -190,6 +190,10 @@ START_TEST(a_tiny_codec_beats_silence)
     RG_ASSERT_NEAR(ratios, 1, 1e-9);
     ck_assert_int_eq(json_object_size(json_object_get(items, "si_sdr")), 1); /* one valid song */
     json_decref(items);
+    json_t *state = rg_codec_task.save(l->self);
+    const json_t *weights = json_object_get(json_object_get(state, "balancer"), "weight");
+    ck_assert(json_number_value(json_array_get(weights, 0)) > 200); /* of 300 updates */
+    json_decref(state);
 
     /* The checkpoint is a codec by itself, and the audio of the run is there. */
     rg_error err = {0};
