@@ -115,8 +115,10 @@ static inline void rg_toy_run(rg_exec *ex, const char *folder, int32_t roles)
                  rg_toy_role_name(r));
         rg_toy_codec(ex, path, rg_toy_role_name(r), 10 + (uint64_t)r);
     }
-    char *text = rg_track_config_to_json(&config), *extra = malloc(strlen(text) + 64);
-    sprintf(extra, "{\"task\": {\"tracks\": %s}}", text);
+    char *text = rg_track_config_to_json(&config);
+    size_t size = strlen(text) + 64;
+    char *extra = malloc(size);
+    snprintf(extra, size, "{\"task\": {\"tracks\": %s}}", text);
     rg_checkpoint c = {.step = 1, .extra = extra};
     snprintf(path, sizeof path, "%s/checkpoints/step_0000001.safetensors", folder);
     RG_ASSERT_OK(rg_checkpoint_save(path, params, &c, &err), &err);
