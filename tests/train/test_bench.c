@@ -1,0 +1,48 @@
+/*
+ * Benchmarks as a program reads them: whole rows in JSON, an unknown group refused by name.
+ */
+#include "test.h"
+
+#include <jansson.h>
+
+#include "train/bench.h"
+
+START_TEST(test_json)
+{
+    rg_error err = {0};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(out);
+    RG_ASSERT_OK(rg_bench_run((const char *const[]){"lstm"}, 1, true, out, &err), &err);
+    fclose(out);
+    json_t *all = json_loads(text, 0, NULL);
+    ck_assert_msg(all != NULL, "not JSON: %s", text);
+    json_t *rows = json_object_get(all, "rows"), *row;
+    ck_assert_uint_eq(json_array_size(rows), 2);
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        const double least = json_number_value(json_object_get(row, "min_ms"));
+        const double median = json_number_value(json_object_get(row, "median_ms"));
+        ck_assert_str_eq(json_string_value(json_object_get(row, "group")), "lstm");
+        ck_assert(least > 0 && median >= least);
+        ck_assert(json_number_value(json_object_get(row, "gflops")) > 0);
+        ck_assert(json_number_value(json_object_get(row, "share")) > 0);
+    }
+    json_decref(all);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_unknown)
+{
+    rg_error err = {0};
+    const rg_status status =
+        rg_bench_run((const char *const[]){"gemm", "fft"}, 2, false, stdout, &err);
+    ck_assert_int_eq(status, RG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "fft"));
+}
+END_TEST
+
+RG_TEST_MAIN("bench", 300, test_json, test_unknown)
