@@ -4,7 +4,8 @@
  * One idea: every part (channel, program) plays on a synthesizer channel of its own, chosen so that
  * the synthesizer's own output bus is the part's role; a note that rings on after a program change
  * therefore stays in the stem where it started. Controllers of a MIDI channel go to all its parts.
- * libfluidsynth is found at run time (dlopen), so nothing else links it.
+ * libfluidsynth is found at run time (dlopen), so nothing else links it. It uses OpenMP: a process
+ * that has rendered must not fork and render in the child.
  * Not here: which part has which role (roles.h), files (store.h).
  */
 #ifndef RG_DATASETS_RENDER_H

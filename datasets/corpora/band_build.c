@@ -109,22 +109,25 @@ static int by_source_and_hash(const void *x, const void *y)
     return strcmp(a->content_hash, b->content_hash);
 }
 
-/* Takes `wanted` songs of a split, one of each source in turn; returns how many there were. */
+/* The next song of a split, from the source that has given the fewest; -1: none is left. */
+static int64_t next_song(const build *b, rg_split split, const bool *taken)
+{
+    int64_t given[RG_BAND_SOURCES] = {0}, best = -1;
+    const rg_candidate *songs = b->list.songs;
+    for (int64_t i = 0; i < b->list.n; i++) given[songs[i].source - b->corpus->sources] += taken[i];
+    for (int64_t i = 0; i < b->list.n; i++)
+        if (!taken[i] && songs[i].split == split &&
+            (best < 0 || given[songs[i].source - b->corpus->sources] <
+                             given[songs[best].source - b->corpus->sources]))
+            best = i;
+    return best;
+}
+
+/* Takes `wanted` songs of a split, evenly from the sources; returns how many there were. */
 static int64_t take_turns(const build *b, rg_split split, int64_t wanted, bool *taken)
 {
-    const rg_song_list *list = &b->list;
     int64_t got = 0;
-    for (bool any = true; any && got < wanted;) {
-        any = false;
-        for (int32_t s = 0; s < b->corpus->n_sources && got < wanted; s++)
-            for (int64_t i = 0; i < list->n; i++) {
-                const rg_candidate *c = &list->songs[i];
-                if (taken[i] || c->split != split || c->source != &b->corpus->sources[s]) continue;
-                taken[i] = any = true;
-                got++;
-                break;
-            }
-    }
+    for (int64_t i; got < wanted && (i = next_song(b, split, taken)) >= 0; got++) taken[i] = true;
     return got;
 }
 
