@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 
+#undef rg_fail
+
 static const char *const status_texts[] = {
 #define X(name, text) [RG_##name] = (text),
     RG_STATUSES(X)

@@ -51,6 +51,10 @@ typedef struct rg_error {
 rg_status rg_fail(rg_error *err, rg_status code, const char *fmt, ...) RG_PRINTF(3, 4);
 rg_status rg_vfail(rg_error *err, rg_status code, const char *fmt, va_list args);
 
+#ifdef __clang_analyzer__ /* which cannot see that rg_fail returns its code */
+#define rg_fail(err, code, ...) ((void)(rg_fail)(err, code, __VA_ARGS__), (code))
+#endif
+
 /* Puts "prefix: " before the text of a recorded error (a file name in front of a parser's message).
  */
 void rg_error_prefix(rg_error *err, const char *fmt, ...) RG_PRINTF(2, 3);
