@@ -63,50 +63,49 @@ static void add_rows(const evaluation *e, rg_table *table, const codec_result *r
 
 /* ---- verdicts ---- */
 
-/* ours - floor over songs; better when it excludes 0 on the right side. */
-static rg_interval against(const evaluation *e, const codec_result *r, enum codec_row floor_row,
-                           enum codec_metric m)
+/* How much better than a floor, over songs: above 0 is better, whatever the metric's direction. */
+static rg_interval gain_over(const evaluation *e, const codec_result *r, enum codec_row floor_row,
+                             enum codec_metric m)
 {
-    return rg_bootstrap_paired(rg__codec_values(r, CODEC_OURS, m),
-                               rg__codec_values(r, floor_row, m), r->n, e->options.seed);
+    const double *ours = rg__codec_values(r, CODEC_OURS, m),
+                 *other = rg__codec_values(r, floor_row, m);
+    bool higher = shown[m].direction == RG_HIGHER_BETTER;
+    return rg_bootstrap_paired(higher ? ours : other, higher ? other : ours, r->n, e->options.seed);
 }
 
-static void judge(evaluation *e, const codec_result *r, enum codec_row floor_row,
-                  enum codec_metric m, const char *floor_name)
+static void judge(evaluation *e, const codec_result *results, int32_t n, enum codec_row floor_row,
+                  enum codec_metric m, const char *what)
 {
-    rg_interval d = against(e, r, floor_row, m);
-    bool higher = shown[m].direction == RG_HIGHER_BETTER, better = higher ? d.mean > 0 : d.mean < 0,
-         sure = rg_interval_excludes_zero(d);
-    if (d.n == 0) return;
-    rg_report_verdict(
-        e->report,
-        better && sure ? RG_GOOD
-        : better       ? RG_NOTE
-                       : RG_BAD,
-        "The %s codec %s %s in %s: difference %+.2f %s (95 %% interval %+.2f … %+.2f, %lld songs).",
-        r->role, better ? (sure ? "beats" : "may beat") : "does not beat", floor_name,
-        shown[m].title, d.mean, shown[m].unit, d.low, d.high, (long long)d.n);
+    judgement j = {0};
+    for (int32_t i = 0; i < n; i++)
+        rg__judge(&j, results[i].role, gain_over(e, &results[i], floor_row, m), shown[m].unit);
+    rg__judge_say(e->report, &j, what);
 }
 
 /* Few used entries mean a collapsed codebook, whatever the means say. */
 static void judge_usage(evaluation *e, const codec_result *r)
 {
     const rg_encodec_config *c = &r->codec->config;
-    for (int32_t k = 0; k < c->codebooks && k < CODEC_BOOKS; k++)
-        if (r->used[k] * 10 < c->entries)
-            rg_report_verdict(e->report, RG_BAD,
-                              "The %s codec uses %lld of the %d entries of codebook %d.", r->role,
-                              (long long)r->used[k], c->entries, k);
+    char used[256] = "";
+    bool collapsed = false;
+    for (int32_t k = 0; k < c->codebooks && k < CODEC_BOOKS; k++) {
+        size_t at = strlen(used);
+        rg_format(used + at, sizeof used - at, "%s%lld", k ? ", " : "", (long long)r->used[k]);
+        collapsed = collapsed || r->used[k] * 10 < c->entries;
+    }
+    if (collapsed)
+        rg_report_verdict(e->report, RG_BAD,
+                          "The %s codec has collapsed codebooks: %s of %d entries are ever used.",
+                          r->role, used, c->entries);
 }
 
 void rg__codec_headline(evaluation *e, const codec_result *results, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++) {
-        judge(e, &results[i], CODEC_PCM, CODEC_MEL, "8-bit PCM at its bitrate");
-        judge(e, &results[i], CODEC_SILENCE, CODEC_MEL, "silence");
-        judge(e, &results[i], CODEC_SILENCE, CODEC_SNR, "silence");
-        judge_usage(e, &results[i]);
-    }
+    judge(e, results, n, CODEC_PCM, CODEC_MEL,
+          "Better than 8-bit PCM at the same bitrate (mel distance)");
+    judge(e, results, n, CODEC_SILENCE, CODEC_MEL, "Better than silence (mel distance)");
+    judge(e, results, n, CODEC_SILENCE, CODEC_SNR, "Better than silence (SNR above 0 dB)");
+    for (int32_t i = 0; i < n; i++) judge_usage(e, &results[i]);
     rg_table *table = rg_report_table(
         e->report, "codecs",
         "Reconstruction of held-out songs at each codec's own rate: means over songs. Floors: what "

@@ -98,9 +98,8 @@ static void name_machine(const evaluation *e)
     rg_report_fact(e->report, "machine", "%s %s, %d threads, kernels %s",
                    known ? host.sysname : "?", known ? host.machine : "?", rg_pool_threads(e->pool),
                    e->ex->kernels->name);
-    rg_report_fact(e->report, "made", "%s, by ResonantGen %s, git %s", rg_clock_utc(utc),
-                   e->options.version ? e->options.version : "?",
-                   e->options.git ? e->options.git : "?");
+    rg_report_fact(e->report, "made", "%s, by ResonantGen %s", rg_clock_utc(utc),
+                   e->options.version ? e->options.version : "(version not given)");
 }
 
 static void name_training(const evaluation *e)

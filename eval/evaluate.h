@@ -12,18 +12,18 @@
 #include "datasets/store.h"
 
 typedef struct rg_eval_options {
-    const char *target;        /* run or bundle folder */
-    const char *store;         /* NULL: the one that the run names */
-    rg_split split;            /* RG_SPLIT_TEST is the honest one */
-    const char *out;           /* NULL: <run>/eval/<split>; for bundles <bundle>.eval */
-    int64_t songs;             /* at most so many; 0: all of the split */
-    double seconds;            /* of each song and role; 0: 20 */
-    int32_t samples;           /* generated pieces; < 0: 3 */
-    double sample_seconds;     /* of each; 0: 8 */
-    int32_t threads;           /* 0: one per CPU */
-    uint64_t seed;             /* of bootstraps and of generation */
-    const char *version, *git; /* of the program, for the header; may be NULL */
-    const volatile int *stop;  /* not 0: RG_ERR_CANCELLED; NULL: never */
+    const char *target;       /* run or bundle folder */
+    const char *store;        /* NULL: the one that the run names */
+    rg_split split;           /* RG_SPLIT_TEST is the honest one */
+    const char *out;          /* NULL: <run>/eval/<split>; for bundles <bundle>.eval */
+    int64_t songs;            /* at most so many; 0: all of the split */
+    double seconds;           /* of each song and role; 0: 20 */
+    int32_t samples;          /* generated pieces; < 0: 3 */
+    double sample_seconds;    /* of each; 0: 8 */
+    int32_t threads;          /* 0: one per CPU */
+    uint64_t seed;            /* of bootstraps and of generation */
+    const char *version;      /* of the program, with its git, for the header; may be NULL */
+    const volatile int *stop; /* not 0: RG_ERR_CANCELLED; NULL: never */
 } rg_eval_options;
 
 /* Test split, everything else by default. */

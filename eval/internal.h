@@ -24,6 +24,17 @@ typedef struct evaluation {
 /* RG_ERR_CANCELLED when the caller asked to stop. */
 rg_status rg__eval_check_stop(const evaluation *e, rg_error *err);
 
+/* ---- one verdict over several roles (judgement.c) ---- */
+
+typedef struct judgement {
+    char yes[600], maybe[600], no[600];
+    int32_t n_yes, n_maybe, n_no;
+} judgement;
+/* `gain`: paired difference over songs, above 0 where the role does well; 0 songs: left out. */
+void rg__judge(judgement *j, const char *role, rg_interval gain, const char *unit);
+/* "WHAT: yes for a (+1.2 dB), b; not surely for c; no for d." Nothing when no role was judged. */
+void rg__judge_say(rg_report *report, const judgement *j, const char *what);
+
 /* ---- codecs (codec_measure.c, codec_report.c) ---- */
 
 enum codec_row { CODEC_OURS, CODEC_PCM, CODEC_SILENCE, CODEC_ROWS };

@@ -11,7 +11,14 @@
 
 #include "eval/internal.h"
 
-enum { FIRST_STEP = 100, MAX_POINTS = 512, MAX_CURVES = 120, MAX_PLOTS = 24, MAX_SONGS = 4096 };
+enum {
+    FIRST_STEP = 100,
+    MAX_POINTS = 512,
+    MAX_CURVES = 120,
+    MAX_PLOTS = 24,
+    MAX_SONGS = 4096,
+    MAX_NAMED = 8
+};
 
 /* One curve of one run: points in order of steps; items (song -> value) borrowed from the lines. */
 typedef struct curve {
@@ -185,13 +192,14 @@ static void add_table(evaluation *e, const curves *all)
 static void add_verdict(evaluation *e, const curves *all)
 {
     char names[1200] = "", label[128];
-    int32_t count[4] = {0};
+    int32_t count[4] = {0}, named = 0;
     rg_interval d;
     for (int32_t i = 0; i < all->n; i++) {
         outcome o = judge(&all->all[i], e->options.seed, &d);
         count[o]++;
         if (o == LEARNT) continue;
         size_t used = strlen(names);
+        if (++named > MAX_NAMED) continue;
         rg_format(names + used, sizeof names - used, "%s%s", used ? ", " : "",
                   label_of(all, &all->all[i], label));
     }
@@ -203,9 +211,9 @@ static void add_verdict(evaluation *e, const curves *all)
     else
         rg_report_verdict(e->report, count[FAILED] ? RG_BAD : RG_NOTE,
                           "%d of %d validation curves surely got better from step %d on; %d did "
-                          "not, %d not surely, %d have too few validations. Not sure: %s.",
+                          "not, %d not surely, %d have too few validations. Not sure: %s%s.",
                           count[LEARNT], all->n, FIRST_STEP, count[FAILED], count[UNSURE],
-                          count[TOO_SHORT], names);
+                          count[TOO_SHORT], names, named > MAX_NAMED ? " and more" : "");
 }
 
 /* ---- plots ---- */
@@ -254,7 +262,7 @@ static rg_status add_plots(evaluation *e, const curves *all, rg_error *err)
     for (int32_t i = 0; i < all->n && plots < MAX_PLOTS; i++) {
         bool seen = false;
         for (int32_t k = 0; k < i; k++) seen |= strcmp(all->all[k].name, all->all[i].name) == 0;
-        if (seen) continue;
+        if (seen || all->all[i].n < 2) continue;
         plot_name(e, all, all->all[i].name, room);
         plots++;
     }

@@ -133,8 +133,8 @@ static rg_status fill_window(window *w, rg_error *err)
     rg_mask_window mask;
     int32_t bars[256];
     rg_rng rng = rg_rng_make(1, 0);
-    w->batch->target = w->role;
     rg_track_batch_clear(config, w->batch);
+    w->batch->target = w->role;
     rg_track_data_look(w->t->data, w->song, w->first, w->frames, bars, 256, &mask);
     rg_track_data_fill(w->t->data, w->song, w->first, w->batch, 0);
     rg_mask_write(config, w->batch, 0, RG_MASK_WHOLE, false, &mask, &rng);
@@ -327,38 +327,34 @@ static void role_table(const window *w, const sums *s)
     }
 }
 
-/* `row` minus true: above 0 means that the model with the true context is better. */
-static void verdict(const window *w, const sums *s, int row, const char *good, const char *bad)
+/* The headline's table, and what is said of all roles together. */
+typedef struct headline {
+    rg_table *table;
+    judgement unigram, bigram, context;
+} headline;
+
+static void judge_role(const window *w, const sums *s, headline *h)
 {
-    rg_interval d = interval(s, row, TRUE_CONTEXT, ALL_BOOKS, w->t->e->options.seed);
-    const char *name = w->t->bundle.config.roles[w->role].name;
-    if (d.n == 0) return;
-    bool sure = rg_interval_excludes_zero(d);
-    rg_report_verdict(w->t->e->report,
-                      d.mean > 0 && sure ? RG_GOOD
-                      : d.mean > 0       ? RG_NOTE
-                                         : RG_BAD,
-                      "%s: %s by %+.3f bits per token (95 %% interval %+.3f … %+.3f, %lld songs).",
-                      name, d.mean > 0 ? good : bad, d.mean, d.low, d.high, (long long)d.n);
+    const char *role = w->t->bundle.config.roles[w->role].name;
+    uint64_t seed = w->t->e->options.seed;
+    rg__judge(&h->unigram, role, interval(s, UNIGRAM, TRUE_CONTEXT, ALL_BOOKS, seed), "bit");
+    rg__judge(&h->bigram, role, interval(s, BIGRAM, TRUE_CONTEXT, ALL_BOOKS, seed), "bit");
+    rg__judge(&h->context, role, interval(s, NO_CONTEXT, TRUE_CONTEXT, ALL_BOOKS, seed), "bit");
 }
 
-static void show_role(const window *w, const sums *s, rg_table *headline)
+static void show_role(const window *w, const sums *s, rg_table *table)
 {
     rg_report *report = w->t->e->report;
     const rg_track_role *role = &w->t->bundle.config.roles[w->role];
     static const int columns[] = {TRUE_CONTEXT, NO_CONTEXT, OTHER_SONG, BEAT_LATE, BIGRAM, UNIGRAM};
     rg_report_section(report, "headline", "In short");
-    verdict(w, s, UNIGRAM, "the model beats the unigram baseline",
-            "the model does not beat the unigram baseline: difference");
-    verdict(w, s, NO_CONTEXT, "seeing the other tracks helps",
-            "seeing the other tracks does not help: difference");
-    int32_t row = rg_table_row(headline, RG_ROW_OURS, "%s", role->name);
+    int32_t row = rg_table_row(table, RG_ROW_OURS, "%s", role->name);
     for (int32_t c = 0; c < 6; c++)
-        rg_table_interval(headline, row, c,
+        rg_table_interval(table, row, c,
                           interval(s, columns[c], -1, ALL_BOOKS, w->t->e->options.seed));
-    rg_table_number(headline, row, 6, log2(role->entries));
+    rg_table_number(table, row, 6, log2(role->entries));
     rg_interval bits = interval(s, TRUE_CONTEXT, -1, ALL_BOOKS, w->t->e->options.seed);
-    rg_table_number(headline, row, 7, bits.mean * role->books * w->t->bundle.config.frame_rate);
+    rg_table_number(table, row, 7, bits.mean * role->books * w->t->bundle.config.frame_rate);
     rg_report_section(report, "bits", "Language models");
     role_table(w, s);
     for (int64_t i = 0; i < s->songs; i++)
@@ -390,7 +386,7 @@ static rg_table *headline_table(rg_report *report)
     return table;
 }
 
-static rg_status do_role(window *w, rg_table *headline, rg_error *err)
+static rg_status do_role(window *w, headline *h, rg_error *err)
 {
     sums s = {.songs = rg_tokens_songs(w->t->tokens)};
     size_t n = (size_t)(ROWS * COLUMNS) * (size_t)s.songs;
@@ -398,7 +394,10 @@ static rg_status do_role(window *w, rg_table *headline, rg_error *err)
     s.counts = calloc(n, sizeof *s.counts);
     rg_status status = s.bits && s.counts ? score_role(w, &s, err)
                                           : rg_fail(err, RG_ERR_NOMEM, "no memory for bits");
-    if (status == RG_OK) show_role(w, &s, headline);
+    if (status == RG_OK) {
+        judge_role(w, &s, h);
+        show_role(w, &s, h->table);
+    }
     free(s.bits);
     free(s.counts);
     return status;
@@ -410,11 +409,18 @@ rg_status rg__track_bits(track_evaluation *t, rg_error *err)
     window w = {.t = t, .frames = config->frames};
     w.batch = rg_track_batch_create(config, SITUATIONS, w.frames, err);
     w.onset = malloc((size_t)w.frames);
-    rg_table *headline = headline_table(t->e->report);
+    headline h = {0};
     rg_status status =
         w.batch && w.onset ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a window");
+    h.table = headline_table(t->e->report);
     for (w.role = 0; w.role < config->n_roles && status == RG_OK; w.role++)
-        status = do_role(&w, headline, err);
+        status = do_role(&w, &h, err);
+    if (status == RG_OK) {
+        rg_report_section(t->e->report, "headline", "In short");
+        rg__judge_say(t->e->report, &h.unigram, "The language model beats the unigram baseline");
+        rg__judge_say(t->e->report, &h.bigram, "It beats the bigram baseline");
+        rg__judge_say(t->e->report, &h.context, "Seeing the other tracks helps it");
+    }
     rg_track_batch_free(w.batch);
     free(w.onset);
     return status;

@@ -12,6 +12,9 @@
 
 enum { FFT_SIZE = 2048, HOP = 640, FRAMES = 50, MAX_ROWS = 1500, MEDIAN_ROWS = 400 };
 
+/* Bands that the reference never sounds must not blow up what it does not have. */
+static const double least_deviation = 0.1;
+
 void rg_embeddings_free(rg_embeddings *set)
 {
     free(set->rows);
@@ -101,7 +104,7 @@ void rg_embeddings_standardise(rg_embeddings *reference, rg_embeddings *other)
             square += v * v;
         }
         mean[i] = sum / n;
-        deviation[i] = sqrt(fmax(0, square / n - mean[i] * mean[i])) + 1e-6;
+        deviation[i] = fmax(least_deviation, sqrt(fmax(0, square / n - mean[i] * mean[i])));
     }
     standardise(reference, mean, deviation);
     standardise(other, mean, deviation);

@@ -26,7 +26,7 @@ void rg_embeddings_free(rg_embeddings *set);
 rg_status rg_embeddings_add(rg_embeddings *set, const float *x, int64_t n,
                             rg_error *err) RG_MUST_USE;
 
-/* Standardises both sets by the reference's mean and deviation, in place. */
+/* Standardises both sets by the reference's mean and deviation (at least 0.1), in place. */
 void rg_embeddings_standardise(rg_embeddings *reference, rg_embeddings *other);
 
 /* Unbiased MMD^2 * 1000 with a Gaussian kernel as wide as the median distance inside the reference;

@@ -22,7 +22,7 @@ int64_t rg_onset_frames(int64_t n, int32_t rate)
 typedef struct flux {
     const rg_mel *mel;
     float *before, *now, *envelope;
-    int64_t frames;
+    int64_t frames, first, last; /* frames whose window and the one before lie inside */
     float gain;
 } flux;
 
@@ -37,7 +37,8 @@ static void add_flux(void *ctx, int64_t frame, const float *magnitude)
     }
     memcpy(f->before, f->now, BANDS * sizeof(float));
     int64_t at = frame + early_frames;
-    if (at >= 0 && at < f->frames) f->envelope[at] = (float)(rise / BANDS);
+    if (frame >= f->first && frame <= f->last && at < f->frames)
+        f->envelope[at] = (float)(rise / BANDS);
 }
 
 /* Minus a moving average of one second, over its own deviation, negative part cut. */
@@ -79,8 +80,14 @@ rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *enve
     RG_TRY(rg_mel_make(&mel, BANDS, size, rate, 30, fmin(14000, 0.48 * rate), err));
     float rows[2][BANDS] = {{0}};
     /* 100 * an unnormalised magnitude of 2048 points, as the constants were measured. */
-    flux f = {&mel,     rows[0], rows[1],
-              envelope, frames,  (float)(100 * 2048 / 4.0 * target_rms / rms)};
+    flux f = {.mel = &mel,
+              .before = rows[0],
+              .now = rows[1],
+              .envelope = envelope,
+              .frames = frames,
+              .gain = (float)(100 * 2048 / 4.0 * target_rms / rms)};
+    f.first = (int64_t)ceil(size / 2 / framing.hop) + 1;
+    f.last = (int64_t)floor((double)(n - size / 2) / framing.hop);
     rg_status status = rg_each_frame(&framing, x, n, add_flux, &f, err);
     rg_mel_free(&mel);
     return status == RG_OK ? normalise(envelope, frames, err) : status;

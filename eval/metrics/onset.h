@@ -16,7 +16,8 @@ enum { RG_ONSET_RATE = 100 };
 
 /* Values of an envelope of n samples; the value k belongs to time k / 100 s. */
 int64_t rg_onset_frames(int64_t n, int32_t rate);
-/* x (n) mono -> envelope (rg_onset_frames), mean about 1 at busy places, zeros for silence. */
+/* x (n) mono -> envelope (rg_onset_frames), mean about 1 at busy places, zeros for silence. The
+ * first and last 30 ms are zero: where an excerpt is cut nothing begins. */
 rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *envelope,
                             rg_error *err) RG_MUST_USE;
 /* Peaks of an envelope: indices in rising order, at most `capacity`; returns how many there are. */

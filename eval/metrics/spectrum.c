@@ -145,6 +145,9 @@ void rg_mel_apply(const rg_mel *mel, const float *values, float *out)
 
 /* ---- distances ---- */
 
+/* -80 dBFS: what lies below is not heard, and digital silence must not dominate the mean. */
+static const float inaudible = 1e-8f;
+
 /* The log spectrum of the reference is kept, then the estimate's frames are compared with it. */
 typedef struct comparison {
     const rg_mel *mel; /* NULL: bins themselves */
@@ -165,7 +168,7 @@ static void compare_frame(void *ctx, int64_t frame, const float *magnitude)
         power = c->bands;
     }
     for (int32_t i = 0; i < c->width; i++) {
-        float db = 10 * log10f(power[i] + 1e-10f);
+        float db = 10 * log10f(power[i] + inaudible);
         if (c->comparing)
             c->sum += fabsf(db - row[i]);
         else

@@ -41,7 +41,7 @@ void rg_mel_apply(const rg_mel *mel, const float *values, float *out);
 /*
  * Multi-resolution log-mel distance in dB: FFT sizes 512, 1024 and 2048 with 32, 64 and 96 bands up
  * to half the rate, hops of a quarter; mean over sizes, frames and bands of the absolute difference
- * of 10 log10(power + 1e-10). Both mono (n). 0 is equal.
+ * of 10 log10(power + 1e-8). Both mono (n). 0 is equal.
  */
 rg_status rg_mel_distance(const float *reference, const float *estimate, int64_t n, int32_t rate,
                           double *db, rg_error *err) RG_MUST_USE;

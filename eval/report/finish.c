@@ -130,6 +130,7 @@ static void add_section(const section *s, rg_text *out)
     rg_text_printf(out, "<section id=\"%s\"><h2>", s->id);
     rg_html_escape(out, s->title);
     rg_text_add(out, "</h2>\n");
+    if (s->verdicts.data) rg_text_add(out, s->verdicts.data);
     for (int32_t t = 0; t < s->n_tables; t++) {
         rg_text_add_n(out, s->body.data ? s->body.data + at : "", s->break_at[t] - at);
         at = s->break_at[t];
@@ -159,8 +160,10 @@ static rg_status write_page(rg_report *report, rg_error *err)
 static rg_status write_all(rg_report *report, rg_error *err)
 {
     if (report->error.code) return rg_fail(err, report->error.code, "%s", report->error.text);
-    for (int32_t i = 0; i < report->n_sections; i++)
+    for (int32_t i = 0; i < report->n_sections; i++) {
         RG_TRY(rg_text_status(&report->sections[i].body, err));
+        RG_TRY(rg_text_status(&report->sections[i].verdicts, err));
+    }
     RG_TRY(write_json(report, err));
     RG_TRY(write_csv(report, err));
     RG_TRY(write_text(report, "per_item.csv", &report->items, err));

@@ -47,6 +47,7 @@ struct rg_table {
 /* A section's HTML is text with tables between: `break_at[i]` is where tables[i] stands. */
 typedef struct section {
     char id[32], title[80];
+    rg_text verdicts; /* stand above everything else */
     rg_text body;
     int32_t n_tables;
     size_t break_at[MAX_TABLES];

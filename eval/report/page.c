@@ -40,7 +40,7 @@ const char *const rg__page_style[] = {
     "font-variant-numeric:tabular-nums;white-space:nowrap;vertical-align:top}",
     "thead th{font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}",
     "thead small,td small{display:block;color:var(--soft);font-weight:400;font-size:11.5px}",
-    "tbody th{text-align:left;font-weight:500;white-space:normal;min-width:130px}",
+    "tbody th{text-align:left;font-weight:500;white-space:normal;min-width:210px}",
     "td.text{white-space:normal}",
     "tr.floor,tr.ceiling{color:var(--soft)}tr.ours{font-weight:600}tr.ours td "
     "small{font-weight:400}",

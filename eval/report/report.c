@@ -41,6 +41,7 @@ void rg_report_abandon(rg_report *report)
     for (int32_t i = 0; i < report->n_sections; i++) {
         section *s = &report->sections[i];
         rg_text_free(&s->body);
+        rg_text_free(&s->verdicts);
         for (int32_t t = 0; t < s->n_tables; t++) {
             free(s->tables[t]->rows);
             free(s->tables[t]);
@@ -94,6 +95,7 @@ void rg_report_section(rg_report *report, const char *id, const char *title)
     rg_copy_text(s->id, sizeof s->id, id);
     rg_copy_text(s->title, sizeof s->title, title);
     rg_text_init(&s->body, BODY_LIMIT);
+    rg_text_init(&s->verdicts, BODY_LIMIT);
 }
 
 section *rg__section(rg_report *report)
@@ -146,11 +148,10 @@ void rg_report_verdict(rg_report *report, rg_verdict verdict, const char *fmt, .
     va_start(args, fmt);
     rg_vformat(text, sizeof text, fmt, args);
     va_end(args);
-    rg__end_figures(s);
     rg_format(open, sizeof open, "<p class=\"verdict %s\">%s", names[verdict], signs[verdict]);
-    rg_text_add(&s->body, open);
-    rg_html_escape(&s->body, text);
-    rg_text_add(&s->body, "</p>\n");
+    rg_text_add(&s->verdicts, open);
+    rg_html_escape(&s->verdicts, text);
+    rg_text_add(&s->verdicts, "</p>\n");
     json_t *entry = json_object();
     json_object_set_new(entry, "section", json_string(s->id));
     json_object_set_new(entry, "verdict", json_string(names[verdict]));

@@ -40,7 +40,8 @@ void rg_report_section(rg_report *report, const char *id, const char *title);
 void rg_report_heading(rg_report *report, const char *fmt, ...) RG_PRINTF(2, 3);
 void rg_report_text(rg_report *report, const char *fmt, ...) RG_PRINTF(2, 3);
 
-/* What a reader must not miss. Also in metrics.json under "verdicts". */
+/* What a reader must not miss: above everything else of its section, and in metrics.json under
+ * "verdicts". */
 typedef enum rg_verdict { RG_GOOD, RG_NOTE, RG_BAD } rg_verdict;
 void rg_report_verdict(rg_report *report, rg_verdict verdict, const char *fmt, ...) RG_PRINTF(3, 4);
 

@@ -249,6 +249,7 @@ START_TEST(track_run_gets_a_report)
     RG_ASSERT_NEAR(value(m, "bits", "bass", "even"), 4, 1e-12);
     RG_ASSERT_NEAR(value(m, "bits", "bass", "true"), 4, 1.5);
     RG_ASSERT_NEAR(value(m, "bits", "bass", "none"), value(m, "bits", "bass", "true"), 1e-4);
+    ck_assert(value(m, "bits", "bass", "true") != value(m, "bits", "drums", "true"));
     ck_assert_str_eq(json_string_value(cell(m, "regeneration", "drums", "Outcome")), "identical");
     ck_assert(says(m, "good", "Every kept stem is identical"));
     cell(m, "coherence-rhythm", "real, through the codecs", "bass");
