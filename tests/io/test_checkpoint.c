@@ -133,6 +133,24 @@ START_TEST(extra_text_comes_back)
 }
 END_TEST
 
+/* A run without averaging: the average of the loaded model starts at its values. */
+START_TEST(without_averages_they_start_at_the_values)
+{
+    rg_error err = {0};
+    const char *path = file_named("plain.safetensors");
+    rig a = open_rig(4, false, 1), b = open_rig(4, false, 2);
+    a.state.optimizer.ema_decay = 0;
+    train(&a, 0);
+    RG_ASSERT_OK(rg_checkpoint_save(path, a.params, &a.state, &err), &err);
+    RG_ASSERT_OK(rg_checkpoint_load(path, b.params, b.ex, &b.state, &err), &err);
+    size_t bytes = (size_t)rg_params_elements(a.params) * sizeof(float);
+    ck_assert_mem_eq(rg_params_values(b.params), rg_params_values(a.params), bytes);
+    ck_assert_mem_eq(rg_params_ema(b.params), rg_params_values(a.params), bytes);
+    close_rig(&a);
+    close_rig(&b);
+}
+END_TEST
+
 static void expect_mismatch(const char *path, rig other, const char *names)
 {
     rg_error err = {0};
@@ -218,6 +236,14 @@ START_TEST(prefixes_select)
     ck_assert_int_eq(rg_weights_load(path, "net.", part, a.ex, &err), RG_ERR_MISMATCH);
     ck_assert_msg(strstr(err.text, "net.bias"), "%s", err.text);
     rg_params_destroy(part);
+    rig b = open_rig(4, false, 2); /* "net." from one file, the rest stays as it is */
+    float before = rg_params_values(b.params)[p->offset];
+    rg_error_clear(&err);
+    RG_ASSERT_OK(rg_weights_load_part(out, "net.", b.params, b.ex, &err), &err);
+    ck_assert(rg_params_values(b.params)[0] == rg_params_values(a.params)[0]);
+    ck_assert(rg_params_values(b.params)[p->offset] == before);
+    ck_assert_int_eq(rg_weights_load_part(out, "other.", b.params, b.ex, &err), RG_ERR_MISMATCH);
+    close_rig(&b);
     close_rig(&a);
 }
 END_TEST
@@ -353,7 +379,7 @@ START_TEST(failing_reads_are_told)
 END_TEST
 
 RG_TEST_MAIN("checkpoint", 120, going_on_gives_the_same_bits, extra_text_comes_back,
-             other_models_are_refused_by_tensor, inference_uses_averaged_weights, prefixes_select,
-             versions_and_counters_are_checked, a_failing_disk_keeps_the_old_or_the_new,
-             short_and_interrupted_calls_do_not_matter, a_power_loss_keeps_the_old_or_the_new,
-             failing_reads_are_told)
+             without_averages_they_start_at_the_values, other_models_are_refused_by_tensor,
+             inference_uses_averaged_weights, prefixes_select, versions_and_counters_are_checked,
+             a_failing_disk_keeps_the_old_or_the_new, short_and_interrupted_calls_do_not_matter,
+             a_power_loss_keeps_the_old_or_the_new, failing_reads_are_told)

@@ -207,6 +207,114 @@ START_TEST(normalized_transform_keeps_energy)
 }
 END_TEST
 
+START_TEST(attributes_of_convolutions_reach_the_kernel)
+{
+    open_exec();
+    rg_tensor *x = FLOATS(RG_SHAPE(1, 6, 1), 1, 2, 3, 4, 5, -6);
+    rg_conv1d_attr a = {.stride = 2, .dilation = 2, .pad_left = 1, .act_in = RG_ACT_ELU};
+    rg_tensor *bias = FLOATS(RG_SHAPE(1), 100);
+    EXPECT(rg_conv1d(ex, x, copy_of_step(1, 2), bias, &a), RG_SHAPE(1, 3, 1), 102, 104,
+           100 + expm1(-6));
+    rg_tensor *image = FLOATS(RG_SHAPE(1, 3, 4, 1), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
+    rg_tensor *right = FLOATS(RG_SHAPE(1, 2, 1, 1), 0, 1),
+              *below = FLOATS(RG_SHAPE(2, 1, 1, 1), 0, 1);
+    EXPECT(rg_conv2d(ex, image, right, NULL, &(rg_conv2d_attr){2, 1, 1, 2, 0, 1}),
+           RG_SHAPE(1, 2, 4, 1), 1, 2, 3, 0, 9, 10, 11, 0);
+    EXPECT(rg_conv2d(ex, image, below, bias, &(rg_conv2d_attr){1, 3, 2, 1, 1, 0}),
+           RG_SHAPE(1, 3, 2, 1), 104, 107, 108, 111, 100, 100);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+START_TEST(rows_are_normalised_and_added)
+{
+    open_exec();
+    rg_shape row = RG_SHAPE(1, 2), two = RG_SHAPE(2);
+    rg_tensor *x = FLOATS(row, 1, 3), *gain = FLOATS(two, 10, 20), *bias = FLOATS(two, 1, 2);
+    EXPECT(rg_layernorm(ex, x, gain, bias, 3), row, -4, 12);
+    rg_tensor *stream = x;
+    EXPECT(rg_residual_layernorm(ex, &stream, FLOATS(row, 1, -1), gain, NULL, 3), row, 0, 0);
+    EXPECT(stream, row, 2, 2);
+    expect_refused(rg_residual_layernorm(ex, &stream, NULL, gain, NULL, 3), "residual");
+    EXPECT(rg_add(ex, FLOATS(RG_SHAPE(2, 2), 1, 2, 3, 4), gain, 2, 3), RG_SHAPE(2, 2), 32, 64, 36,
+           68);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+START_TEST(activations_and_products)
+{
+    open_exec();
+    rg_tensor *x = FLOATS(RG_SHAPE(1, 2), -1, 2), *w = FLOATS(RG_SHAPE(2, 1), 3, 1);
+    EXPECT(rg_activation(ex, x, RG_ACT_LEAKY_RELU, 0.25), RG_SHAPE(1, 2), -0.25, 2);
+    EXPECT(rg_activation(ex, x, RG_ACT_ELU, 0), RG_SHAPE(1, 2), expm1(-1), 2);
+    EXPECT(rg_linear(ex, x, w, FLOATS(RG_SHAPE(1), 3), RG_ACT_NONE), RG_SHAPE(1, 1), 2);
+    EXPECT(rg_linear(ex, x, w, NULL, RG_ACT_ELU), RG_SHAPE(1, 1), expm1(-1));
+    int32_t codes[] = {1, 0, -1, 1};
+    rg_tensor *table = FLOATS(RG_SHAPE(2, 2, 1), 1, 2, 10, 20);
+    EXPECT(rg_embedding(ex, rg_tensor_from_ints(ex, RG_SHAPE(1, 2, 2), codes), table),
+           RG_SHAPE(1, 2, 1), 12, 20);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+START_TEST(distances)
+{
+    open_exec();
+    rg_shape shape = RG_SHAPE(2, 2);
+    rg_tensor *a = FLOATS(shape, 1, 2, 3, 4), *b = FLOATS(shape, 1, 1, 2, 0);
+    EXPECT(rg_distance(ex, a, b, RG_DISTANCE_L1), RG_SHAPE(1), 1.5);
+    EXPECT(rg_distance(ex, a, b, RG_DISTANCE_MSE), RG_SHAPE(1), 4.5);
+    double relative = (1 / (2 + 2e-4) + 17 / (4 + 2e-4)) / 2;
+    EXPECT(rg_distance(ex, a, b, RG_DISTANCE_RELATIVE_MSE), RG_SHAPE(1), relative);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+START_TEST(spectrum_of_a_constant)
+{
+    open_exec();
+    rg_tensor *x = FLOATS(RG_SHAPE(1, 4), 1, 1, 1, 1), *log_y, *none = NULL;
+    rg_spectrogram_attr a = {{.n_fft = 4, .hop = 4}, .power = 2, .log_floor = 4};
+    EXPECT(rg_spectrogram(ex, x, none, &a, NULL), RG_SHAPE(1, 1, 3), 4, 1, 0);
+    rg_tensor *bank = FLOATS(RG_SHAPE(3, 1), 1, 2, 3);
+    EXPECT(rg_spectrogram(ex, x, bank, &a, &log_y), RG_SHAPE(1, 1, 1), 6);
+    EXPECT(log_y, RG_SHAPE(1, 1, 1), 1);
+    a.power = 1;
+    EXPECT(rg_spectrogram(ex, x, none, &a, NULL), RG_SHAPE(1, 1, 3), sqrt(4 + 1e-12),
+           sqrt(1 + 1e-12), 1e-6);
+    a.power = 3;
+    expect_refused(rg_spectrogram(ex, x, none, &a, NULL), "power");
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+/* Keys that are all alike weigh the same: the output is the mean of the allowed values. */
+START_TEST(attention_sees_the_allowed_keys)
+{
+    open_exec();
+    rg_tensor *q = FLOATS(RG_SHAPE(1, 2, 1), 1, 1);
+    rg_tensor *kv = FLOATS(RG_SHAPE(1, 3, 3), 9, 0, 1, 9, 0, 10, 9, 0, 100);
+    rg_attention_attr a = {.heads = 1, .channels = 1, .k_column = 1, .v_column = 2, .window = -1};
+    rg_tensor *q_pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(2));
+    rg_tensor *k_pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(3));
+    rg_tensor *mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(1, 3));
+    memcpy(q_pos->data, (float[]){0, 4}, 2 * sizeof(float));
+    memcpy(k_pos->data, (float[]){0, 2, 4}, 3 * sizeof(float));
+    memcpy(mask->data, (uint8_t[]){1, 1, 0}, 3);
+    rg_shape out = RG_SHAPE(1, 2, 1);
+    EXPECT(rg_attention(ex, q, kv, NULL, NULL, NULL, &a), out, 37, 37);
+    EXPECT(rg_attention(ex, q, kv, NULL, NULL, mask, &a), out, 5.5, 5.5);
+    a.window = 2;
+    EXPECT(rg_attention(ex, q, kv, q_pos, k_pos, NULL, &a), out, 5.5, 55);
+    a.window = -1;
+    a.causal = true;
+    EXPECT(rg_attention(ex, q, kv, q_pos, k_pos, NULL, &a), out, 1, 37);
+    EXPECT(rg_attention(ex, q, kv, NULL, NULL, NULL, &a), out, 1, 5.5);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
 START_TEST(attention_columns_are_checked)
 {
     open_exec();
@@ -232,4 +340,6 @@ END_TEST
 RG_TEST_MAIN("op facts", 60, short_inputs_are_reflected_as_encodec_does, lengths_of_convolutions,
              transposed_convolution_is_trimmed, quantizer_searches_or_follows,
              losses_ignore_and_weigh, parts_and_ranges, normalized_transform_keeps_energy,
-             attention_columns_are_checked)
+             attributes_of_convolutions_reach_the_kernel, rows_are_normalised_and_added,
+             activations_and_products, distances, spectrum_of_a_constant,
+             attention_sees_the_allowed_keys, attention_columns_are_checked)
