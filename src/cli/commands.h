@@ -24,6 +24,7 @@ RG_COMMAND(eval_compare)
 RG_COMMAND(export)
 RG_COMMAND(generate)
 RG_COMMAND(prompt)
+RG_COMMAND(bench)
 RG_COMMAND(devices)
 
 #endif
