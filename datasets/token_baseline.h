@@ -4,8 +4,8 @@
  *
  * One idea: both are fitted on the training songs and asked for the very cells that a model was
  * asked for. Bigram: the same codebook one frame earlier, p = (n(u,v) + a p(v)) / (n(u) + a) with
- * a = 0.5 x (kinds of v seen after u) + 1, so that rare pasts fall back to the unigram; the unigram adds one
- * half to every count. Handbook "codec-and-tracks" 15.9.
+ * a = 0.5 x (kinds of v seen after u) + 1, so that rare pasts fall back to the unigram; the unigram
+ * adds one half to every count. Handbook "codec-and-tracks" 15.9.
  */
 #ifndef RG_DATASETS_TOKEN_BASELINE_H
 #define RG_DATASETS_TOKEN_BASELINE_H

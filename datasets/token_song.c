@@ -38,7 +38,7 @@ bool rg__tokens_write_song(hid_t file, int64_t index, const rg__token_codes *son
     for (int32_t r = 0; ok && r < n; r++)
         if (song->codes[r])
             ok = write_role(group, codecs[r].role, song->codes[r],
-                            (hsize_t)(song->frames * codecs[r].config.codebooks));
+                            (hsize_t)song->frames * (hsize_t)codecs[r].config.codebooks);
     if (group >= 0) ok = H5Gclose(group) >= 0 && ok;
     return ok;
 }

@@ -16,7 +16,8 @@
 typedef struct rg_track_data rg_track_data;
 
 /* Borrows all three, which must outlive it. Conditions of songs come from the store: tempo, key,
- * meter, genre, instruments of each role; mood from the song's prompt; energy from how much plays. */
+ * meter, genre, instruments of each role; mood from the song's prompt; energy from how much
+ * plays. */
 rg_track_data *rg_track_data_create(const rg_store *store, const rg_tokens *tokens,
                                     const rg_codec *codecs, rg_error *err);
 void rg_track_data_free(rg_track_data *data); /* NULL is fine */

@@ -5,6 +5,7 @@
  * One idea: a field is a row of one table: its name, and how a song's word of it is found; the
  * vocabulary of a model is the words that its training songs have.
  */
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,11 +126,9 @@ static void add_word(rg_track_field *field, const char *word)
 /* Tempi from 40 to 240, some 7 % apart. */
 static void add_tempi(rg_track_field *field)
 {
-    double tempo = 40;
-    for (int32_t i = 0; i < TEMPO_WORDS; i++, tempo *= 1.0686) {
-        snprintf(field->words[i], RG_TRACK_NAME, "%.0f", tempo);
-        field->n_words = i + 1;
-    }
+    for (int32_t i = 0; i < TEMPO_WORDS; i++)
+        snprintf(field->words[i], RG_TRACK_NAME, "%.0f", 40 * pow(1.0686, i));
+    field->n_words = TEMPO_WORDS;
 }
 
 static bool trained_on(const rg_track_data *d, int64_t song)

@@ -156,7 +156,7 @@ static rg_status read_config_of(const char *path, rg_track_config *out, rg_error
 /* A run that begins from another one takes over its words; its sizes must be the same. */
 static rg_status take_over(rg_track_run *run, rg_error *err)
 {
-    rg_track_config *before = malloc(sizeof *before);
+    rg_track_config *before = calloc(1, sizeof *before);
     if (!before) return rg_fail(err, RG_ERR_NOMEM, "no memory for a configuration");
     rg_status status = read_config_of(run->init, before, err);
     if (status == RG_OK &&

@@ -25,7 +25,7 @@ static void forget(rg_track_run *run, int32_t item, bool alone, rg_rng *rng)
     rg_track_batch *b = run->batch;
     int32_t *ids = b->conditions + (int64_t)item * run->config->n_fields;
     double u = rg_rng_uniform(rng);
-    bool both = u < f->both, conditions = both || (u -= f->both) < f->conditions;
+    bool both = u < f->both, conditions = u < f->both + f->conditions;
     bool context = both || alone;
     for (int32_t i = 0; i < run->config->n_fields; i++) {
         if (rg_rng_uniform(rng) >= f->condition) continue;

@@ -103,27 +103,37 @@ static void finish_items(json_t *items)
     }
 }
 
+/* Adds one window's sums to the tally, and its mean to its song's item. */
+static rg_status tally_window(rg_track_run *run, const char *curve, int32_t i, const double *nats,
+                              int64_t frames, tally *out, json_t *items)
+{
+    int32_t role = run->valid->target, books = run->config->roles[role].books;
+    int64_t song, first;
+    double sum = 0;
+    RG_TRY(place_window(run, role, i, &song, &first));
+    for (int32_t q = 0; q < books; q++) {
+        out->bits[q] += nats[q] / log(2);
+        sum += nats[q] / log(2);
+    }
+    out->frames +=
+        rg_token_baseline_measure(run->baseline, run->valid, i, out->unigram, out->bigram);
+    if (frames && items)
+        add_item(items, curve, rg_track_data_id(run->data, song), sum / (double)(frames * books));
+    return RG_OK;
+}
+
 static rg_status measure(rg_track_run *run, const char *curve, tally *out, json_t *items)
 {
-    const rg_track_batch *b = run->valid;
-    int32_t role = b->target, books = run->config->roles[role].books;
-    double *nats = malloc((size_t)(run->windows * books) * sizeof *nats);
-    int64_t *frames = malloc((size_t)run->windows * sizeof *frames);
-    rg_status status = nats && frames
-                           ? rg_track_measure(run->context.ex, run->tracks, b, nats, frames)
-                           : rg_exec_fail(run->context.ex, RG_ERR_NOMEM, "no memory for results");
-    for (int32_t i = 0; i < run->windows && status == RG_OK; i++) {
-        int64_t song, first;
-        double sum = 0;
-        status = place_window(run, role, i, &song, &first);
-        for (int32_t q = 0; q < books; q++) {
-            out->bits[q] += nats[i * books + q] / log(2);
-            sum += nats[i * books + q] / log(2);
-        }
-        out->frames += rg_token_baseline_measure(run->baseline, b, i, out->unigram, out->bigram);
-        if (frames[i] && items)
-            add_item(items, curve, rg_track_data_id(run->data, song),
-                     sum / (double)(frames[i] * books));
+    int32_t books = run->config->roles[run->valid->target].books;
+    double *nats = calloc((size_t)run->windows * (size_t)books, sizeof *nats);
+    int64_t *frames = calloc((size_t)run->windows, sizeof *frames);
+    rg_status status = RG_OK;
+    if (nats && frames) {
+        status = rg_track_measure(run->context.ex, run->tracks, run->valid, nats, frames);
+        for (int32_t i = 0; i < run->windows && status == RG_OK; i++)
+            status = tally_window(run, curve, i, nats + (int64_t)i * books, frames[i], out, items);
+    } else {
+        status = rg_exec_fail(run->context.ex, RG_ERR_NOMEM, "no memory for results");
     }
     free(nats);
     free(frames);

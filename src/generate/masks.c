@@ -67,7 +67,7 @@ static void draw_span(const rg_mask_window *w, int32_t patch, double low, double
     double share = low + (high - low) * rg_rng_uniform(rng);
     int32_t length = (int32_t)(share * w->frames);
     if (length < 1) length = 1;
-    int32_t from = (int32_t)rg_rng_below(rng, (uint64_t)(w->frames - length + 1));
+    int32_t from = (int32_t)rg_rng_below(rng, (uint64_t)w->frames - (uint64_t)length + 1);
     *a = edge_near(w, patch, from);
     *b = edge_near(w, patch, from + length);
     if (*b <= *a) *b = *a + length < w->frames ? *a + length : w->frames;

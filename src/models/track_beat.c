@@ -13,7 +13,8 @@
 
 static const double tau = 6.283185307179586;
 
-/* Position on a rising list of times: index of the last one at or before t plus the share of the gap. */
+/* Position on a rising list of times: index of the last one at or before t, plus the share of the
+ * gap. */
 static double position_in(const double *times, int64_t n, double t)
 {
     int64_t low = 0, high = n - 2;

@@ -41,34 +41,47 @@ static const struct real_number {
 };
 enum { N_REALS = sizeof reals / sizeof reals[0] };
 
-static int32_t *whole_at(rg_track_config *config, size_t i)
+static int32_t whole_of(const rg_track_config *config, size_t i)
 {
-    return (int32_t *)(void *)((char *)config + numbers[i].offset);
+    int32_t v;
+    memcpy(&v, (const char *)config + numbers[i].offset, sizeof v);
+    return v;
 }
 
-static double *real_at(rg_track_config *config, size_t i)
+static void set_whole(rg_track_config *config, size_t i, int32_t v)
 {
-    return (double *)(void *)((char *)config + reals[i].offset);
+    memcpy((char *)config + numbers[i].offset, &v, sizeof v);
+}
+
+static double real_of(const rg_track_config *config, size_t i)
+{
+    double v;
+    memcpy(&v, (const char *)config + reals[i].offset, sizeof v);
+    return v;
+}
+
+static void set_real(rg_track_config *config, size_t i, double v)
+{
+    memcpy((char *)config + reals[i].offset, &v, sizeof v);
 }
 
 void rg_track_config_init(rg_track_config *config)
 {
     memset(config, 0, sizeof *config);
-    for (size_t i = 0; i < N_NUMBERS; i++) *whole_at(config, i) = numbers[i].fallback;
-    for (size_t i = 0; i < N_REALS; i++) *real_at(config, i) = reals[i].fallback;
+    for (size_t i = 0; i < N_NUMBERS; i++) set_whole(config, i, numbers[i].fallback);
+    for (size_t i = 0; i < N_REALS; i++) set_real(config, i, reals[i].fallback);
 }
 
 static rg_status check_numbers(const rg_track_config *config, rg_error *err)
 {
-    rg_track_config *c = (rg_track_config *)(uintptr_t)config;
     for (size_t i = 0; i < N_NUMBERS; i++) {
-        int32_t v = *whole_at(c, i);
+        int32_t v = whole_of(config, i);
         if (v < numbers[i].low || v > numbers[i].high)
             return rg_fail(err, RG_ERR_CONFIG, "track model: %s is %d; it must be %d .. %d",
                            numbers[i].name, v, numbers[i].low, numbers[i].high);
     }
     for (size_t i = 0; i < N_REALS; i++) {
-        double v = *real_at(c, i);
+        double v = real_of(config, i);
         if (!(v >= reals[i].low && v <= reals[i].high))
             return rg_fail(err, RG_ERR_CONFIG, "track model: %s is %g; it must be %g .. %g",
                            reals[i].name, v, reals[i].low, reals[i].high);
@@ -194,14 +207,13 @@ static json_t *fields_to_json(const rg_track_config *config)
 
 char *rg_track_config_to_json(const rg_track_config *config)
 {
-    rg_track_config *c = (rg_track_config *)(uintptr_t)config;
     json_t *object = json_object();
     json_object_set_new(object, "roles", roles_to_json(config));
     json_object_set_new(object, "fields", fields_to_json(config));
     for (size_t i = 0; i < N_NUMBERS; i++)
-        json_object_set_new(object, numbers[i].name, json_integer(*whole_at(c, i)));
+        json_object_set_new(object, numbers[i].name, json_integer(whole_of(config, i)));
     for (size_t i = 0; i < N_REALS; i++)
-        json_object_set_new(object, reals[i].name, json_real(*real_at(c, i)));
+        json_object_set_new(object, reals[i].name, json_real(real_of(config, i)));
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
@@ -283,10 +295,16 @@ static rg_status read_all(const json_t *object, rg_track_config *out, rg_error *
     if (!roles || !fields) return RG_ERR_FORMAT;
     RG_TRY(read_roles(roles, out, err));
     RG_TRY(read_fields(fields, out, err));
-    for (size_t i = 0; i < N_NUMBERS; i++)
-        RG_TRY(read_small(object, numbers[i].name, whole_at(out, i), err));
-    for (size_t i = 0; i < N_REALS; i++)
-        RG_TRY(rg_json_get_double(object, reals[i].name, where, real_at(out, i), err));
+    for (size_t i = 0; i < N_NUMBERS; i++) {
+        int32_t v = 0;
+        RG_TRY(read_small(object, numbers[i].name, &v, err));
+        set_whole(out, i, v);
+    }
+    for (size_t i = 0; i < N_REALS; i++) {
+        double v = 0;
+        RG_TRY(rg_json_get_double(object, reals[i].name, where, &v, err));
+        set_real(out, i, v);
+    }
     if (json_object_size(object) != N_NUMBERS + N_REALS + 2)
         return rg_fail(err, RG_ERR_FORMAT, "%s: %zu members where %d are known", where,
                        json_object_size(object), (int)(N_NUMBERS + N_REALS + 2));

@@ -2,9 +2,9 @@
  * What a track's decoder reads: conditions, and the other tracks by three paths (handbook
  * "codec-and-tracks" 15.2 - 15.4).
  *
- * One idea: the encoder runs twice: over the conditions alone, and over conditions, state tokens and patches
- * of what is known; the second is listened to through a zero-started output. A window without
- * context costs and changes nothing. Not here: the shared space and the same-time paths
+ * One idea: the encoder runs twice: over the conditions alone, and over conditions, state tokens
+ * and patches of what is known; the second is listened to through a zero-started output. A window
+ * without context costs and changes nothing. Not here: the shared space and the same-time paths
  * (track_space.c).
  */
 #include <math.h>

@@ -18,7 +18,7 @@ struct rg_track_fill {
     int32_t *codes;                   /* (rows,T,K) */
     uint8_t *seen, *cells;            /* (rows,T) */
     rg_kv_cache self[RG_TRACK_LAYERS];
-    track_reading kept;  /* persistent room for a reading */
+    track_reading kept;    /* persistent room for a reading */
     track_reading reading; /* this fill's view of it, without what it lacks; tensors in `views` */
     rg_tensor views[2 * RG_TRACK_LAYERS + RG_TRACK_LAYERS + 8];
     int32_t n_views;
@@ -124,7 +124,7 @@ static void keep_reading(rg_track_fill *f, const track_reading *r)
     }
 }
 
-/* Own codes: known ones are read from the start, target cells inside the span as they are chosen. */
+/* Own codes: known ones are read from the start, target cells of the span as they are chosen. */
 static void take_codes(rg_track_fill *f, const rg_track_batch *batch)
 {
     for (int64_t i = 0; i < (int64_t)batch->items * f->frames; i++) {

@@ -6,6 +6,7 @@
  * can leak. Roles of which no item of the batch shows anything are left out altogether; that
  * changes no number, only the time it takes.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,7 @@ static rg_tensor *whitened(rg_exec *ex, const rg_tracks *tracks, const rg_track_
 /* Concatenation of any number of parts, some RG_MAX_IN at a time. */
 static rg_tensor *join(rg_exec *ex, rg_tensor **parts, int32_t n, int32_t axis)
 {
+    assert(n > 0);
     while (n > 1) {
         int32_t made = 0;
         for (int32_t i = 0; i < n; i += RG_MAX_IN) {
@@ -98,7 +100,7 @@ rg_tensor *track_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *bat
                        const track_shown *shown)
 {
     int64_t items = batch->items, frames = batch->frames, roles = shown->n;
-    rg_tensor *parts[RG_TRACK_ROLES];
+    rg_tensor *parts[RG_TRACK_ROLES] = {NULL};
     rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(items, roles * frames, 2));
     if (!codes) return NULL;
     for (int32_t i = 0; i < roles; i++) {
@@ -137,7 +139,7 @@ rg_tensor *track_same(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batc
 {
     const rg_track_config *c = &tracks->config;
     const track_net *net = &tracks->net[batch->target];
-    rg_tensor *parts[RG_TRACK_ROLES], *zeros = NULL;
+    rg_tensor *parts[RG_TRACK_ROLES] = {NULL}, *zeros = NULL;
     int32_t made = 0, i = 0;
     for (int32_t r = 0; r < c->n_roles; r++) {
         if (r == batch->target) continue;
@@ -167,7 +169,7 @@ void track_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
     const rg_track_config *c = &tracks->config;
     const track_net *net = &tracks->net[batch->target];
     int64_t frames = batch->frames, keys = n * frames;
-    rg_tensor *parts[RG_TRACK_ROLES];
+    rg_tensor *parts[RG_TRACK_ROLES] = {NULL};
     rg_tensor *mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
     rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(keys));
     if (!mask || !pos) return;

@@ -74,7 +74,7 @@ static float *values_of(rg_params *params, const char *format, const char *role)
     return param ? rg_param_data(params, param) : NULL;
 }
 
-/* table (V,d) = book (V,D) / deviation times project (D,d), scaled to the deviation of other tables. */
+/* table (V,d) = book (V,D) / deviation times project (D,d), scaled as other tables are. */
 static void project_book(float *table, const float *book, const float *deviation,
                          const float *project, const rg_track_config *c, const rg_track_role *role)
 {

@@ -237,7 +237,7 @@ START_TEST(own_cells_are_causal)
 }
 END_TEST
 
-/* Every path carries what is known; each can be cut; same-time paths reach no further than theirs. */
+/* Every path carries what is known; each can be cut; same-time paths reach only so far. */
 START_TEST(known_cells_are_heard)
 {
     world w;

@@ -1,5 +1,5 @@
 /*
- * Context awareness, measured: a synthetic world of four tracks whose rules and entropies are known.
+ * Context awareness, measured: a synthetic world of four tracks with known rules and entropies.
  *
  *   drums    d(t): uniform over 4, each frame anew
  *   bass     two codebooks, permutations of d(t): the same frame of another track (same time)
