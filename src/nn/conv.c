@@ -24,31 +24,31 @@ rg_conv_pads rg_conv_tr_trim(int32_t kernel, int32_t stride, bool causal, double
     return (rg_conv_pads){.left = total - right, .right = right};
 }
 
-/* `axis` is the weight's axis that keeps its own norm; fan_in decides the start's range. */
+/* `axis` is the weight's axis that keeps its own norm; an output sums `fan_in` inputs. */
 static rg_conv_layer declare(rg_params *params, const char *name, const rg_conv_spec *spec,
-                             int32_t axis, int32_t fan_in)
+                             int32_t axis, double fan_in)
 {
     char full[RG_NAME_SIZE];
-    rg_init init = {RG_INIT_UNIFORM, 1.0 / sqrt((double)fan_in * spec->kernel)};
+    rg_init init = {RG_INIT_UNIFORM, spec->gain * sqrt(3 / fan_in)};
     rg_conv_layer layer = {.spec = *spec};
     snprintf(full, sizeof full, "%s.weight", name);
     layer.weight = rg_params_add_normed(
         params, full, RG_SHAPE(spec->kernel, spec->c_in, spec->c_out), axis, init);
     rg_params_use_as_matrix(params, layer.weight);
     snprintf(full, sizeof full, "%s.bias", name);
-    layer.bias = rg_params_add(params, full, RG_SHAPE(spec->c_out), init);
+    layer.bias = rg_params_add(params, full, RG_SHAPE(spec->c_out), (rg_init){RG_INIT_ZEROS, 0});
     return layer;
 }
 
 rg_conv_layer rg_conv_declare(rg_params *params, const char *name, const rg_conv_spec *spec)
 {
-    return declare(params, name, spec, 2, spec->c_in);
+    return declare(params, name, spec, 2, (double)spec->c_in * spec->kernel);
 }
 
-/* torch counts the output channels as the fan in of a transposed convolution. */
+/* An output sums kernel / stride taps of every input channel. */
 rg_conv_layer rg_conv_tr_declare(rg_params *params, const char *name, const rg_conv_spec *spec)
 {
-    return declare(params, name, spec, 1, spec->c_out);
+    return declare(params, name, spec, 1, (double)spec->c_in * spec->kernel / spec->stride);
 }
 
 rg_tensor *rg_conv_run(rg_exec *ex, const rg_conv_layer *layer, rg_tensor *x)

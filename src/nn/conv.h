@@ -32,6 +32,7 @@ typedef struct rg_conv_spec {
     rg_pad pad_mode;         /* transposed: not used */
     rg_act act_in;           /* applied to the input */
     double trim_right_ratio; /* transposed and causal only; 1 in EnCodec */
+    double gain;             /* start: deviation of the output over that of the input */
 } rg_conv_spec;
 
 /* A declared layer; its tensors belong to the params they were declared in. */
@@ -40,7 +41,8 @@ typedef struct rg_conv_layer {
     rg_tensor *weight, *bias; /* (K,C_in,C_out), (C_out) */
 } rg_conv_layer;
 
-/* Declares name + ".weight_g", ".weight_v" and ".bias"; uniform in +-1/sqrt(fan in), as torch. */
+/* Declares name + ".weight_g", ".weight_v" and ".bias". The weight starts uniform in
+ * +-gain sqrt(3 / fan in), which keeps the level of a signal of independent inputs; the bias at 0. */
 rg_conv_layer rg_conv_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 rg_conv_layer rg_conv_tr_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 

@@ -55,7 +55,8 @@ static rg_conv_spec spec_of(const builder *b, int32_t c_in, int32_t c_out, int32
                           .causal = b->config->causal,
                           .pad_mode = b->config->pad_mode,
                           .act_in = act_in,
-                          .trim_right_ratio = b->config->trim_right_ratio};
+                          .trim_right_ratio = b->config->trim_right_ratio,
+                          .gain = 1};
 }
 
 static void add_conv(builder *b, int32_t c_in, int32_t c_out, int32_t kernel, int32_t stride,
@@ -77,6 +78,9 @@ static void add_conv_tr(builder *b, int32_t c_in, int32_t c_out, int32_t ratio)
     s->conv = rg_conv_tr_declare(b->params, name, &spec);
 }
 
+/* A residual layer starts near its skip: what it adds has a third of the level of its input. */
+static const double residual_gain = 1.0 / 3;
+
 /* Residual layer j of width `width`: skip(x) + conv_k1(ELU(conv_k3(ELU(x)))). */
 static void add_residual(builder *b, int32_t width, int32_t j)
 {
@@ -87,6 +91,7 @@ static void add_residual(builder *b, int32_t width, int32_t j)
     rg_conv_spec first = spec_of(b, width, hidden, c->residual_kernel, 1, RG_ACT_ELU);
     for (int32_t i = 0; i < j; i++) first.dilation *= c->dilation_base;
     rg_conv_spec second = spec_of(b, hidden, width, 1, 1, RG_ACT_ELU);
+    second.gain = residual_gain;
     rg_conv_spec shortcut = spec_of(b, width, width, 1, 1, RG_ACT_NONE);
     snprintf(full, sizeof full, "%s.block.1.conv", name);
     s->conv = rg_conv_declare(b->params, full, &first);
