@@ -75,7 +75,7 @@ void rg_st_add(rg_st_writer *w, const char *name, rg_dtype dtype, rg_shape shape
     char *copy = strdup(name);
     if (!copy || !make_room(w)) {
         free(copy);
-        rg_fail(&w->error, RG_ERR_NOMEM, "safetensors: out of memory");
+        rg_fail(&w->error, RG_ERR_NOMEM, "out of memory");
         return;
     }
     w->items[w->n++] = (item){
@@ -91,7 +91,7 @@ void rg_st_add_metadata(rg_st_writer *w, const char *key, const char *value)
 {
     if (w->error.code) return;
     if (json_object_set_new(w->metadata, key, json_string(value)) != 0)
-        rg_fail(&w->error, RG_ERR_FORMAT, "safetensors: metadata %s is no UTF-8 text", key);
+        rg_fail(&w->error, RG_ERR_FORMAT, "metadata %s is no UTF-8 text, or out of memory", key);
 }
 
 /* Sizes that keep the 64-byte alignment first, then by element size, then by name. */
@@ -105,11 +105,15 @@ static int by_layout(const void *a, const void *b)
     return strcmp(s->name, t->name);
 }
 
+/* NULL when out of memory. */
 static json_t *shape_json(rg_shape shape)
 {
     json_t *dims = json_array();
-    for (int32_t i = 0; i < shape.ndim; i++)
-        json_array_append_new(dims, json_integer(shape.dim[i]));
+    for (int32_t i = 0; i < shape.ndim; i++) {
+        if (json_array_append_new(dims, json_integer(shape.dim[i])) == 0) continue;
+        json_decref(dims);
+        return NULL;
+    }
     return dims;
 }
 
@@ -120,8 +124,20 @@ static void add_checksum(rg_st_writer *w, const item *it)
     if (key)
         rg_st_add_metadata(w, key, text);
     else
-        rg_fail(&w->error, RG_ERR_NOMEM, "safetensors: out of memory");
+        rg_fail(&w->error, RG_ERR_NOMEM, "out of memory");
     free(key);
+}
+
+/* NULL when out of memory. */
+static json_t *tensor_json(const rg_st_tensor *t)
+{
+    json_t *shape = shape_json(t->shape);
+    json_int_t begin = t->offset, end = t->offset + t->bytes;
+    if (!shape) return NULL;
+    json_t *entry = json_pack("{s:s, s:O, s:[I,I]}", "dtype", rg_dtype_text(t->dtype), "shape",
+                              shape, "data_offsets", begin, end);
+    json_decref(shape);
+    return entry;
 }
 
 /* Lays the tensors out and describes them; NULL with the reason in w->error. */
@@ -129,20 +145,18 @@ static json_t *make_header(rg_st_writer *w)
 {
     json_t *header = json_object();
     int64_t at = 0;
+    if (json_object_set(header, RG_ST_METADATA, w->metadata) != 0)
+        rg_fail(&w->error, RG_ERR_NOMEM, "out of memory");
     if (w->n) qsort(w->items, w->n, sizeof *w->items, by_layout);
-    json_object_set(header, RG_ST_METADATA, w->metadata);
     for (size_t i = 0; i < w->n; i++) {
         rg_st_tensor *t = &w->items[i].tensor;
         if (json_object_get(header, t->name))
-            rg_fail(&w->error, RG_ERR_MISMATCH, "safetensors: two tensors have the name %s",
-                    t->name);
+            rg_fail(&w->error, RG_ERR_MISMATCH, "two tensors have the name %s", t->name);
         t->offset = at;
         at += t->bytes;
-        json_t *entry =
-            json_pack("{s:s, s:o, s:[I,I]}", "dtype", rg_dtype_text(t->dtype), "shape",
-                      shape_json(t->shape), "data_offsets", (json_int_t)t->offset, (json_int_t)at);
-        if (json_object_set_new(header, t->name, entry) != 0)
-            rg_fail(&w->error, RG_ERR_FORMAT, "safetensors: tensor name %s is no UTF-8 text",
+        if (json_object_set_new(header, t->name, tensor_json(t)) != 0)
+            rg_fail(&w->error, RG_ERR_FORMAT,
+                    "cannot describe tensor %s: its name is no UTF-8 text, or out of memory",
                     t->name);
         add_checksum(w, &w->items[i]);
     }
@@ -151,23 +165,30 @@ static json_t *make_header(rg_st_writer *w)
     return NULL;
 }
 
-/* The header's bytes, padded with spaces so that data starts at a multiple of 64; heap. */
+/*
+ * The header as bytes, padded with spaces so that data starts at a multiple of 64; heap. Dumped
+ * into a buffer that is large enough: jansson loses keys when a growing one runs out of memory.
+ */
+static char *padded_header(const json_t *header, size_t *n)
+{
+    size_t text = json_dumpb(header, NULL, 0, JSON_COMPACT);
+    *n = (RG_ST_LENGTH_BYTES + text + ALIGN - 1) / ALIGN * ALIGN;
+    uint64_t length = *n - RG_ST_LENGTH_BYTES;
+    char *bytes = text ? malloc(*n) : NULL;
+    if (!bytes) return NULL;
+    memset(bytes, ' ', *n);
+    memcpy(bytes, &length, RG_ST_LENGTH_BYTES);
+    if (json_dumpb(header, bytes + RG_ST_LENGTH_BYTES, text, JSON_COMPACT) == text) return bytes;
+    free(bytes);
+    return NULL;
+}
+
 static char *header_bytes(rg_st_writer *w, size_t *n)
 {
     json_t *header = make_header(w);
     if (!header) return NULL;
-    size_t text = json_dumpb(header, NULL, 0, JSON_COMPACT);
-    size_t total = (RG_ST_LENGTH_BYTES + text + ALIGN - 1) / ALIGN * ALIGN;
-    char *bytes = text ? malloc(total) : NULL;
-    if (bytes) {
-        uint64_t length = total - RG_ST_LENGTH_BYTES;
-        memset(bytes, ' ', total);
-        memcpy(bytes, &length, RG_ST_LENGTH_BYTES);
-        json_dumpb(header, bytes + RG_ST_LENGTH_BYTES, text, JSON_COMPACT);
-        *n = total;
-    } else {
-        rg_fail(&w->error, RG_ERR_NOMEM, "safetensors: out of memory");
-    }
+    char *bytes = padded_header(header, n);
+    if (!bytes) rg_fail(&w->error, RG_ERR_NOMEM, "out of memory");
     json_decref(header);
     return bytes;
 }

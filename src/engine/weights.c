@@ -118,7 +118,9 @@ rg_status rg_weights_hash(const char *path, char hex[65], rg_error *err)
     for (size_t i = 0; status == RG_OK && i < rg_st_count(r); i++)
         if (!rg_is_training_state(rg_st_at(r, i)->name))
             status = hash_tensor(r, rg_st_at(r, i), hash, err);
+    hex[0] = 0;
     if (hash) rg_sha256_end(hash, hex);
+    if (status == RG_OK && !hex[0]) status = rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
     rg_st_close(r);
     return status;
 }
