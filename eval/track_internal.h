@@ -24,6 +24,7 @@ rg_status rg__track_bits(track_evaluation *t, rg_error *err);
 /* One piece: a mono sound per role of the bundle; frames 0 where the role is absent. */
 typedef struct piece {
     char name[96];
+    double tempo; /* annotated or asked for; 0: none */
     rg_audio stems[RG_TRACK_ROLES];
 } piece;
 typedef struct pieces {
@@ -38,6 +39,10 @@ rg_status rg__pieces_real(track_evaluation *t, pieces *real, pieces *coded, rg_e
 rg_status rg__pieces_generate(track_evaluation *t, pieces *made, rg_error *err);
 /* Regenerates one role of the first piece and proves that the others stayed. */
 rg_status rg__regeneration_section(track_evaluation *t, rg_error *err);
+
+/* Tempo asked against tempo heard, with the extractor's own error on real songs beside it. */
+rg_status rg__adherence_section(track_evaluation *t, const pieces *real, const pieces *made,
+                                rg_error *err);
 
 /* Coherence, distances between sets, levels; `made` may be empty. */
 rg_status rg__music_section(track_evaluation *t, const pieces *real, const pieces *coded,

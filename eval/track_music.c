@@ -63,6 +63,7 @@ static rg_status real_piece(track_evaluation *t, int64_t i, piece *real, piece *
     int64_t start = (song->frames - frames) / 2;
     rg_copy_text(real->name, sizeof real->name, song->id);
     rg_copy_text(coded->name, sizeof coded->name, song->id);
+    real->tempo = coded->tempo = song->tempo_bpm;
     for (int32_t r = 0; r < t->bundle.config.n_roles; r++) {
         int32_t role = rg_store_find_role(store, t->bundle.config.roles[r].name);
         if (role < 0 || !song->present[role]) continue;

@@ -90,6 +90,7 @@ static rg_status music(track_evaluation *t, rg_error *err)
     if (status == RG_OK) status = rg__regeneration_section(t, err);
     if (status == RG_OK) status = rg__pieces_real(t, &real, &coded, err);
     if (status == RG_OK) status = rg__music_section(t, &real, &coded, &made, err);
+    if (status == RG_OK) status = rg__adherence_section(t, &real, &made, err);
     rg__pieces_free(&real);
     rg__pieces_free(&coded);
     rg__pieces_free(&made);

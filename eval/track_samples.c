@@ -46,12 +46,13 @@ static rg_status read_piece(const track_evaluation *t, const char *scene, piece 
 
 /* What is asked: tempo and words of a held-out song, so that adherence can be judged by ear. */
 static void make_request(const track_evaluation *t, int64_t i, char prompt[RG_PROMPT_SIZE],
-                         char tempo[32])
+                         char tempo[32], double *asked)
 {
     const rg_song *song = rg_store_song(t->e->store, t->e->songs[i % t->e->n_songs]);
     double bpm = song->tempo_bpm > 0 ? round(song->tempo_bpm) : 120;
     rg_copy_text(prompt, RG_PROMPT_SIZE, song->genre);
-    rg_format(tempo, 32, "tempo=%.0f", fmax(40, fmin(240, bpm)));
+    *asked = fmax(40, fmin(240, bpm));
+    rg_format(tempo, 32, "tempo=%.0f", *asked);
 }
 
 static rg_status generate_one(track_evaluation *t, int64_t i, piece *out, rg_error *err)
@@ -59,7 +60,7 @@ static rg_status generate_one(track_evaluation *t, int64_t i, piece *out, rg_err
     char folder[RG_EVAL_PATH], prompt[RG_PROMPT_SIZE], tempo[32], note[256];
     const char *settings[] = {tempo};
     rg_generate_result result;
-    make_request(t, i, prompt, tempo);
+    make_request(t, i, prompt, tempo, &out->tempo);
     RG_TRY(scene_path(t, i, "", folder, err));
     rg_generate_options options = {.bundle_folder = t->bundle_folder,
                                    .out_folder = folder,

@@ -17,14 +17,14 @@ const char *const rg__page_style[] = {
     "--note:#1e2935}}",
     "*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);",
     "font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}",
-    "header,main,footer{max-width:1180px;margin:0 auto;padding:0 24px}header{padding-top:34px}",
+    "header,main,footer{max-width:1300px;margin:0 auto;padding:0 24px}header{padding-top:34px}",
     "h1{font-size:27px;line-height:1.25;margin:0 0 14px}h2{font-size:21px;margin:0 0 10px}",
     "h3{font-size:17px;margin:26px 0 6px}h4{font-size:15px;margin:0}",
     "p{max-width:78ch;margin:8px 0}section{background:var(--card);border:1px solid var(--line);",
     "border-radius:10px;padding:20px 24px;margin:20px 0}",
     "nav{position:sticky;top:0;z-index:2;background:var(--page);border-bottom:1px solid "
     "var(--line)}",
-    "nav div{max-width:1180px;margin:0 auto;padding:9px "
+    "nav div{max-width:1300px;margin:0 auto;padding:9px "
     "24px;display:flex;gap:18px;flex-wrap:wrap;font-size:14px}",
     "nav a{color:var(--accent);text-decoration:none}nav a:hover{text-decoration:underline}",
     "dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:3px 18px;margin:0 0 "
@@ -36,11 +36,11 @@ const char *const rg__page_style[] = {
     ".scroll{overflow-x:auto;margin:14px 0 "
     "18px}table{border-collapse:collapse;min-width:100%;font-size:14px}",
     "caption{text-align:left;color:var(--soft);padding:0 0 8px;font-size:14px;max-width:90ch}",
-    "th,td{padding:7px 12px;border-bottom:1px solid var(--line);text-align:right;",
+    "th,td{padding:7px 9px;border-bottom:1px solid var(--line);text-align:right;",
     "font-variant-numeric:tabular-nums;white-space:nowrap;vertical-align:top}",
     "thead th{font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}",
     "thead small,td small{display:block;color:var(--soft);font-weight:400;font-size:11.5px}",
-    "tbody th{text-align:left;font-weight:500;white-space:normal;min-width:210px}",
+    "tbody th{text-align:left;font-weight:500;white-space:normal;min-width:190px}",
     "td.text{white-space:normal}",
     "tr.floor,tr.ceiling{color:var(--soft)}tr.ours{font-weight:600}tr.ours td "
     "small{font-weight:400}",

@@ -119,7 +119,7 @@ static void draw_x_axis(const frame *f, rg_text *out)
 static void draw_labels(const rg_plot *plot, const frame *f, rg_text *out)
 {
     double middle = (TOP + plot_bottom(f)) / 2;
-    rg_text_printf(out, "<text x=\"%d\" y=\"18\" font-size=\"14\" font-weight=\"600\">", 8);
+    rg_text_printf(out, "<text x=\"%d\" y=\"18\" font-size=\"13\" font-weight=\"600\">", 8);
     rg_html_escape(out, plot->title ? plot->title : "");
     rg_text_printf(out, "</text><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
                    (LEFT + f->width - RIGHT) / 2, plot_bottom(f) + 36);
@@ -243,8 +243,8 @@ static void draw_bars(const rg_plot *plot, const frame *f, rg_text *out)
 
 void rg_plot_draw(const rg_plot *plot, rg_text *out)
 {
-    frame f = {.width = plot->width > 0 ? plot->width : 520,
-               .height = plot->height > 0 ? plot->height : 300};
+    frame f = {.width = plot->width > 0 ? plot->width : 420,
+               .height = plot->height > 0 ? plot->height : 260};
     find_range(plot, &f);
     f.legend_rows = legend(plot, &f, NULL);
     f.height += f.legend_rows * LEGEND;

@@ -32,7 +32,7 @@ typedef struct rg_plot {
     int32_t n_series;
     rg_series series[RG_PLOT_SERIES];
     bool from_zero;       /* the y axis begins at 0 */
-    double width, height; /* 0: 520 x 300 */
+    double width, height; /* 0: 420 x 260 */
 } rg_plot;
 
 /* Appends one <svg> element. */

@@ -12,6 +12,7 @@
 #include "eval/metrics/signal.h"
 #include "eval/metrics/spectrum.h"
 #include "eval/metrics/stats.h"
+#include "eval/metrics/tempo.h"
 
 static float *noise(int64_t n, double deviation, uint64_t seed)
 {
@@ -186,6 +187,29 @@ START_TEST(coherence_is_one_with_itself_and_falls_when_shifted)
     float zeros[1001] = {0};
     ck_assert(isnan(rg_onset_coherence(e, zeros, 1001, 0)));
     free(x);
+}
+END_TEST
+
+START_TEST(tempo_of_clicks)
+{
+    static const double tempi[] = {72, 100, 128, 171};
+    for (int k = 0; k < 4; k++) {
+        double times[64], bpm;
+        rg_error err = {0};
+        int n = 0;
+        for (; n < 64 && 0.2 + n * 60 / tempi[k] < 11.8; n++) times[n] = 0.2 + n * 60 / tempi[k];
+        float *x = bursts(32000 * 12, 32000, times, n), e[1201];
+        RG_ASSERT_OK(rg_onset_envelope(x, 32000 * 12, 32000, e, &err), &err);
+        RG_ASSERT_OK(rg_tempo_of(e, 1201, &bpm, &err), &err);
+        ck_assert_msg(rg_tempo_agrees(tempi[k], bpm, true), "%g, heard %g", tempi[k], bpm);
+        if (k > 0 && k < 3) RG_ASSERT_NEAR(bpm, tempi[k], 1);
+        memset(e, 0, sizeof e);
+        RG_ASSERT_OK(rg_tempo_of(e, 1201, &bpm, &err), &err);
+        RG_ASSERT_NEAR(bpm, 0, 0);
+        free(x);
+    }
+    ck_assert(rg_tempo_agrees(100, 103.9, false) && !rg_tempo_agrees(100, 104.1, false));
+    ck_assert(rg_tempo_agrees(100, 51, true) && !rg_tempo_agrees(100, 75, true));
 }
 END_TEST
 
@@ -373,7 +397,7 @@ RG_TEST_MAIN("metrics", 120, si_sdr_of_added_noise_is_its_level, loudness_differ
              flags_name_what_is_wrong, spectral_distances_of_a_gain, a_full_scale_sine_reads_one,
              energy_outside_a_band, onsets_are_found_within_ten_milliseconds,
              onset_f_counts_hits_misses_and_false_alarms,
-             coherence_is_one_with_itself_and_falls_when_shifted, chroma_of_a_chord,
-             usage_and_perplexity, bigram_finds_a_markov_chain, pcm_row_keeps_the_band_that_fits,
-             bootstrap_interval_has_the_width_of_theory, fad_and_kad_of_known_gaussians,
-             kad_orders_corruptions_and_is_blind_to_reversal)
+             coherence_is_one_with_itself_and_falls_when_shifted, tempo_of_clicks,
+             chroma_of_a_chord, usage_and_perplexity, bigram_finds_a_markov_chain,
+             pcm_row_keeps_the_band_that_fits, bootstrap_interval_has_the_width_of_theory,
+             fad_and_kad_of_known_gaussians, kad_orders_corruptions_and_is_blind_to_reversal)

@@ -1,0 +1,72 @@
+/*
+ * Tempo by comb and prior (tempo.h).
+ */
+#include "eval/metrics/tempo.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "eval/metrics/onset.h"
+
+enum { LOWEST = 40, HIGHEST = 240, STEPS_PER_BPM = 4, SHORTEST = 4 * RG_ONSET_RATE, TEETH = 4 };
+static const double weights[TEETH] = {1, 0.5, 0.25, 0.33};
+
+/* Autocorrelation of x (n) with its mean removed, per overlapping sample, r[0] = 1; false when
+ * constant. */
+static bool autocorrelation(const float *x, int64_t n, double *r, int64_t lags)
+{
+    double mean = 0;
+    for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
+    for (int64_t lag = 0; lag < lags; lag++) {
+        double sum = 0;
+        for (int64_t i = 0; i + lag < n; i++) sum += (x[i] - mean) * (x[i + lag] - mean);
+        r[lag] = sum / (double)(n - lag);
+    }
+    if (!(r[0] > 1e-12)) return false;
+    for (int64_t lag = lags - 1; lag >= 0; lag--) r[lag] /= r[0];
+    return true;
+}
+
+static double comb(const double *r, int64_t lags, double bpm)
+{
+    double sum = 0, weight = 0, beat = 60.0 * RG_ONSET_RATE / bpm;
+    for (int k = 0; k < TEETH; k++) {
+        double lag = beat * (k + 1), part = lag - floor(lag);
+        int64_t i = (int64_t)lag;
+        if (i + 1 >= lags) break;
+        sum += weights[k] * ((1 - part) * r[i] + part * r[i + 1]);
+        weight += weights[k];
+    }
+    return weight > 0 ? fmax(0, sum / weight) : 0;
+}
+
+rg_status rg_tempo_of(const float *envelope, int64_t n, double *bpm, rg_error *err)
+{
+    int64_t lags = 60 * RG_ONSET_RATE / LOWEST * TEETH + 2;
+    *bpm = 0;
+    if (n < SHORTEST) return RG_OK;
+    if (lags > n / 2) lags = n / 2;
+    double *r = malloc((size_t)lags * sizeof *r), best = 0;
+    if (!r) return rg_fail(err, RG_ERR_NOMEM, "no memory for a tempo");
+    bool moves = autocorrelation(envelope, n, r, lags);
+    for (int k = 0; moves && k <= (HIGHEST - LOWEST) * STEPS_PER_BPM; k++) {
+        double candidate = LOWEST + (double)k / STEPS_PER_BPM, octave = log2(candidate / 120),
+               score = comb(r, lags, candidate) * exp(-0.5 * octave * octave);
+        if (score > best) {
+            best = score;
+            *bpm = candidate;
+        }
+    }
+    free(r);
+    return RG_OK;
+}
+
+bool rg_tempo_agrees(double reference, double estimate, bool octaves)
+{
+    static const double factors[] = {1, 2, 0.5, 3, 1 / 3.0};
+    for (int i = 0; i < (octaves ? 5 : 1); i++) {
+        double target = reference * factors[i];
+        if (reference > 0 && fabs(estimate - target) <= 0.04 * target) return true;
+    }
+    return false;
+}
