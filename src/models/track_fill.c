@@ -9,6 +9,8 @@
 
 #include "models/track_internal.h"
 
+enum { MAX_REQUESTS = 5 + 4 * RG_TRACK_LAYERS };
+
 struct rg_track_fill {
     rg_exec *ex;
     rg_tracks *tracks;
@@ -18,37 +20,69 @@ struct rg_track_fill {
     int32_t *codes;                   /* (rows,T,K) */
     uint8_t *seen, *cells;            /* (rows,T) */
     rg_kv_cache self[RG_TRACK_LAYERS];
+    rg_arena *room;
     track_reading kept;    /* persistent room for a reading */
     track_reading reading; /* this fill's view of it, without what it lacks; tensors in `views` */
-    rg_tensor views[2 * RG_TRACK_LAYERS + RG_TRACK_LAYERS + 8];
+    rg_tensor views[3 * RG_TRACK_LAYERS + 5];
     int32_t n_views;
 };
 
-static bool make_room(rg_track_fill *f)
+/* One cache: where its tensor goes, and what it is. */
+typedef struct request {
+    rg_tensor **slot;
+    rg_dtype type;
+    rg_shape shape;
+} request;
+
+static int32_t list_room(rg_track_fill *f, request out[MAX_REQUESTS])
 {
     const rg_track_config *c = &f->tracks->config;
-    rg_exec *ex = f->ex;
-    rg_dtype real = ex->kernels->real;
+    rg_dtype real = f->ex->kernels->real;
     int64_t d = c->width, prompt = c->n_fields + 1, steps = f->frames + f->books - 1;
     int64_t context = prompt + c->n_roles + (int64_t)c->n_roles * (f->frames / c->patch);
-    int64_t near = (int64_t)(c->n_roles - 1) * f->frames;
-    f->kept.base = rg_tensor_state(ex, real, RG_SHAPE(f->rows, steps, d));
-    f->kept.context_mask = rg_tensor_state(ex, RG_U8, RG_SHAPE(f->rows, context));
-    f->kept.context_pos = rg_tensor_state(ex, RG_F32, RG_SHAPE(context));
-    f->kept.near_mask = rg_tensor_state(ex, RG_U8, RG_SHAPE(f->rows, near));
-    f->kept.near_pos = rg_tensor_state(ex, RG_F32, RG_SHAPE(near));
+    int64_t near = (int64_t)(c->n_roles - 1) * f->frames, rows = f->rows;
+    track_reading *kept = &f->kept;
+    int32_t n = 0;
+    out[n++] = (request){&kept->base, real, RG_SHAPE(rows, steps, d)};
+    out[n++] = (request){&kept->context_mask, RG_U8, RG_SHAPE(rows, context)};
+    out[n++] = (request){&kept->context_pos, RG_F32, RG_SHAPE(context)};
+    out[n++] = (request){&kept->near_mask, RG_U8, RG_SHAPE(rows, near)};
+    out[n++] = (request){&kept->near_pos, RG_F32, RG_SHAPE(near)};
     for (int32_t l = 0; l < c->decoder_layers; l++) {
-        f->self[l] = rg_kv_cache_make(ex, f->rows, (int32_t)steps, c->width);
-        f->kept.prompt_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, prompt, 2 * d));
-        f->kept.context_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, context, 2 * d));
+        f->self[l].steps = (int32_t)steps;
+        out[n++] = (request){&f->self[l].kv, real, RG_SHAPE(rows, steps, 2 * d)};
+        out[n++] = (request){&kept->prompt_kv[l], real, RG_SHAPE(rows, prompt, 2 * d)};
+        out[n++] = (request){&kept->context_kv[l], real, RG_SHAPE(rows, context, 2 * d)};
         if (track_near_layer(l))
-            f->kept.near_kv[l] = rg_tensor_state(ex, real, RG_SHAPE(f->rows, near, 2 * d));
+            out[n++] = (request){&kept->near_kv[l], real, RG_SHAPE(rows, near, 2 * d)};
     }
-    size_t cells = (size_t)f->rows * (size_t)f->frames;
+    return n;
+}
+
+static bool make_room(rg_track_fill *f, rg_error *err)
+{
+    request list[MAX_REQUESTS];
+    int32_t n = list_room(f, list);
+    size_t bytes = 0, cells = (size_t)f->rows * (size_t)f->frames;
+    for (int32_t i = 0; i < n; i++)
+        bytes += (size_t)rg_shape_count(list[i].shape) * rg_dtype_size(list[i].type) +
+                 sizeof(rg_tensor) + (size_t)2 * RG_ALIGN;
+    f->room = rg_arena_create(bytes, "fill", err);
+    for (int32_t i = 0; f->room && i < n; i++) {
+        rg_tensor *t = rg_arena_zalloc(f->room, sizeof *t);
+        size_t size = (size_t)rg_shape_count(list[i].shape) * rg_dtype_size(list[i].type);
+        *t = (rg_tensor){.shape = list[i].shape,
+                         .dtype = list[i].type,
+                         .device = f->ex->device,
+                         .flags = RG_TENSOR_STATE,
+                         .id = -1,
+                         .data = rg_arena_zalloc(f->room, size)};
+        *list[i].slot = t;
+    }
     f->codes = malloc(cells * (size_t)f->books * sizeof *f->codes);
     f->seen = malloc(cells);
     f->cells = malloc(cells);
-    return f->codes && f->seen && f->cells && rg_exec_status(ex) == RG_OK;
+    return f->room && f->codes && f->seen && f->cells;
 }
 
 rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
@@ -74,10 +108,9 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
         f->frames = frames;
         f->books = c->roles[role].books;
         f->entries = c->roles[role].entries;
-        if (make_room(f)) return f;
+        if (make_room(f, err)) return f;
     }
-    rg_fail(err, RG_ERR_NOMEM, "no memory for the caches of %d rows of %d frames%s%s", rows, frames,
-            ex->error.code ? ": " : "", ex->error.text);
+    rg_fail(err, RG_ERR_NOMEM, "no memory for the caches of %d rows of %d frames", rows, frames);
     rg_track_fill_destroy(f);
     return NULL;
 }
@@ -85,6 +118,7 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
 void rg_track_fill_destroy(rg_track_fill *fill)
 {
     if (!fill) return;
+    rg_arena_destroy(fill->room);
     free(fill->codes);
     free(fill->seen);
     free(fill->cells);

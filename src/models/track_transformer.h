@@ -181,7 +181,7 @@ rg_status rg_track_measure(rg_exec *ex, rg_tracks *tracks, const rg_track_batch 
  */
 typedef struct rg_track_fill rg_track_fill;
 
-/* Caches in the persist arena of ex (they live as long as ex); NULL with err on failure. */
+/* The caches are the fill's own; ex must outlive it. NULL with err on failure. */
 rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
                                     int32_t frames, rg_error *err);
 void rg_track_fill_destroy(rg_track_fill *fill); /* NULL is fine */

@@ -42,12 +42,6 @@ rg_status rg_copy_rows(rg_exec *ex, void *to, int64_t ld_to, const void *from, i
     return status;
 }
 
-rg_kv_cache rg_kv_cache_make(rg_exec *ex, int32_t rows, int32_t steps, int32_t width)
-{
-    rg_tensor *kv = rg_tensor_state(ex, ex->kernels->real, RG_SHAPE(rows, steps, 2 * width));
-    return (rg_kv_cache){kv, rows, steps};
-}
-
 static rg_attention_attr packed_attr(const rg_self_attention *layer, int64_t width)
 {
     return (rg_attention_attr){.heads = layer->heads,

@@ -21,12 +21,11 @@ rg_self_attention rg_self_attention_declare(rg_params *params, int32_t width, in
                                             double rope_base, double out_gain, const char *name,
                                             ...) RG_PRINTF(6, 7);
 
-/* Keys and values of earlier steps: (rows,steps,2C) in the persist arena of ex. */
+/* Keys and values of earlier steps: (rows,steps,2C), made and owned by the caller, zeroed. */
 typedef struct rg_kv_cache {
     rg_tensor *kv;
-    int32_t rows, steps;
+    int32_t steps;
 } rg_kv_cache;
-rg_kv_cache rg_kv_cache_make(rg_exec *ex, int32_t rows, int32_t steps, int32_t width);
 
 /* Every position sees all that key_mask (B,T) allows; pos (T) frames, or NULL: 0, 1, 2 ... */
 rg_tensor *rg_attend_all(rg_exec *ex, const rg_self_attention *layer, rg_tensor *x, rg_tensor *pos,
