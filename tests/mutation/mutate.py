@@ -2,16 +2,18 @@
 """Plants faults in the operators and reference kernels and counts which the tests see.
 
 One idea: a mutant is one textual change at one place (file, line, column, rule), chosen by seed,
-spread over the files by their number of places. The scratch copy is built once; then each mutant
-costs one file's compilation, a relink and the tests up to the first that fails.
+spread over the files by their number of places. The tree is built once and never changed; each
+mutant costs one file's compilation, a relink and the tests up to the first that fails.
 Not here: faults outside src/ops and kernels/ref; several faults at once.
 """
 import argparse
 import collections
 import glob
+import json
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = ("src/ops/*.c", "kernels/ref/*.inc", "kernels/ref/optimizer.c")
+INCLUDERS = ("kernels/ref/ref_f32.c", "kernels/ref/ref_f64.c")
 LEAST_KILLED = 0.95
 
 # name, what to find in code without comments and strings, what to put there
@@ -133,23 +136,62 @@ def choose(seed, only):
     return [m for _, m in drawn]
 
 
-def apply(m, copy):
-    path = os.path.join(copy, m.path)
-    with open(path, encoding="utf-8") as f:
-        lines = f.read().split("\n")
-    line = lines[m.line - 1]
-    lines[m.line - 1] = line[:m.column] + m.after + line[m.column + len(m.before):]
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("\n".join(lines))
+class Tree:
+    """A build of the unchanged tree, and the commands that made it. It is never written to: a
+    mutant is a file in an overlay folder that comes first in the include path, its objects lie
+    there too, and a test program is linked with them in front of the libraries."""
 
+    def __init__(self, build, overlay):
+        self.build, self.overlay, self.links = build, overlay, {}
+        with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
+            self.compile = {e["file"]: e["command"] for e in json.load(f)}
 
-def restore(m, copy):
-    shutil.copyfile(os.path.join(ROOT, m.path), os.path.join(copy, m.path))
+    def plant(self, m):
+        """Writes the mutant and compiles what contains it; the objects, or None."""
+        shutil.rmtree(self.overlay, ignore_errors=True)
+        path = os.path.join(self.overlay, m.path)
+        os.makedirs(os.path.dirname(path))
+        with open(os.path.join(ROOT, m.path), encoding="utf-8") as f:
+            lines = f.read().split("\n")
+        line = lines[m.line - 1]
+        lines[m.line - 1] = line[:m.column] + m.after + line[m.column + len(m.before):]
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines))
+        units = [m.path] if m.path.endswith(".c") else INCLUDERS
+        objects = [os.path.join(self.overlay, f"{i}.o") for i in range(len(units))]
+        running = [subprocess.Popen(self.compile_command(unit, m, out), cwd=self.build,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for unit, out in zip(units, objects)]
+        return objects if not [p for p in running if p.wait()] else None
 
+    def compile_command(self, unit, m, out):
+        words = shlex.split(self.compile[os.path.join(ROOT, unit)])
+        words[words.index("-o") + 1] = out
+        if unit == m.path:
+            words[words.index("-c") + 1] = os.path.join(self.overlay, unit)
+        return [words[0], "-I" + self.overlay, *words[1:],
+                "-I" + os.path.join(ROOT, os.path.dirname(unit)), "-w", "-O0"]
 
-def build(copy, targets, log=subprocess.DEVNULL):
-    command = ["ninja", "-C", os.path.join(copy, "build"), *targets]
-    return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    def start(self, run, objects):
+        """Links a test program with the objects (none: the unchanged one) and starts it."""
+        name, isa = run
+        env = dict(os.environ, CK_VERBOSITY="silent")
+        env.pop("RG_ISA", None)
+        if isa:
+            env["RG_ISA"] = isa
+        program = os.path.join(self.overlay, f"{name}.{isa}") if objects else \
+            os.path.join(self.build, name)
+        command = f"exec {shlex.quote(program)}"
+        if objects and not os.path.exists(program):
+            if name not in self.links:
+                told = subprocess.run(["ninja", "-C", self.build, "-t", "commands", name],
+                                      capture_output=True, text=True, check=True)
+                self.links[name] = told.stdout.strip().split("\n")[-1]
+            link = self.links[name].replace(f" -o {name} ", f" {' '.join(objects)} -o {program} ")
+            command = f"{link} || exit 9; {command}"
+        return subprocess.Popen(["sh", "-c", command], env=env, cwd=self.build,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                start_new_session=True)
 
 
 def programs(pattern, levels):
@@ -158,41 +200,19 @@ def programs(pattern, levels):
             for path in sorted(glob.glob(pattern, root_dir=ROOT)) for isa in levels]
 
 
-def stages():
-    """What is built and run in turn until something fails. The kernel tests choose their levels
-    themselves and do not see the operators."""
-    kernels = programs("tests/kernels/test_*.c", (None,))
-    return {"kernels": kernels, "ops": programs("tests/ops/test_*.c", ("ref", None))}
-
-
-def start(copy, run):
-    name, isa = run
-    env = dict(os.environ, CK_VERBOSITY="silent")
-    env.pop("RG_ISA", None)
-    if isa:
-        env["RG_ISA"] = isa
-    return subprocess.Popen([os.path.join(copy, "build", name)], env=env, cwd=copy,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                            start_new_session=True)
-
-
 def stop(process):
     if process.poll() is None:
         os.killpg(process.pid, 9)
     process.wait()
 
 
-def targets_of(runs):
-    return sorted({name for name, _ in runs})
-
-
-def first_failure(copy, runs, limits, jobs):
+def first_failure(tree, objects, runs, limits, jobs):
     """The first run that fails or takes too long, or None; `jobs` run side by side."""
     waiting, live, failed = list(runs), [], None
     while not failed and (waiting or live):
         while waiting and len(live) < jobs:
             run = waiting.pop(0)
-            live.append((run, start(copy, run), time.monotonic()))
+            live.append((run, tree.start(run, objects), time.monotonic()))
         time.sleep(0.005)
         for entry in list(live):
             run, process, began = entry
@@ -208,34 +228,23 @@ def first_failure(copy, runs, limits, jobs):
     return failed
 
 
-def verdict_on(m, copy, areas, limits, jobs):
-    """The run that kills m, None when it survives, False when it does not compile."""
-    for area, runs in areas.items():
-        if area == "kernels" and m.path.startswith("src/"):
-            continue
-        if build(copy, targets_of(runs)):
-            return False
-        killer = first_failure(copy, runs, limits, jobs)
-        if killer:
-            return killer
-    return None
+def prepare(build, runs):
+    """Builds the unchanged tree."""
+    subprocess.run(["cmake", "-G", "Ninja", "-S", ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=Release"],
+                   stdout=subprocess.DEVNULL, check=True)
+    targets = sorted({name for name, _ in runs})
+    if subprocess.run(["ninja", "-C", build, *targets], stdout=subprocess.DEVNULL,
+                      check=False).returncode:
+        sys.exit("mutation: the unchanged tree does not build")
 
 
-def prepare(copy, runs):
-    """Copies and builds the tree; returns how long each run takes when nothing is wrong."""
-    subprocess.run(f"tar -C '{ROOT}' --exclude=.git --exclude='build*' -cf - . | tar -C '{copy}' -xf -",
-                   shell=True, check=True)
-    subprocess.run(["cmake", "-G", "Ninja", "-S", copy, "-B", os.path.join(copy, "build"),
-                    "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-w",
-                    "-DCMAKE_C_FLAGS_RELEASE=-O0"], stdout=subprocess.DEVNULL, check=True)
-    if build(copy, targets_of(runs), sys.stderr):
-        sys.exit("mutation: the unchanged copy does not build")
+def time_runs(tree, runs):
+    """How long each run takes when nothing is wrong."""
     times = {}
     for run in runs:
         began = time.monotonic()
-        process = start(copy, run)
-        if process.wait():
-            sys.exit(f"mutation: {run[0]} fails on the unchanged copy (RG_ISA={run[1]})")
+        if tree.start(run, None).wait():
+            sys.exit(f"mutation: {run[0]} fails on the unchanged tree (RG_ISA={run[1]})")
         times[run] = time.monotonic() - began
     return times
 
@@ -263,35 +272,42 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", help="files whose path matches this expression")
     options.add_argument("--list", action="store_true", help="name the mutants and stop")
+    options.add_argument("--build", help="a build folder of this tree to use, instead of a new one")
     options.add_argument("--seconds", type=float, default=3600, help="stop planting after that")
     options.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     o = options.parse_args()
-    mutants, areas = choose(o.seed, o.only), stages()
+    mutants = choose(o.seed, o.only)
+    kernels = programs("tests/kernels/test_*.c", (None,))  # they choose their levels themselves
+    operators = programs("tests/ops/test_*.c", ("ref", None))
     if o.list:
         for m in mutants[:o.sample]:
             print(f"{m.path}:{m.line}:{m.column + 1}  {m.rule}  |  {m.text}")
         return 0
-    copy, results = tempfile.mkdtemp(prefix="rg-mutation-"), []
+    scratch, results = tempfile.mkdtemp(prefix="rg-mutation-"), []
     try:
-        times = prepare(copy, [run for runs in areas.values() for run in runs])
-        for runs in areas.values():
-            runs.sort(key=lambda run: times[run])
-        limits = {run: 10 + 8 * t for run, t in times.items()}
+        build = o.build or os.path.join(scratch, "build")
+        prepare(build, kernels + operators)
+        tree = Tree(os.path.abspath(build), os.path.join(scratch, "overlay"))
+        times = time_runs(tree, kernels + operators)
+        limits = {run: 20 + 20 * t for run, t in times.items()}
         began = time.monotonic()
         for m in mutants:
             if len(results) == o.sample or time.monotonic() - began > o.seconds:
                 break
-            apply(m, copy)
-            killer = verdict_on(m, copy, areas, limits, o.jobs)
-            if killer is not False:
-                results.append((m, killer))
-                verdict = f"killed by {killer[0]}" if killer else "SURVIVED"
-                print(f"{len(results):4d}  {verdict:32s}  {m.path}:{m.line}:{m.column + 1}  {m.rule}",
-                      flush=True)
-            restore(m, copy)
+            objects = tree.plant(m)
+            if not objects:  # a mutant that does not compile is none
+                continue
+            # The kernel tests do not see the operators.
+            runs = sorted(kernels, key=times.get) if m.path.startswith("kernels/") else []
+            killer = first_failure(tree, objects, runs + sorted(operators, key=times.get), limits,
+                                   o.jobs)
+            results.append((m, killer))
+            verdict = f"killed by {killer[0]}" if killer else "SURVIVED"
+            print(f"{len(results):4d}  {verdict:32s}  {m.path}:{m.line}:{m.column + 1}  {m.rule}",
+                  flush=True)
         return report(results, time.monotonic() - began)
     finally:
-        shutil.rmtree(copy, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":

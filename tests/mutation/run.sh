@@ -1,5 +1,5 @@
 #!/bin/sh
-# Mutation test: plants small faults in src/ops and kernels/ref, one at a time, in a scratch copy,
+# Mutation test: plants small faults in src/ops and kernels/ref, one at a time, outside the tree,
 # and requires the kernel and operator tests to fail for at least 95 % of them.
 #
 #   run.sh                240 mutants, seeded            run.sh --sample 10     ten (for CI)
