@@ -425,13 +425,19 @@ static rg_config *begin(const char *name, const rg_config_key *schema, size_t n_
         rg_fail(err, RG_ERR_NOMEM, "%s: out of memory for the configuration", name);
         return NULL;
     }
-    c->schema = schema;
-    c->n_schema = n_schema;
     c->arena = rg_arena_create(ARENA_BYTES, "config", err);
     c->name = c->arena ? rg__config_keep(c, name) : NULL;
-    if (c->name) return c;
-    rg_config_free(c);
-    return NULL;
+    /* a copy: the caller's table may be put together on its stack */
+    rg_config_key *rows = c->name ? rg_arena_alloc(c->arena, n_schema * sizeof *rows) : NULL;
+    if (!rows) {
+        rg_config_free(c);
+        rg_fail(err, RG_ERR_NOMEM, "%s: out of memory for the configuration", name);
+        return NULL;
+    }
+    memcpy(rows, schema, n_schema * sizeof *rows);
+    c->schema = rows;
+    c->n_schema = n_schema;
+    return c;
 }
 
 static rg_status finish(rg_config *c, const char *const *overrides, size_t n, int number,

@@ -46,7 +46,7 @@ typedef struct rg_config rg_config;
  * `overrides` are "dotted.key=value" strings; they count as given, with place "command line".
  * RG_ERR_CONFIG and one line in err on the first fault. The file may hold `extends: other.yaml`
  * (relative to itself, depth at most 4), whose values it overrides. Limits: 1 MiB, depth 16, 4,096
- * values.
+ * values. The rows of the schema are copied; the texts they point to must stay.
  */
 rg_config *rg_config_load(const char *path, const rg_config_key *schema, size_t n_schema,
                           const char *const *overrides, size_t n_overrides, rg_error *err);
