@@ -77,9 +77,7 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
     const rg_conv1d_args *a = &g->fwd;
     rg_polyphase p = {.in = {g->dy, a->batch, a->t_out, a->c_out, RG_PAD_ZERO, RG_ACT_NONE},
                       .w = a->w,
-                      .w_tap = a->c_in * a->c_out,
-                      .w_in = 1,
-                      .w_out = a->c_out,
+                      .turned = true,
                       .taps = a->kernel,
                       .stride = a->stride,
                       .dilation = a->dilation,

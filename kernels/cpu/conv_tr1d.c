@@ -17,9 +17,7 @@ rg_status rg_cpu_conv_tr1d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv_
 {
     rg_polyphase p = {.in = input_of(a),
                       .w = a->w,
-                      .w_tap = a->c_in * a->c_out,
-                      .w_in = a->c_out,
-                      .w_out = 1,
+
                       .taps = a->kernel,
                       .stride = a->stride,
                       .dilation = 1,
@@ -42,9 +40,7 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
     if (!turned || !panels) return ctx->error->code;
     const float *w = a->w;
     for (int64_t tap = 0; tap < k; tap++)
-        for (int64_t o = 0; o < co; o++)
-            for (int64_t i = 0; i < ci; i++)
-                turned[(tap * co + o) * ci + i] = w[(tap * ci + i) * co + o];
+        rg_cpu_turn(w + tap * ci * co, ci, co, co, turned + tap * co * ci, ci);
     rg_panels_pack(isa, ctx->pool, turned, ci, 1, k * co, ci, panels);
     rg_rows_conv v = {.in = output_of(g),
                       .step = a->stride,

@@ -49,6 +49,11 @@ typedef struct rg_vec {
     void (*accumulate)(const float *x, float *y, int64_t n);
     /* y = x */
     void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
+    /* out (depth,width) = x (depth,cols), rows x_row apart, filled up with zeros */
+    void (*pack_rows)(const float *x, int64_t x_row, int64_t cols, int64_t width, int64_t depth,
+                      float *out);
+    /* out (depth, mr) = x (depth, mr), rows x_row apart; mr is the tile's rows */
+    void (*pack_tile)(const float *x, int64_t x_row, int64_t depth, float *out);
     /* see cells.inc */
     void (*lstm_cell)(float *g, int64_t hidden, const float *c_prev, float *c, float *h, int64_t n);
     void (*lstm_cell_grad)(const float *g, int64_t hidden, const float *c, const float *c_prev,
@@ -100,6 +105,10 @@ int64_t rg_panels_size(const rg_isa *isa, int64_t k, int64_t n); /* in elements 
 /* out = the panels of b(k,n), element (p, j) at b[p*b_row + j*b_col]. */
 void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_row, int64_t b_col,
                     int64_t k, int64_t n, float *out);
+
+/* out (cols, rows) = x (rows, cols)^T; rows of x are ld_x apart, of out ld_out. */
+void rg_cpu_turn(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
+                 int64_t ld_out);
 
 /* ---- gemm ---- */
 

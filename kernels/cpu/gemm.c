@@ -83,13 +83,7 @@ static void pack_plain(const rg_isa *isa, const rg_gemm *g, int64_t k0, int64_t 
     for (int64_t j = 0, n = n1 - n0; j < n; j += isa->width[0]) {
         int64_t cols = min64(isa->width[0], n - j);
         int64_t width = isa->width[width_index(isa, cols)];
-        float *panel = out + j * depth;
-        for (int64_t p = 0; p < depth; p++) {
-            const float *src = b + p * g->b_row + j;
-            float *dst = panel + p * width;
-            for (int64_t i = 0; i < cols; i++) dst[i] = src[i];
-            for (int64_t i = cols; i < width; i++) dst[i] = 0;
-        }
+        isa->vec->pack_rows(b + j, g->b_row, cols, width, depth, out + j * depth);
     }
 }
 
@@ -103,6 +97,11 @@ static void pack_left(const rg_isa *isa, const rg_gemm *g, k_block kb, int64_t i
         float *tile = out + i * depth;
         for (int64_t s = kb.s0; s < kb.s1; s++) {
             const float *a = g->a + (i0 + i) * g->a_row + s * g->a_seg + kb.k0 * g->a_col;
+            if (g->a_row == 1 && n == mr) {
+                isa->vec->pack_tile(a, g->a_col, len, tile);
+                tile += len * mr;
+                continue;
+            }
             for (int64_t k = 0; k < len; k++, tile += mr)
                 for (int64_t r = 0; r < n; r++) tile[r] = a[r * g->a_row + k * g->a_col];
         }

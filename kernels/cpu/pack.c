@@ -77,6 +77,17 @@ void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_
     run_pack(&j, pool);
 }
 
+void rg_cpu_turn(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
+                 int64_t ld_out)
+{
+    enum { SIDE = 16 }; /* a square of both matrices stays in L1 */
+    for (int64_t r0 = 0; r0 < rows; r0 += SIDE)
+        for (int64_t c0 = 0; c0 < cols; c0 += SIDE)
+            for (int64_t c = c0; c < min64(cols, c0 + SIDE); c++)
+                for (int64_t r = r0; r < min64(rows, r0 + SIDE); r++)
+                    out[c * ld_out + r] = x[r * ld_x + c];
+}
+
 /* ---- weights ---- */
 
 /* Where the panels of the transpose begin, in elements: at a full cache line. */

@@ -17,21 +17,38 @@ static int64_t gap_of(const rg_polyphase *p)
     return p->stride == 1 ? p->dilation : 1;
 }
 
+typedef struct tap_job {
+    const rg_polyphase *p;
+    float *plain;
+} tap_job;
+
+/* One tap's (C_in, C_out) to its place in the product's right operand. */
+static void tap_task(void *ctx, int64_t k, int32_t thread)
+{
+    (void)thread;
+    const tap_job *j = ctx;
+    const rg_polyphase *p = j->p;
+    const int64_t ci = p->in.c, co = p->c_out, n = p->stride * co;
+    const int64_t at = p->stride == 1 ? k : k * p->dilation;
+    const int64_t row = reach_of(p) - 1 - at / p->stride, phase = at % p->stride;
+    float *out = j->plain + row * ci * n + phase * co;
+    const float *w = p->w + k * ci * co;
+    if (p->turned) {
+        rg_cpu_turn(w, co, ci, ci, out, n);
+        return;
+    }
+    for (int64_t i = 0; i < ci; i++) memcpy(out + i * n, w + i * co, (size_t)co * sizeof(float));
+}
+
 rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase *p)
 {
     const int64_t reach = reach_of(p), ci = p->in.c, co = p->c_out, n = p->stride * co;
     float *plain = rg_cpu_scratch(ctx, reach * ci * n);
     float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, reach * ci, n));
     if (!plain || !panels) return ctx->error->code;
-    memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
-    for (int64_t k = 0; k < p->taps; k++) {
-        const int64_t at = p->stride == 1 ? k : k * p->dilation;
-        const int64_t row = reach - 1 - at / p->stride, phase = at % p->stride;
-        for (int64_t i = 0; i < ci; i++)
-            for (int64_t o = 0; o < co; o++)
-                plain[(row * ci + i) * n + phase * co + o] =
-                    p->w[k * p->w_tap + i * p->w_in + o * p->w_out];
-    }
+    if (p->taps < reach * p->stride) memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
+    tap_job j = {p, plain};
+    rg_pool_run(reach * ci * n < 16384 ? NULL : ctx->pool, tap_task, &j, p->taps);
     rg_panels_pack(isa, ctx->pool, plain, n, 1, reach * ci, n, panels);
     p->panels = panels, p->bias_rows = NULL;
     if (!p->bias) return RG_OK;

@@ -12,8 +12,9 @@
 
 typedef struct rg_polyphase {
     rg_rows in;     /* (B,T,C) */
-    const float *w; /* element (k, i, o) at k*w_tap + i*w_in + o*w_out */
-    int64_t w_tap, w_in, w_out, taps, stride, dilation, c_out;
+    const float *w; /* (taps, in.c, c_out), or turned: (taps, c_out, in.c) */
+    bool turned;
+    int64_t taps, stride, dilation, c_out;
     const float *bias; /* (c_out) or NULL */
     int64_t trim, t_out;
     float *out;          /* (B, t_out, c_out) */

@@ -43,9 +43,9 @@ typedef struct grad_job {
     int64_t room_left, room_right, size;
 } grad_job;
 
-/* One chunk's contribution to rows [i0,i1) of block `tap` of dw. */
-static void add_chunk(const grad_job *j, int64_t chunk, int64_t tap, int64_t i0, int64_t i1,
-                      float *dw, const float *base, float *scratch)
+/* One chunk's contribution to rows [i0,i1) of every block of dw. */
+static void add_chunk(const grad_job *j, int64_t chunk, int64_t i0, int64_t i1, float *dw,
+                      const float *base, float *scratch)
 {
     const rg_rows_grad *v = j->v;
     const int64_t item = chunk / j->pieces, piece = chunk % j->pieces;
@@ -60,30 +60,27 @@ static void add_chunk(const grad_job *j, int64_t chunk, int64_t tap, int64_t i0,
                      (q1 - 1) * v->right_step + right_taps * v->right_tap - v->right_pad + 1,
                      scratch + j->room_left);
     rg_gemm g = {.m = i1 - i0, .n = n, .segs = 1, .len = q1 - q0, .a_row = 1, .b_type = RG_F32};
-    g.a = left + tap * v->dilation * v->left.c + i0, g.a_col = v->left_step * v->left.c;
-    g.b = right + tap * v->right_tap * n, g.b_row = v->right_step * n;
-    g.c = dw + (tap * j->block_rows + i0) * n, g.c_row = n;
-    g.base = base ? base + (tap * j->block_rows + i0) * n : NULL, g.base_row = n;
-    rg_gemm_block(j->isa, &g, scratch + j->room_left + j->room_right);
+    g.a_col = v->left_step * v->left.c, g.b_row = v->right_step * n, g.c_row = g.base_row = n;
+    for (int64_t tap = 0; tap < j->blocks; tap++) {
+        const int64_t at = (tap * j->block_rows + i0) * n;
+        g.a = left + tap * v->dilation * v->left.c + i0, g.b = right + tap * v->right_tap * n;
+        g.c = dw + at, g.base = base ? base + at : NULL;
+        rg_gemm_block(j->isa, &g, scratch + j->room_left + j->room_right);
+    }
 }
 
 static void grad_task(void *ctx, int64_t task, int32_t thread)
 {
     const grad_job *j = ctx;
     const rg_rows_grad *v = j->v;
-    const int64_t units = j->units * (j->groups > 1 ? 1 : j->blocks);
-    const int64_t group = task / units, unit = task % units;
+    const int64_t group = task / j->units, unit = task % j->units;
     const int64_t weights = j->blocks * j->block_rows * v->right.c;
     float *dw = j->groups > 1 ? j->partial + group * weights : v->dw;
     const float *start = j->groups == 1 && v->add ? v->dw : NULL;
-    const int64_t tap0 = j->groups > 1 ? 0 : unit / j->units;
-    const int64_t tap1 = j->groups > 1 ? j->blocks : tap0 + 1;
-    const int64_t i0 = unit % j->units * j->unit_rows, i1 = min64(j->block_rows, i0 + j->unit_rows);
+    const int64_t i0 = unit * j->unit_rows, i1 = min64(j->block_rows, i0 + j->unit_rows);
     const int64_t first = j->chunks * group / j->groups, last = j->chunks * (group + 1) / j->groups;
     for (int64_t chunk = first; chunk < last; chunk++)
-        for (int64_t tap = tap0; tap < tap1; tap++)
-            add_chunk(j, chunk, tap, i0, i1, dw, chunk == first ? start : dw,
-                      j->scratch + thread * j->size);
+        add_chunk(j, chunk, i0, i1, dw, chunk == first ? start : dw, j->scratch + thread * j->size);
 }
 
 static void sum_task(void *ctx, int64_t task, int32_t thread)
@@ -98,8 +95,8 @@ static void sum_task(void *ctx, int64_t task, int32_t thread)
         j->isa->vec->accumulate(j->partial + g * n + at, dw, count);
 }
 
-/* Chunks, groups and units: by sizes only. */
-static void cut_grad(grad_job *j)
+/* Chunks and groups by sizes only; units, which change no bit, by the threads too. */
+static void cut_grad(grad_job *j, int32_t threads)
 {
     const rg_rows_grad *v = j->v;
     const int64_t per_row = max64(v->left_step * v->left.c, v->right_step * v->right.c);
@@ -113,8 +110,8 @@ static void cut_grad(grad_job *j)
     j->groups = weights >= LARGE ? 1 : min64(GROUPS, j->chunks);
     j->unit_rows = j->block_rows;
     if (j->groups == 1) {
-        const int64_t mr = j->isa->mr;
-        j->unit_rows = max64(3, div_up(div_up(j->block_rows, UNITS), mr)) * mr;
+        const int64_t mr = j->isa->mr, units = threads > 1 ? UNITS * threads : 1;
+        j->unit_rows = max64(3, div_up(div_up(j->block_rows, units), mr)) * mr;
     }
     j->units = max64(1, div_up(j->block_rows, j->unit_rows));
 }
@@ -134,16 +131,15 @@ rg_status rg_rows_grad_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_
         return RG_OK;
     }
     grad_job j = {.isa = isa, .v = v};
-    cut_grad(&j);
     const int32_t threads = rg_pool_threads(ctx->pool);
+    cut_grad(&j, threads);
     j.room_left = rows_room(&j, v->left_step, v->dilation, v->left.c);
     j.room_right = rows_room(&j, v->right_step, v->right_tap, v->right.c);
     j.size = j.room_left + j.room_right + (rg_gemm_scratch(isa, 1, DEPTH) + 15) / 16 * 16;
     j.scratch = rg_cpu_scratch(ctx, j.size * threads);
     if (j.groups > 1) j.partial = rg_cpu_scratch(ctx, j.groups * weights);
     if (!j.scratch || (j.groups > 1 && !j.partial)) return ctx->error->code;
-    const int64_t units = j.units * (j.groups > 1 ? 1 : j.blocks);
-    rg_pool_run(ctx->pool, grad_task, &j, j.groups * units);
+    rg_pool_run(ctx->pool, grad_task, &j, j.groups * j.units);
     if (j.groups > 1) rg_pool_run(ctx->pool, sum_task, &j, div_up(weights, SUM_RUN));
     return RG_OK;
 }
