@@ -28,6 +28,14 @@ typedef struct driver_file {
 
 static hid_t driver = -1;
 
+int rg__store_open_file(const char *path, int flags)
+{
+    int fd;
+    do fd = rg_fs_current()->open(path, flags | O_CLOEXEC, 0666);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 static H5FD_t *driver_open(const char *path, unsigned flags, hid_t access, haddr_t limit)
 {
     (void)limit;
@@ -41,7 +49,7 @@ static H5FD_t *driver_open(const char *path, unsigned flags, hid_t access, haddr
     int mode = write ? O_RDWR : O_RDONLY;
     if (flags & H5F_ACC_CREAT) mode |= O_CREAT;
     if (flags & H5F_ACC_TRUNC) mode |= O_TRUNC;
-    f->fd = rg_fs_current()->open(path, mode | O_CLOEXEC, 0666);
+    f->fd = rg__store_open_file(path, mode);
     if (f->fd < 0) {
         free(f);
         return NULL;
@@ -56,7 +64,7 @@ static herr_t driver_close(H5FD_t *base)
 {
     driver_file *f = (driver_file *)base;
     int closed = rg_fs_current()->close(f->fd);
-    if (closed < 0 && f->failure && f->failure->code == RG_OK)
+    if (closed < 0 && errno != EINTR && f->failure && f->failure->code == RG_OK)
         rg_fail(f->failure, RG_ERR_IO, "%s: cannot close it: %s", f->path, strerror(errno));
     free(f);
     return 0;
@@ -123,13 +131,21 @@ static herr_t driver_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_
     return 0;
 }
 
+static int set_length(int fd, int64_t length)
+{
+    int result;
+    do result = rg_fs_current()->truncate(fd, length);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
 /* The file becomes as long as HDF5 says, whatever was written last. */
 static herr_t driver_truncate(H5FD_t *base, hid_t transfer, hbool_t closing)
 {
     (void)transfer, (void)closing;
     driver_file *f = (driver_file *)base;
     if (f->used == f->end || !f->failure) return 0;
-    if (f->failure->code == RG_OK && rg_fs_current()->truncate(f->fd, (int64_t)f->used) < 0)
+    if (f->failure->code == RG_OK && set_length(f->fd, (int64_t)f->used) < 0)
         rg_fail(f->failure, RG_ERR_IO, "%s: cannot set its length: %s", f->path, strerror(errno));
     f->end = f->used;
     return 0;

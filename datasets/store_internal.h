@@ -20,6 +20,9 @@
 
 enum { RG__PATH = 1200, RG__ALIGNMENT = 4096, RG__ACTIVITY_FLOOR = 36 /* -60 dBFS + 96 */ };
 
+/* open() of base/fs over EINTR; -1 and errno. */
+int rg__store_open_file(const char *path, int flags);
+
 /* HDF5's errors belong to the thread: call this first in every function that uses HDF5. */
 void rg__h5_quiet(void);
 /* Records RG_ERR_IO or `code` with the deepest entry of HDF5's error stack. */
@@ -53,6 +56,10 @@ bool rg__h5_read(hid_t at, const char *name, hid_t type, void *values, hsize_t n
  * beats, downbeats and activity lie in one heap block that the caller frees. */
 rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,
                               void **block, rg_error *err) RG_MUST_USE;
+/* The provenance of a song with texts on the heap. */
+rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id,
+                                    rg_provenance *out, rg_error *err) RG_MUST_USE;
+void rg__store_free_provenance(rg_provenance *provenance);
 /* The columns of /songs: n songs are written, or read into `songs` (allocated; caller frees). */
 bool rg__store_write_columns(hid_t file, const rg_song *songs, int64_t n);
 rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, int64_t *n,

@@ -190,7 +190,7 @@ static rg_status open_shard(rg_store *s, int32_t index, int64_t songs, int64_t b
     else
         H5Fclose(file);
     if (status != RG_OK) return status;
-    sh->fd = rg_fs_current()->open(path, O_RDONLY | O_CLOEXEC, 0);
+    sh->fd = rg__store_open_file(path, O_RDONLY);
     return sh->fd < 0 ? rg_fail(err, RG_ERR_IO, "%s: cannot open it for reading", path) : RG_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The finished form of a store: shards name-00000-of-00002.h5 and index.jsonl.
  *
- * One idea: a shard is made of the staged one-song files by H5Ocopy, under a temporary name, gets
+ * One idea: a shard is written from the staged one-song files under a temporary name, gets
  * complete = 1 last, and is fsynced and renamed; the index, written after all shards, is what makes
  * the folder a store. A crash in between leaves the staged songs, and gathering starts again.
  */
@@ -83,22 +83,47 @@ static bool put_root(hid_t file, const rg_store_info *info)
            rg__h5_put(file, "complete", H5T_NATIVE_UINT8, &complete, 0);
 }
 
-/* Copies the four groups of one staged song, and its row of the table. */
-static rg_status take_song(hid_t file, const char *path, rg_song *row, rg_error *err)
+/* Everything of one staged song, and its row of the table, into the shard. */
+static rg_status copy_song(const gathering *g, hid_t staged, const char *path, hid_t file,
+                           rg_song *row, rg_error *err)
 {
-    static const char *const groups[] = {"audio", "activity", "features", "provenance"};
+    rg_provenance provenance;
+    void *block = NULL;
+    char name[128];
+    snprintf(name, sizeof name, "/audio/%s", row->id);
+    hsize_t n = (hsize_t)(row->frames * g->info->n_roles);
+    int16_t *samples = malloc(n * sizeof *samples);
+    if (!samples) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its samples", path);
+    row->n_activity = rg__store_blocks(row->frames, g->info->rate);
+    rg_status status = rg__store_load_provenance(staged, path, row->id, &provenance, err);
+    if (status == RG_OK)
+        status = rg__store_load_song(staged, path, g->info->n_roles, row, &block, err);
+    if (status == RG_OK && !rg__h5_read(staged, name, H5T_NATIVE_INT16, samples, n))
+        status = rg__h5_fail(err, RG_ERR_FORMAT, path, "its samples cannot be read");
+    if (status == RG_OK && rg_xxh3(samples, n * sizeof *samples) != row->xxh3)
+        status =
+            rg_fail(err, RG_ERR_FORMAT, "%s: was damaged on disk; remove it and build again", path);
+    if (status == RG_OK && !rg__store_write_song(file, g->info->n_roles, row, &provenance, samples))
+        status = rg__h5_fail(err, RG_ERR_IO, path, "writing it into its shard failed");
+    rg__store_free_provenance(&provenance);
+    free(block);
+    free(samples);
+    return status;
+}
+
+/* (Not by H5Ocopy: HDF5 1.10 crashes in it when a read or write fails.) */
+static rg_status take_song(const gathering *g, hid_t file, const char *path, rg_song *row,
+                           rg_error *err)
+{
     hid_t staged = rg__h5_open(path);
     if (staged < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "the staged song does not open");
     rg_song *rows = NULL;
     int64_t n = 0;
     rg_status status = rg__store_read_columns(staged, path, &rows, &n, err);
-    for (size_t i = 0; status == RG_OK && i < sizeof groups / sizeof groups[0]; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "/%s/%s", groups[i], rows[0].id);
-        if (H5Ocopy(staged, name, file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
-            status = rg__h5_fail(err, RG_ERR_IO, path, "copying the song into its shard failed");
+    if (status == RG_OK) {
+        *row = rows[0];
+        status = copy_song(g, staged, path, file, row, err);
     }
-    if (status == RG_OK) *row = rows[0];
     free(rows);
     H5Fclose(staged);
     return status;
@@ -115,7 +140,7 @@ static rg_status fill_shard(const gathering *g, int32_t shard, hid_t file, const
     for (size_t i = 0; status == RG_OK && i < n; i++) {
         char staged[RG__PATH];
         staged_file(g, first + i, staged);
-        status = take_song(file, staged, &rows[i], err);
+        status = take_song(g, file, staged, &rows[i], err);
     }
     const uint8_t complete = 1;
     hid_t attr = -1;

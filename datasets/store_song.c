@@ -222,31 +222,68 @@ static bool write_features(hid_t file, const rg_song *s)
     return ok;
 }
 
+static const struct {
+    const char *name;
+    size_t offset; /* of a const char * in rg_provenance */
+} provenance_texts[] = {
+#define TEXT(name, field)                    \
+    {                                        \
+        name, offsetof(rg_provenance, field) \
+    }
+    TEXT("package", package),
+    TEXT("package_version", package_version),
+    TEXT("file", file),
+    TEXT("file_sha256", file_sha256),
+    TEXT("license", license),
+    TEXT("renderer", renderer),
+    TEXT("renderer_version", renderer_version),
+    TEXT("soundfont", soundfont),
+    TEXT("soundfont_sha256", soundfont_sha256),
+    TEXT("role_map", role_map_json),
+    TEXT("source_dataset", source_dataset),
+    TEXT("track_id", track_id),
+#undef TEXT
+};
+enum { N_PROVENANCE = sizeof provenance_texts / sizeof provenance_texts[0] };
+
+static const char **provenance_text(const rg_provenance *p, size_t i)
+{
+    return (const char **)((char *)p + provenance_texts[i].offset);
+}
+
 static bool write_provenance(hid_t file, const rg_song *s, const rg_provenance *p)
 {
-    const struct {
-        const char *name, *text;
-    } texts[] = {{"package", p->package},
-                 {"package_version", p->package_version},
-                 {"file", p->file},
-                 {"file_sha256", p->file_sha256},
-                 {"license", p->license},
-                 {"renderer", p->renderer},
-                 {"renderer_version", p->renderer_version},
-                 {"soundfont", p->soundfont},
-                 {"soundfont_sha256", p->soundfont_sha256},
-                 {"role_map", p->role_map_json},
-                 {"source_dataset", p->source_dataset},
-                 {"track_id", p->track_id}};
     char name[128];
     song_path(name, "provenance", s->id);
     if (!rg__h5_make_group(file, name)) return false;
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok = at >= 0 && rg__h5_put(at, "seed", H5T_NATIVE_UINT64, &p->seed, 0);
-    for (size_t i = 0; ok && i < sizeof texts / sizeof texts[0]; i++)
-        ok = rg__h5_put_text(at, texts[i].name, texts[i].text);
+    for (size_t i = 0; ok && i < N_PROVENANCE; i++)
+        ok = rg__h5_put_text(at, provenance_texts[i].name, *provenance_text(p, i));
     if (at >= 0) ok = H5Gclose(at) >= 0 && ok;
     return ok;
+}
+
+void rg__store_free_provenance(rg_provenance *p)
+{
+    for (size_t i = 0; i < N_PROVENANCE; i++) free((char *)*provenance_text(p, i));
+    *p = (rg_provenance){0};
+}
+
+rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id,
+                                    rg_provenance *out, rg_error *err)
+{
+    char name[128];
+    *out = (rg_provenance){0};
+    song_path(name, "provenance", id);
+    hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
+    bool ok = at >= 0 && rg__h5_get(at, "seed", H5T_NATIVE_UINT64, &out->seed, 0);
+    for (size_t i = 0; ok && i < N_PROVENANCE; i++)
+        ok = (*provenance_text(out, i) = rg__h5_get_long_text(at, provenance_texts[i].name));
+    if (at >= 0) H5Gclose(at);
+    if (ok) return RG_OK;
+    rg__store_free_provenance(out);
+    return rg__h5_fail(err, RG_ERR_FORMAT, path, "its provenance is malformed");
 }
 
 bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
