@@ -10,8 +10,6 @@
  *     for a gradient of the same size.
  * Not here: the operators' own rules (src/ops).
  */
-#include <string.h>
-
 #include "engine/exec.h"
 
 /* A block of the high end that waits to be used again. */

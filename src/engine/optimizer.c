@@ -6,7 +6,6 @@
 #include "engine/optimizer.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/text.h"
 
