@@ -45,14 +45,6 @@ else
     record fail "build with clang"
 fi
 
-# "area/name program" of all that CMake made tests of
-programs() {
-    ctest --test-dir build --show-only=json-v1 | python3 -c '
-import json, shlex, sys
-for test in json.load(sys.stdin)["tests"]:
-    print(test["name"], shlex.join(test["command"]))' | { grep -E -- "$pattern" || true; }
-}
-
 # Every program at the highest level that lscpu shows (RG_ISA names it, so a dispatcher that does not
 # see it fails); what computes with the process's level at each lower one too. The tests of kernels,
 # operators and optimizer go through all levels by themselves.
@@ -60,12 +52,13 @@ mapfile -t levels < <(isa_levels)
 highest=${levels[-1]}
 echo "instruction sets: ${levels[*]}"
 {
-    programs | while read -r name command; do
+    programs build . | { grep -E -- "$pattern" || true; } | while read -r name command; do
         echo "$name 900 env RG_ISA=$highest RESONANT=$PWD/build/resonant $command"
     done
     for level in "${levels[@]}"; do
         if [ "$level" = "$highest" ]; then continue; fi
-        programs | { grep -E '^(nn|models|generate)/' || true; } | while read -r name command; do
+        programs build '(nn|models|generate)/' | { grep -E -- "$pattern" || true; } |
+            while read -r name command; do
             echo "$name=$level 900 env RG_ISA=$level $command"
         done
     done

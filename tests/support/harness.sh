@@ -49,7 +49,7 @@ run_logged() {
     for ((i = 0; i < failures; i++)); do record fail "$label"; done
     if [ "$failures" -ne 0 ]; then
         echo "FAILED $label (status $status, $(($(date +%s) - start)) s); the end of $log:"
-        grep -v '^Running suite' "$log" | tail -25 | sed 's/^/    /'
+        { grep -v '^Running suite' "$log" || true; } | tail -25 | sed 's/^/    /'
         return 0
     fi
     echo "ok     $label ($checks, $(($(date +%s) - start)) s)"
@@ -59,6 +59,15 @@ run_logged() {
 run_parallel() {
     export -f run_logged record record_skips
     xargs -P "$1" -d '\n' -I{} bash -c 'set -euo pipefail; run_logged {}'
+}
+
+# "area/name program" of the tests of a build folder whose names begin with a REGEX; one that was not
+# built runs "false".
+programs() { # FOLDER REGEX
+    ctest --test-dir "$1" --show-only=json-v1 | python3 -c '
+import json, shlex, sys
+for test in json.load(sys.stdin)["tests"]:
+    print(test["name"], shlex.join(test.get("command", ["false"])))' | { grep -E "^($2)" || true; }
 }
 
 # The last line of a run, and its exit status.
