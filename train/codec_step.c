@@ -12,11 +12,24 @@
 #include <math.h>
 #include <string.h>
 
-enum { STREAM_DROPOUT = 0x6471, STREAM_CODEBOOKS = 0x6362 };
+enum { STREAM_DROPOUT = 0x6471, STREAM_CODEBOOKS = 0x6362, STREAM_SIGN = 0x7367 };
 
 bool rg_codec_run_quantized(const rg_codec_run *run, int64_t step)
 {
     return step >= run->plan.start_step;
+}
+
+/* Half of the crops are turned upside down: the same sound to an ear, another signal to learn. */
+static void flip_signs(const rg_codec_run *run, int64_t step, int32_t micro)
+{
+    for (int64_t b = 0; b < run->batch; b++) {
+        rg_rng rng =
+            rg_rng_make(run->context.seed, rg_rng_stream(STREAM_SIGN, (uint64_t)step,
+                                                         (uint64_t)(micro * run->batch + b)));
+        float *x = run->crops + b * run->frames;
+        if (rg_rng_u32(&rng) & 1) continue;
+        for (int64_t i = 0; i < run->frames; i++) x[i] = -x[i];
+    }
 }
 
 static rg_tensor *next_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait)
@@ -28,6 +41,7 @@ static rg_tensor *next_crops(rg_codec_run *run, int64_t step, int32_t micro, dou
         rg_exec_fail(ex, status, "%s", err.text);
         return NULL;
     }
+    flip_signs(run, step, micro);
     return rg_tensor_from_floats(ex, RG_SHAPE(run->batch, run->frames, 1), run->crops);
 }
 
