@@ -160,8 +160,10 @@ static rg_status validate(rg__trainer *t, rg_error *err)
     status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
     json_decref(items);
     RG_TRY(status);
-    rg_log_line(&t->log, RG_LOG_INFO, "step %lld/%lld  valid %s %.4f%s", (long long)t->step,
-                (long long)t->steps, t->task->best_metric, value, value < t->best ? " (best)" : "");
+    char text[32] = "not measured yet";
+    if (isfinite(value)) snprintf(text, sizeof text, "%.4f", value);
+    rg_log_line(&t->log, RG_LOG_INFO, "step %lld/%lld  valid %s %s%s", (long long)t->step,
+                (long long)t->steps, t->task->best_metric, text, value < t->best ? " (best)" : "");
     if (!(value < t->best)) return RG_OK;
     t->best = value;
     t->best_step = t->step;
