@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "faulty_fs.h"
 #include "toy_store.h"
 
 static const char *store_folder(const char *name)
@@ -361,9 +362,131 @@ START_TEST(a_full_disk_leaves_no_half_store)
 }
 END_TEST
 
-RG_TEST_MAIN("store", 120, round_trip_with_two_and_five_roles, reads_beyond_the_song_are_zeros,
+/* ---- the Nth call fails ---- */
+
+static rg_status try_build(const rg_toy *toy, const char *folder, rg_error *err)
+{
+    rg_store_info info = rg_toy_info(toy);
+    rg_store_writer *writer = rg_store_create(folder, &info, err);
+    if (!writer) return err->code;
+    for (int32_t i = 0; i < toy->songs; i++) {
+        char id[RG_ID_SIZE];
+        snprintf(id, sizeof id, "toy-%03d", i);
+        rg_status status = rg_store_has(writer, id) ? RG_OK : rg_toy_add(toy, writer, i, err);
+        if (status == RG_OK) continue;
+        rg_store_abandon(writer);
+        return status;
+    }
+    return rg_store_finish(writer, err);
+}
+
+/* After whatever happened: what is there is whole, and building again makes it whole. */
+static void check_recovery(const rg_toy *toy, const char *folder, const char *what, int64_t nth)
+{
+    rg_error err = {0};
+    if (finished(folder)) {
+        rg_store *store = rg_store_open(folder, &err);
+        if (!store) ck_abort_msg("%s %lld: %s", what, (long long)nth, err.text);
+        rg_store_close(store);
+    } else if (try_build(toy, folder, &err) != RG_OK) {
+        ck_abort_msg("%s %lld, then: %s", what, (long long)nth, err.text);
+    }
+    if (verify(folder).n != 0) ck_abort_msg("%s %lld: faults", what, (long long)nth);
+    RG_ASSERT_OK(rg_fs_remove_tree(folder, &err), &err);
+}
+
+static const rg_toy tiny = {2, 1, 1000, 1, 0};
+
+/* Builds with the Nth call at fault for every N; how many builds failed. */
+static int64_t torture(rg_fault kind, const char *name)
+{
+    const char *folder = store_folder(name);
+    bool hit = true, harmless = kind == RG_FAULT_SHORT || kind == RG_FAULT_EINTR;
+    int64_t failed = 0, nth = 1;
+    for (; hit; nth++) {
+        rg_error err = {0};
+        rg_faulty_begin(kind, nth);
+        rg_status status = try_build(&tiny, folder, &err);
+        hit = rg_faulty_end();
+        failed += status != RG_OK;
+        if (status != RG_OK && (!err.text[0] || harmless))
+            ck_abort_msg("%s %lld: %s", name, (long long)nth, err.text);
+        check_recovery(&tiny, folder, name, nth);
+    }
+    ck_assert_msg(nth > 20, "%s: only %lld calls", name, (long long)nth);
+    return failed;
+}
+
+START_TEST(a_failing_call_fails_the_build_and_no_more)
+{
+    ck_assert_int_gt(torture(RG_FAULT_FAIL, "EIO"), 10);
+}
+END_TEST
+
+START_TEST(a_disk_that_fills_up_fails_the_build_and_no_more)
+{
+    ck_assert_int_gt(torture(RG_FAULT_FULL, "disk full"), 10);
+}
+END_TEST
+
+START_TEST(short_and_interrupted_calls_are_gone_over)
+{
+    ck_assert_int_eq(torture(RG_FAULT_SHORT, "short"), 0);
+    ck_assert_int_eq(torture(RG_FAULT_EINTR, "interrupted"), 0);
+}
+END_TEST
+
+START_TEST(a_power_loss_leaves_a_whole_store_or_one_that_goes_on)
+{
+    const char *folder = store_folder("power");
+    for (int survive = 0; survive < 2; survive++) {
+        bool hit = true;
+        for (int64_t nth = 1; hit; nth += 3) {
+            rg_error err = {0};
+            rg_faulty_begin(RG_FAULT_POWER, nth);
+            (void)!try_build(&tiny, folder, &err);
+            hit = rg_faulty_end();
+            rg_faulty_power_loss(survive != 0);
+            check_recovery(&tiny, folder, survive ? "power, names kept" : "power", nth);
+        }
+    }
+}
+END_TEST
+
+START_TEST(reading_survives_a_failure_of_every_call)
+{
+    char folder[700];
+    snprintf(folder, sizeof folder, "%s", store_folder("reading"));
+    rg_store_close(rg_toy_build(&tiny, folder));
+    float x[1000], y[1000];
+    rg_error clean = {0};
+    rg_store *store = rg_store_open(folder, &clean);
+    RG_ASSERT_OK(rg_store_read(store, 0, 1, 0, 1000, x, &clean), &clean);
+    rg_store_close(store);
+    for (int kind = RG_FAULT_FAIL; kind <= RG_FAULT_EINTR; kind++) {
+        bool hit = true;
+        for (int64_t nth = 1; hit; nth++) {
+            rg_error err = {0};
+            rg_faulty_begin((rg_fault)kind, nth);
+            store = rg_store_open(folder, &err);
+            rg_status status = store ? rg_store_read(store, 0, 1, 0, 1000, y, &err) : err.code;
+            rg_store_close(store);
+            hit = rg_faulty_end();
+            bool right = status == RG_OK ? memcmp(x, y, sizeof x) == 0 : err.text[0] != 0;
+            if (!right || (kind != RG_FAULT_FAIL && status != RG_OK))
+                ck_abort_msg("kind %d, call %lld: %s", kind, (long long)nth, err.text);
+        }
+    }
+}
+END_TEST
+
+RG_TEST_MAIN("store", 300, round_trip_with_two_and_five_roles, reads_beyond_the_song_are_zeros,
              activity_says_where_a_role_sounds, verify_finds_a_flipped_byte_anywhere,
              verify_names_the_song_with_a_role_of_zeros,
              a_role_of_zeros_is_refused_when_it_is_added, an_incomplete_or_foreign_store_is_refused,
              shards_are_cut_at_the_wanted_size, a_killed_build_goes_on,
-             a_full_disk_leaves_no_half_store)
+             a_full_disk_leaves_no_half_store, a_failing_call_fails_the_build_and_no_more,
+             a_disk_that_fills_up_fails_the_build_and_no_more,
+             short_and_interrupted_calls_are_gone_over,
+             a_power_loss_leaves_a_whole_store_or_one_that_goes_on,
+             reading_survives_a_failure_of_every_call)
