@@ -1,6 +1,6 @@
 /*
- * From a run or a bundle to a report (evaluate.h): opens what is needed, fills the header, calls the
- * parts in order.
+ * From a run or a bundle to a report (evaluate.h): opens what is needed, fills the header, calls
+ * the parts in order.
  */
 #include "eval/evaluate.h"
 
@@ -149,7 +149,8 @@ static rg_status begin_report(evaluation *e, const char *folder, rg_error *err)
                           "These songs were trained on. The numbers say how well they are "
                           "remembered, not how good the model is.");
     if (e->n_songs < 8)
-        rg_report_verdict(e->report, RG_NOTE, "Only %lld songs: intervals over so few say little.",
+        rg_report_verdict(e->report, RG_NOTE,
+                          "Only %lld held-out song(s): intervals over so few say little.",
                           (long long)e->n_songs);
     return RG_OK;
 }

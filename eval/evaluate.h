@@ -1,9 +1,9 @@
 /*
  * `resonant eval`: from a run or a bundle to a report.
  *
- * One idea: measuring (metrics/), showing (report/) and finding out what to measure (here) are apart.
- * A codec run gets the report of its role; a track run, and the bundle exported from it, get the
- * report of all roles' codecs, of the language models and of what they generate.
+ * One idea: measuring (metrics/), showing (report/) and finding out what to measure (here) are
+ * apart. A codec run gets the report of its role; a track run, and the bundle exported from it, get
+ * the report of all roles' codecs, of the language models and of what they generate.
  */
 #ifndef RG_EVAL_EVALUATE_H
 #define RG_EVAL_EVALUATE_H

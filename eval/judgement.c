@@ -8,8 +8,12 @@
 static void add(char *list, size_t size, const char *role, rg_interval gain, const char *unit)
 {
     size_t used = strlen(list);
-    rg_format(list + used, size - used, "%s%s (%+.2f %s, %+.2f … %+.2f)", used ? ", " : "", role,
-              gain.mean, unit, gain.low, gain.high);
+    rg_format(list + used, size - used, "%s%s (%+.2f %s", used ? ", " : "", role, gain.mean, unit);
+    used = strlen(list);
+    if (gain.n > 1)
+        rg_format(list + used, size - used, ", %+.2f … %+.2f)", gain.low, gain.high);
+    else
+        rg_format(list + used, size - used, ", one song)");
 }
 
 void rg__judge(judgement *j, const char *role, rg_interval gain, const char *unit)

@@ -273,7 +273,8 @@ static rg_status score_role(window *w, sums *s, rg_error *err)
     for (int64_t i = 0; i < rg_tokens_songs(w->t->tokens); i++)
         songs += rg_track_data_has(w->t->data, i, w->role, split);
     int64_t windows = songs * WINDOWS_PER_SONG;
-    if (windows > MAX_WINDOWS) windows = songs > MAX_WINDOWS ? songs : MAX_WINDOWS / songs * songs;
+    if (songs > 0 && windows > MAX_WINDOWS)
+        windows = songs > MAX_WINDOWS ? songs : MAX_WINDOWS / songs * songs;
     rg_progress progress;
     rg_progress_start(&progress, "bits per token", windows);
     rg_status status = fit_baselines(w->t, w->role, baselines, err);

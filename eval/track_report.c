@@ -4,8 +4,6 @@
  * One idea: a track run is exported first and evaluated as the bundle that its users would get.
  */
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "eval/track_internal.h"
@@ -18,9 +16,11 @@ static rg_status open_bundle(track_evaluation *t, const char *report_folder, rg_
     if (t->e->run.kind == RG_RUN_BUNDLE) {
         rg_copy_text(t->bundle_folder, sizeof t->bundle_folder, t->e->run.folder);
     } else {
-        if (rg_format(t->bundle_folder, sizeof t->bundle_folder, "%s.bundle.%ld", report_folder,
-                      (long)getpid()) >= RG_EVAL_PATH)
+        if (rg_format(t->bundle_folder, sizeof t->bundle_folder, "%s.bundle.tmp", report_folder) >=
+            RG_EVAL_PATH)
             return rg_fail(err, RG_ERR_USAGE, "the path of the report is too long");
+        if (rg_fs_exists(t->bundle_folder)) /* of an evaluation that was killed */
+            RG_TRY(rg_fs_remove_tree(t->bundle_folder, err));
         t->bundle_is_ours = true;
         RG_TRY(rg_bundle_export(t->e->run.folder, t->bundle_folder, t->e->ex, t->e->log, err));
     }

@@ -90,8 +90,9 @@ static void tick_label(rg_text *out, double v, double step)
 static void draw_y_axis(const frame *f, rg_text *out)
 {
     double step = tick_step(f->y1 - f->y0);
-    for (double v = ceil(f->y0 / step) * step; v <= f->y1 + step * 1e-6; v += step) {
-        double y = map_y(f, v);
+    int64_t first = (int64_t)ceil(f->y0 / step), last = (int64_t)floor(f->y1 / step + 1e-6);
+    for (int64_t k = first; k <= last; k++) {
+        double v = (double)k * step, y = map_y(f, v);
         rg_text_printf(out,
                        "<line x1=\"%d\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"currentColor\""
                        " stroke-opacity=\".14\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">",
@@ -104,7 +105,9 @@ static void draw_y_axis(const frame *f, rg_text *out)
 static void draw_x_axis(const frame *f, rg_text *out)
 {
     double step = tick_step(f->x1 - f->x0), y = plot_bottom(f);
-    for (double v = ceil(f->x0 / step) * step; v <= f->x1 + step * 1e-6; v += step) {
+    int64_t first = (int64_t)ceil(f->x0 / step), last = (int64_t)floor(f->x1 / step + 1e-6);
+    for (int64_t k = first; k <= last; k++) {
+        double v = (double)k * step;
         rg_text_printf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", map_x(f, v),
                        y + 17);
         tick_label(out, v, step);

@@ -5,7 +5,8 @@
  *
  * One idea: what is measured is put into tables once, and every file is made from them, so the page
  * and the numbers cannot disagree. The page needs no network and no script to be read; players are
- * embedded up to 20 MB in all, further sound lies in audio/. Not here: what is measured (evaluate.h).
+ * embedded up to 20 MB in all, further sound lies in audio/. Not here: what is measured
+ * (evaluate.h).
  */
 #ifndef RG_EVAL_REPORT_H
 #define RG_EVAL_REPORT_H
