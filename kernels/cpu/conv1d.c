@@ -3,7 +3,8 @@
  *
  * One idea: the input gradient is a transposed convolution of dy, done in polyphase: phase p of the
  * stride takes taps p, p + stride, ... of dy, so that `stride` neighbouring frames are the columns
- * of one product. Reflected frames are computed like inner ones and then added where they came from.
+ * of one product. Reflected frames are computed like inner ones and then added where they came
+ * from.
  */
 #include "kernels/cpu/polyphase.h"
 #include "kernels/cpu/rows.h"

@@ -1,8 +1,8 @@
 /*
  * Conv2d's weight gradient: outer products over the pixels of a row (conv2d.h).
  *
- * One idea: as in rows_grad.c: fixed pieces of rows in at most GROUPS groups, each with a partial sum
- * of its own, added in order; large weights have one group, whose tasks own taps instead.
+ * One idea: as in rows_grad.c: fixed pieces of rows in at most GROUPS groups, each with a partial
+ * sum of its own, added in order; large weights have one group, whose tasks own taps instead.
  */
 #include "kernels/cpu/conv2d.h"
 

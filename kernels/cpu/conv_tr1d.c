@@ -1,5 +1,6 @@
 /*
- * Transposed conv1d: forward in polyphase, its input gradient an ordinary strided convolution of dy.
+ * Transposed conv1d: forward in polyphase, its input gradient an ordinary strided convolution of
+ * dy.
  */
 #include "kernels/cpu/polyphase.h"
 

@@ -75,7 +75,8 @@ typedef struct rg_vec {
     void (*multiply_add)(const float *a, const float *b, float *y, int64_t n);
     /* the first index of the largest of 2 s[j] - norm[j] */
     int32_t (*argmax_row)(const float *s, const float *norm, int64_t n);
-    /* spectrum (n,2) -> |z| or |z|^2; then from the gradient of that to the gradient of z, in place */
+    /* spectrum (n,2) -> |z| or |z|^2; then from the gradient of that to the gradient of z, in place
+     * */
     void (*magnitude)(const float *z, float *y, int32_t power, int64_t n);
     void (*magnitude_grad)(float *z, const float *dy, int32_t power, int64_t n);
     /* y = log10(floor + x); d += dlog / ((floor + x) ln 10) */

@@ -1,9 +1,10 @@
 /*
  * LSTM over a sequence: one product for the inputs of all steps, then the recurrence.
  *
- * One idea: a step is cut by units, not by gates: a task takes some units' columns of all four gates
- * and finishes their cells, so one rendezvous a step is enough, forward and backward. Steps visit the
- * recurrent weights alternately up and down, so that what the last step left in cache is used first.
+ * One idea: a step is cut by units, not by gates: a task takes some units' columns of all four
+ * gates and finishes their cells, so one rendezvous a step is enough, forward and backward. Steps
+ * visit the recurrent weights alternately up and down, so that what the last step left in cache is
+ * used first.
  */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /*
  * Right operands in the tiles' order: panels, and a weight's packed form.
  *
- * One idea: a packed weight is two sets of panels, for x W and for dy W^T, so that forward and input
- * gradient are the same product and neither ever transposes. It carries no header: whoever packs and
- * whoever reads agree on rows, cols and type.
+ * One idea: a packed weight is two sets of panels, for x W and for dy W^T, so that forward and
+ * input gradient are the same product and neither ever transposes. It carries no header: whoever
+ * packs and whoever reads agree on rows, cols and type.
  */
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /*
  * Transposed convolution in polyphase: out[t*stride + k*dilation - trim] += in[t] w[k].
  *
- * One idea: with F = the stride, output frames q*F .. q*F + F-1 are the columns of one product, whose
- * rows are the `reach` last input frames up to q. Each output element is one chain, so a stream that
- * keeps those frames gives the same bits as the whole signal. Taps that a dilation skips are zeros.
+ * One idea: with F = the stride, output frames q*F .. q*F + F-1 are the columns of one product,
+ * whose rows are the `reach` last input frames up to q. Each output element is one chain, so a
+ * stream that keeps those frames gives the same bits as the whole signal. Taps that a dilation
+ * skips are zeros.
  */
 #ifndef RG_KERNELS_CPU_POLYPHASE_H
 #define RG_KERNELS_CPU_POLYPHASE_H

@@ -4,8 +4,8 @@
  *
  * One idea: a convolution and a transposed convolution are the same loop. Output row q takes `taps`
  * runs of input channels, at input rows q*step + j*dilation - pad; a transposed convolution by s is
- * that with step 1 and s output frames in every row (polyphase). Rows beyond the ends, and rows that
- * an activation must pass first, are copied in pieces that stay in L2.
+ * that with step 1 and s output frames in every row (polyphase). Rows beyond the ends, and rows
+ * that an activation must pass first, are copied in pieces that stay in L2.
  */
 #ifndef RG_KERNELS_CPU_ROWS_H
 #define RG_KERNELS_CPU_ROWS_H

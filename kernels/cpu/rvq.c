@@ -1,6 +1,6 @@
 /*
- * The residual vector quantizer: the nearest entry is the largest of 2 r.e - |e|^2, so a search is a
- * product with the book and a maximum per row.
+ * The residual vector quantizer: the nearest entry is the largest of 2 r.e - |e|^2, so a search is
+ * a product with the book and a maximum per row.
  *
  * One idea: a task takes some rows through all books, so their residuals never leave the cache.
  */

@@ -1,5 +1,6 @@
 /*
- * The AVX2 level: its elementwise loops and its slots. No text of its own, see vec.inc and table.inc.
+ * The AVX2 level: its elementwise loops and its slots. No text of its own, see vec.inc and
+ * table.inc.
  */
 #define RG_ISA rg_isa_avx2
 #define RG_TILE_ROWS 6 /* as in gemm_avx2.c */

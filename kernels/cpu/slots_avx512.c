@@ -1,5 +1,6 @@
 /*
- * The AVX-512 level: its elementwise loops and its slots. No text of its own, see vec.inc and table.inc.
+ * The AVX-512 level: its elementwise loops and its slots. No text of its own, see vec.inc and
+ * table.inc.
  */
 #define RG_ISA rg_isa_avx512
 #define RG_TILE_ROWS 14 /* as in gemm_avx512.c */

@@ -1,8 +1,8 @@
 /*
  * Magnitude or power spectrogram, through a filter bank and a logarithm when asked for.
  *
- * One idea: a block of frames keeps its magnitudes in cache, so that the bank is one product, and the
- * gradient computes everything again instead of keeping it.
+ * One idea: a block of frames keeps its magnitudes in cache, so that the bank is one product, and
+ * the gradient computes everything again instead of keeping it.
  */
 #include "kernels/cpu/stft.h"
 

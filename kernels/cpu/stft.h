@@ -2,8 +2,8 @@
  * What stft.c and spectrogram.c share: framing, and the adjoint's overlap-add.
  *
  * One idea: frames are handled in blocks of RG_STFT_FRAMES, the unit of work of the pool. The
- * adjoint adds a block's frames to a strip of its own; strips are then added to dx in order, so bits
- * do not depend on threads.
+ * adjoint adds a block's frames to a strip of its own; strips are then added to dx in order, so
+ * bits do not depend on threads.
  */
 #ifndef RG_KERNELS_CPU_STFT_H
 #define RG_KERNELS_CPU_STFT_H
