@@ -1,5 +1,6 @@
 /*
- * The role rule (roles.h): measure the parts, settle what programs and names settle, share the rest.
+ * The role rule (roles.h): measure the parts, settle what programs and names settle, share the
+ * rest.
  */
 #include "datasets/roles.h"
 

@@ -74,7 +74,8 @@ static void add_training(rg_run_files *run, const json_t *describe)
     add_set(run->train_groups, json_object_get(describe, "groups"));
 }
 
-/* The song ids of the codecs that a track run links; a codec whose run is gone counts as unknown. */
+/* The song ids of the codecs that a track run links; a codec whose run is gone counts as unknown.
+ * */
 static void add_codecs_training(rg_run_files *run)
 {
     size_t i;
@@ -195,7 +196,7 @@ void rg_run_files_codec(const rg_run_files *run, const char *role, char out[RG_E
         run_of_checkpoint(path, out);
 }
 
-/* `init:` of a run: the link "init", or the member of describe.json, a run or a checkpoint in it. */
+/* `init:` of a run: the link "init" or the member of describe.json, a run or a checkpoint of it. */
 static bool find_init(const char *folder, char out[RG_EVAL_PATH])
 {
     char path[RG_EVAL_PATH], real[PATH_MAX];

@@ -502,7 +502,8 @@ const rg_kernels *rg_kernels_cpu_level(const char *name);
 /* The names that this CPU can run, lowest first, NULL-terminated. */
 const char *const *rg_kernels_cpu_levels(void);
 
-/* fp32 FMA peak of this machine's cores in GF/s, measured in about 50 ms with the pool's threads. */
+/* fp32 FMA peak of this machine's cores in GF/s, measured in about 50 ms with the pool's threads.
+ * */
 double rg_kernels_peak_gflops(rg_pool *pool);
 
 /* NULL with the reason in `err` when this binary has no CUDA backend or the machine no device. */

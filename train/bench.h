@@ -1,8 +1,8 @@
 /*
  * Benchmarks of the kernels and of a training step, for `resonant bench`.
  *
- * One idea: every figure stands beside the FMA peak measured around it in the same run, because hosts
- * differ and are shared; the share of that peak is what can be compared.
+ * One idea: every figure stands beside the FMA peak measured around it in the same run, because
+ * hosts differ and are shared; the share of that peak is what can be compared.
  */
 #ifndef RG_TRAIN_BENCH_H
 #define RG_TRAIN_BENCH_H

@@ -1,6 +1,6 @@
 /*
- * Numbers of a run on disk: metrics.jsonl (one line per record), metrics.csv (long form, one row per
- * number) and tb/ (TensorBoard scalars).
+ * Numbers of a run on disk: metrics.jsonl (one line per record), metrics.csv (long form, one row
+ * per number) and tb/ (TensorBoard scalars).
  *
  * One idea: metrics.jsonl is the truth; a resumed run first drops the lines that came after its
  * checkpoint, and the CSV is rewritten from what is left.
@@ -24,7 +24,8 @@ typedef struct rg_metric_log rg_metric_log;
 
 /* Opens the logs of a run folder; records of steps beyond `last_step` are dropped (-1: all). */
 rg_metric_log *rg_metric_log_open(const char *run_folder, int64_t last_step, rg_error *err);
-/* One record; kind is "train" or "valid"; `items` (a JSON object of per-song values) may be NULL. */
+/* One record; kind is "train" or "valid"; `items` (a JSON object of per-song values) may be NULL.
+ * */
 rg_status rg_metric_log_add(rg_metric_log *log, const char *kind, int64_t step,
                             const rg_metrics *metrics, const json_t *items,
                             rg_error *err) RG_MUST_USE;

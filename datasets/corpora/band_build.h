@@ -1,8 +1,8 @@
 /*
  * Band corpora: MIDI songs of Debian packages, sorted into roles and rendered to stems.
  *
- * One idea: a corpus is data (sources, a list of songs with their splits, a SoundFont); one function
- * builds any of them.
+ * One idea: a corpus is data (sources, a list of songs with their splits, a SoundFont); one
+ * function builds any of them.
  */
 #ifndef RG_DATASETS_CORPORA_BAND_BUILD_H
 #define RG_DATASETS_CORPORA_BAND_BUILD_H

@@ -2,8 +2,8 @@
  * Writing WAV files, atomically and with the same bytes every time.
  *
  * One idea: there is one writer, rg_pcm_write_wav, which puts down the sample values it is given;
- * floats are quantised to values first. No PEAK chunk (it holds the time of day), RF64 only when the
- * data does not fit a WAV.
+ * floats are quantised to values first. No PEAK chunk (it holds the time of day), RF64 only when
+ * the data does not fit a WAV.
  */
 #include <math.h>
 #include <stdlib.h>

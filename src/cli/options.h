@@ -1,8 +1,8 @@
 /*
  * Command lines as data: tables of commands and options, from which parsing and --help are made.
  *
- * One idea: a command is a row; what it accepts is a table; the text of --help, and later a man page
- * and completions, come from the same table.
+ * One idea: a command is a row; what it accepts is a table; the text of --help, and later a man
+ * page and completions, come from the same table.
  */
 #ifndef RG_CLI_OPTIONS_H
 #define RG_CLI_OPTIONS_H

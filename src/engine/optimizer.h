@@ -47,8 +47,8 @@ typedef struct rg_schedule {
     double lr, final_lr;
     int64_t warmup, total;
 } rg_schedule;
-/* Learning rate of update number `step` (from 0): linear warm-up, then lr for ever, or half a cosine
- * down to final_lr, which it keeps from `total` on. */
+/* Learning rate of update number `step` (from 0): linear warm-up, then lr for ever, or half a
+ * cosine down to final_lr, which it keeps from `total` on. */
 double rg_schedule_at(const rg_schedule *schedule, int64_t step);
 
 #endif

@@ -16,8 +16,8 @@ typedef struct rg_kept_role {
     rg_stem_lock lock; /* of a --lock file, or of the scene's stem */
 } rg_kept_role;
 
-/* "ROLE" "ROLE@A-B": the role's number and seconds (0 and +infinity without a span). `whole` text is
- * only for messages. */
+/* "ROLE" "ROLE@A-B": the role's number and seconds (0 and +infinity without a span). `whole` text
+ * is only for messages. */
 rg_status rg_parse_role_span(const char *text, const rg_track_config *config, int32_t *role,
                              double *start, double *end, rg_error *err) RG_MUST_USE;
 /* "ROLE=REST": the role's number and where REST begins. */

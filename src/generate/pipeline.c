@@ -226,7 +226,8 @@ static bool known_after(const rg_take *t, int32_t frame)
     return false;
 }
 
-/* As much past as fits; a quarter of what is left goes to the future when something is known there. */
+/* As much past as fits; a quarter of what is left goes to the future when something is known there.
+ * */
 static int32_t place_window(const rg_take *t, const segment *s)
 {
     int32_t spare = t->window - (s->b - s->a), patch = t->config->patch;

@@ -24,7 +24,8 @@ rg_sampling rg_sampling_defaults(void);
 /* Uniform in [0,1) of one cell. */
 double rg_cell_uniform(uint64_t seed, const char *role, int64_t frame, int32_t book);
 
-/* out (n) = none + g_ctx (context - none) + g_cond (full - context); any two may be the same row. */
+/* out (n) = none + g_ctx (context - none) + g_cond (full - context); any two may be the same row.
+ * */
 void rg_guide(const float *full, const float *context, const float *none, int64_t n,
               const rg_sampling *sampling, float *out);
 

@@ -1,9 +1,9 @@
 /*
  * One call of `generate`: from a request to a scene folder.
  *
- * One idea: every role is either made, kept or partly kept; what is kept comes from a --lock file or
- * from the scene that is gone on from, and both are the same thing: a file of which some spans are
- * locked, and codes that are known.
+ * One idea: every role is either made, kept or partly kept; what is kept comes from a --lock file
+ * or from the scene that is gone on from, and both are the same thing: a file of which some spans
+ * are locked, and codes that are known.
  */
 #ifndef RG_GENERATE_SESSION_H
 #define RG_GENERATE_SESSION_H

@@ -24,7 +24,8 @@ typedef struct rg_stem_lock {
     rg_span spans[RG_MAX_SPANS]; /* rising, not overlapping, within the file */
 } rg_stem_lock;
 
-/* Locks the seconds [start, end) of the file, cut to its length; RG_ERR_USAGE when that is nothing. */
+/* Locks the seconds [start, end) of the file, cut to its length; RG_ERR_USAGE when that is nothing.
+ * */
 rg_status rg_stem_lock_add(rg_stem_lock *lock, double start, double end, const char *name,
                            rg_error *err) RG_MUST_USE;
 void rg_stem_lock_free(rg_stem_lock *lock);
@@ -41,9 +42,9 @@ rg_status rg_stem_decode(rg_exec *ex, rg_codec *codec, const int32_t *codes, int
                          double seconds, rg_audio *out, rg_error *err) RG_MUST_USE;
 
 /*
- * The finished stem of round(seconds * rate) frames. Without a lock: `made` at `rate`, mono, 16 bit.
- * With one: the file's format; inside the spans its samples, elsewhere `made` with 20 ms of blend to
- * the old take, or, beyond the end of the file, to a decaying remainder.
+ * The finished stem of round(seconds * rate) frames. Without a lock: `made` at `rate`, mono, 16
+ * bit. With one: the file's format; inside the spans its samples, elsewhere `made` with 20 ms of
+ * blend to the old take, or, beyond the end of the file, to a decaying remainder.
  */
 rg_status rg_stem_assemble(const rg_stem_lock *lock, const rg_audio *made, int32_t rate,
                            double seconds, rg_pcm *out, rg_error *err) RG_MUST_USE;

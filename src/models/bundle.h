@@ -36,8 +36,8 @@ rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex,
 void rg_bundle_close(rg_bundle *bundle);
 
 /*
- * Writes a bundle from a track run's best checkpoint (the newest when it has no best). `folder` must
- * not exist or be empty. Nothing is left there on failure.
+ * Writes a bundle from a track run's best checkpoint (the newest when it has no best). `folder`
+ * must not exist or be empty. Nothing is left there on failure.
  */
 rg_status rg_bundle_export(const char *run_folder, const char *folder, rg_exec *ex,
                            const rg_log *log, rg_error *err) RG_MUST_USE;

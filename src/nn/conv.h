@@ -42,7 +42,8 @@ typedef struct rg_conv_layer {
 } rg_conv_layer;
 
 /* Declares name + ".weight_g", ".weight_v" and ".bias". The weight starts uniform in
- * +-gain sqrt(3 / fan in), which keeps the level of a signal of independent inputs; the bias at 0. */
+ * +-gain sqrt(3 / fan in), which keeps the level of a signal of independent inputs; the bias at 0.
+ * */
 rg_conv_layer rg_conv_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 rg_conv_layer rg_conv_tr_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 

@@ -1,6 +1,6 @@
 /*
- * WAV reading and writing: exact sample values in every depth, odd lengths, refusals by name, and no
- * half-written file when a call fails.
+ * WAV reading and writing: exact sample values in every depth, odd lengths, refusals by name, and
+ * no half-written file when a call fails.
  */
 #include "test.h"
 

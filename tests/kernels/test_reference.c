@@ -39,7 +39,8 @@ START_TEST(test_activations)
 }
 END_TEST
 
-/* At the kink the left derivative: at 0, ELU 1, leaky ReLU its slope; where fused, the fused one. */
+/* At the kink the left derivative: at 0, ELU 1, leaky ReLU its slope; where fused, the fused one.
+ * */
 START_TEST(test_kinks)
 {
     const double x[] = {0}, dy[] = {3};
@@ -115,7 +116,7 @@ START_TEST(test_conv1d_channels)
 }
 END_TEST
 
-/* conv_tr1d is the adjoint of conv1d with the channels of w exchanged: <conv x, y> = <x, conv' y>. */
+/* conv_tr1d is the adjoint of conv1d with w's channels exchanged: <conv x, y> = <x, conv' y>. */
 START_TEST(test_conv_tr1d_adjoint)
 {
     enum { B = 2, T = 11, C = 3, O = 4, K = 5, S = 2, TO = 5 };

@@ -10,7 +10,8 @@
 #include "op_case.h"
 #include "test.h"
 
-/* Of a tensor's size, for fp32 sums of up to some hundred terms; sizes below `small` count as it. */
+/* Of a tensor's size, for fp32 sums of up to some hundred terms; sizes below `small` count as it.
+ * */
 static const double unit = 1e-5, small = 1e-2;
 static rg_arena *memory;
 

@@ -98,8 +98,8 @@ static inline void rg_mb_note(rg_midi_bytes *b, uint32_t delta, uint32_t length,
     rg_mb_event(b, length, 0x80 | channel, pitch, 0);
 }
 
-/* A band piece of four tracks at 120 bpm, `bars` bars of 4/4, in A minor: drums, a bass line, chords
- * on a pad, a tune on a flute. 96 ticks a quarter note, so a bar is 2 s. */
+/* A band piece of four tracks at 120 bpm, `bars` bars of 4/4, in A minor: drums, a bass line,
+ * chords on a pad, a tune on a flute. 96 ticks a quarter note, so a bar is 2 s. */
 static inline void rg_mb_band(rg_midi_bytes *b, int bars)
 {
     static const int roots[4] = {45, 41, 36, 43}, tune[8] = {69, 72, 74, 76, 72, 79, 76, 74};

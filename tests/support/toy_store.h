@@ -4,7 +4,8 @@
  *
  * One idea: header only, so that it compiles into those tests that link rg_datasets.
  * The last song is in the test split, the one before in valid, the others in train. With
- * `absent` > 0 that role is absent in song 0. Every role but the first pauses in some bars.
+ * `absent` > 0 that role is absent in song 0. Every role but the first pauses in some bars after
+ * the first.
  */
 #ifndef RG_TESTS_TOY_STORE_H
 #define RG_TESTS_TOY_STORE_H
@@ -46,7 +47,7 @@ static inline void rg_toy_row(const rg_toy *toy, int32_t song, int32_t role, int
         double t = (double)i / toy->rate;
         int64_t k = (int64_t)(t / beat);
         if (k != last) {
-            bool pause = role > 0 && (k / 4 + role + song) % 5 == 4;
+            bool pause = role > 0 && k >= 4 && (k / 4 + role + song) % 5 == 4;
             level = pause ? 0 : 0.4;
             int degree = (int)((k * (role + 1) + song) % 7);
             hz = 55 * (1 + role) * pow(2, scale[degree] / 12.0);

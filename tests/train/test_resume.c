@@ -1,6 +1,6 @@
 /*
- * A run that is killed with SIGKILL at any moment, checkpoint writes included, and resumed ends with
- * the same bits as a run that was never stopped. Also: NaN stop, foreign models, threads.
+ * A run that is killed with SIGKILL at any moment, checkpoint writes included, and resumed ends
+ * with the same bits as a run that was never stopped. Also: NaN stop, foreign models, threads.
  */
 #include <signal.h>
 #include <sys/wait.h>
