@@ -83,7 +83,7 @@ rg_status rg_chroma(const float *x, int64_t n, int32_t rate, float *chroma, rg_e
     rg_framing framing = {size, (double)rate / RG_CHROMA_RATE, true};
     peaks p = {.bin_hz = (double)rate / size, .frames = frames, .gain = 2048 * 0.05 / rms};
     p.first = (int32_t)fmax(1, ceil(low_hz / p.bin_hz));
-    p.last = (int32_t)fmin(size / 2 - 1, floor(high_hz / p.bin_hz));
+    p.last = (int32_t)fmin(size / 2.0 - 1, floor(high_hz / p.bin_hz));
     RG_TRY(rg_each_frame(&framing, x, n, take_peaks, &p, err));
     p.tuning = atan2(p.turn_im, p.turn_re) / (2 * M_PI);
     p.chroma = chroma;

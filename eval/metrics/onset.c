@@ -86,7 +86,7 @@ rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *enve
               .envelope = envelope,
               .frames = frames,
               .gain = (float)(100 * 2048 / 4.0 * target_rms / rms)};
-    f.first = (int64_t)ceil(size / 2 / framing.hop) + 1;
+    f.first = (int64_t)ceil(size / 2.0 / framing.hop) + 1;
     f.last = (int64_t)floor((double)(n - size / 2) / framing.hop);
     rg_status status = rg_each_frame(&framing, x, n, add_flux, &f, err);
     rg_mel_free(&mel);
