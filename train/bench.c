@@ -33,9 +33,10 @@ static rg_status report(rg_bench *b, const char *group, const char *name, const 
 {
     const double least = sorted[0] * 1e3, median = sorted[runs / 2] * 1e3;
     const double gflops = flop / sorted[runs / 2] / 1e9, share = peak > 0 ? gflops / peak : 0;
+    rg_log_line(b->log, RG_LOG_PROGRESS, "%s %s", group, name);
     if (!b->rows) {
-        fprintf(b->out, "%-10s %-46s %9.3f %9.3f %8.1f %6.0f %%\n", group, name, least, median,
-                gflops, 100 * share);
+        rg_text_printf(b->out, "%-10s %-46s %9.3f %9.3f %8.1f %6.0f %%\n", group, name, least,
+                       median, gflops, 100 * share);
         return RG_OK;
     }
     json_t *row = json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "group", group, "name", name,
@@ -390,8 +391,8 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
 static rg_status run_groups(rg_bench *b, const bool chosen[GROUPS])
 {
     if (!b->rows)
-        fprintf(b->out, "%-10s %-46s %9s %9s %8s %8s\n", "group", "what", "min ms", "median",
-                "GF/s", "of peak");
+        rg_text_printf(b->out, "%-10s %-46s %9s %9s %8s %8s\n", "group", "what", "min ms", "median",
+                       "GF/s", "of peak");
     for (size_t g = 0; g < GROUPS; g++) {
         if (chosen[g]) RG_TRY(groups[g].run(b));
         rg_arena_reset(b->data);
@@ -403,18 +404,20 @@ static rg_status write_json(rg_bench *b)
 {
     json_t *all = json_pack("{s:s, s:i, s:O}", "isa", b->kernels->name, "threads",
                             rg_pool_threads(b->ctx.pool), "rows", b->rows);
-    const int failed = !all || json_dumpf(all, b->out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    char *text = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(all);
-    if (failed || fputc('\n', b->out) == EOF)
-        return rg_fail(b->err, RG_ERR_IO, "bench: could not write the results");
+    if (!text) return rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for the results");
+    rg_text_printf(b->out, "%s\n", text);
+    free(text);
     return RG_OK;
 }
 
-rg_status rg_bench_run(const char *const *names, size_t n, bool json, FILE *out, rg_error *err)
+rg_status rg_bench_run(const char *const *names, size_t n, bool json, rg_text *out,
+                       const rg_log *log, rg_error *err)
 {
     bool chosen[GROUPS];
     RG_TRY(select_groups(names, n, chosen, err));
-    rg_bench b = {.kernels = rg_kernels_cpu(err), .out = out, .err = err};
+    rg_bench b = {.kernels = rg_kernels_cpu(err), .out = out, .log = log, .err = err};
     if (!b.kernels) return err->code;
     b.data = rg_arena_create((size_t)8 << 30, "bench data", err);
     b.ctx.scratch = rg_arena_create((size_t)8 << 30, "bench scratch", err);
@@ -426,6 +429,7 @@ rg_status rg_bench_run(const char *const *names, size_t n, bool json, FILE *out,
         status = rg_fail(err, RG_ERR_NOMEM, "bench: no memory for results");
     if (status == RG_OK) status = run_groups(&b, chosen);
     if (status == RG_OK && json) status = write_json(&b);
+    if (status == RG_OK) status = rg_text_status(out, err);
     json_decref(b.rows);
     rg_pool_destroy(b.ctx.pool);
     rg_arena_destroy(b.ctx.scratch);

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
-#include "base/status.h"
+#include "base/log.h"
+#include "base/text.h"
 
 /*
  * Runs the groups in names[0..n): "gemm", "conv", "lstm", "attention", "train"; n 0: all. On all
@@ -19,7 +19,7 @@
  * with `json` one object {isa, threads, rows: [{group, name, min_ms, median_ms, gflops, share}]}.
  * An unknown name is RG_ERR_USAGE. Takes some seconds a group.
  */
-rg_status rg_bench_run(const char *const *names, size_t n, bool json, FILE *out,
-                       rg_error *err) RG_MUST_USE;
+rg_status rg_bench_run(const char *const *names, size_t n, bool json, rg_text *out,
+                       const rg_log *log, rg_error *err) RG_MUST_USE;
 
 #endif

@@ -13,7 +13,8 @@ typedef struct rg_bench {
     const rg_kernels *kernels;
     rg_kernel_ctx ctx;
     rg_arena *data; /* operands; rewound after each row of a table */
-    FILE *out;
+    rg_text *out;
+    const rg_log *log;
     json_t *rows; /* NULL: text */
     rg_error *err;
 } rg_bench;

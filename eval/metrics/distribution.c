@@ -138,7 +138,7 @@ static int by_value(const void *a, const void *b)
 static rg_status median_distance2(const float *const *rows, int64_t n, double *out, rg_error *err)
 {
     int64_t m = n < MEDIAN_ROWS ? n : MEDIAN_ROWS, pairs = 0;
-    double *all = malloc((size_t)(m * (m - 1) / 2) * sizeof *all);
+    double *all = malloc((size_t)(m * (m - 1) / 2 + 1) * sizeof *all);
     if (!all) return rg_fail(err, RG_ERR_NOMEM, "no memory for KAD");
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < i; j++) all[pairs++] = distance2(rows[i], rows[j]);

@@ -87,7 +87,7 @@ rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *enve
               .frames = frames,
               .gain = (float)(100 * 2048 / 4.0 * target_rms / rms)};
     f.first = (int64_t)ceil(size / 2.0 / framing.hop) + 1;
-    f.last = (int64_t)floor((double)(n - size / 2) / framing.hop);
+    f.last = (int64_t)floor(((double)n - size / 2.0) / framing.hop);
     rg_status status = rg_each_frame(&framing, x, n, add_flux, &f, err);
     rg_mel_free(&mel);
     return status == RG_OK ? normalise(envelope, frames, err) : status;

@@ -52,7 +52,7 @@ rg_status rg_pcm_baseline(const float *x, int64_t n, int32_t rate, double bits_p
         return rg_fail(err, RG_ERR_SHAPE, "8-bit PCM needs 8 bits a second or more, not %g",
                        bits_per_second);
     int64_t m = (int64_t)ceil((double)n / rate * low_rate) + 1;
-    float *samples = malloc((size_t)m * sizeof *samples);
+    float *samples = calloc((size_t)m, sizeof *samples);
     if (!samples) return rg_fail(err, RG_ERR_NOMEM, "no memory for the PCM row");
     for (int64_t i = 0; i < m; i++)
         samples[i] = (float)value_at(x, n, 1.0 / rate, (double)i / low_rate, cutoff);

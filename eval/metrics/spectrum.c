@@ -39,7 +39,7 @@ static void walk_end(walk *w)
 static rg_status walk_begin(walk *w, int32_t size, rg_error *err)
 {
     *w = (walk){.plan = rg_fft_plan(size, err)};
-    if (!w->plan) return err ? err->code : RG_ERR_UNSUPPORTED;
+    if (!w->plan) return rg_fail(err, RG_ERR_UNSUPPORTED, "no spectra of %d samples", size);
     w->window = aligned_floats(size);
     w->frame = aligned_floats(size);
     w->spectrum = aligned_floats(size + 2);
@@ -179,7 +179,7 @@ static void compare_frame(void *ctx, int64_t frame, const float *magnitude)
 static rg_status distance_at(int32_t size, const rg_mel *mel, const float *reference,
                              const float *estimate, int64_t n, double *db, rg_error *err)
 {
-    rg_framing framing = {size, size / 4, false};
+    rg_framing framing = {size, size / 4.0, false};
     int64_t frames = rg_frame_count(&framing, n);
     comparison c = {.mel = mel, .bins = size / 2 + 1};
     c.width = mel ? mel->bands : c.bins;
@@ -259,7 +259,7 @@ rg_status rg_energy_outside(const float *x, int64_t n, int32_t rate, double low_
                             double *share, rg_error *err)
 {
     enum { SIZE = 4096 };
-    rg_framing framing = {SIZE, SIZE / 2, false};
+    rg_framing framing = {SIZE, SIZE / 2.0, false};
     band_energy e = {
         .bin_hz = (double)rate / SIZE, .low = low_hz, .high = high_hz, .bins = SIZE / 2 + 1};
     RG_TRY(rg_each_frame(&framing, x, n, add_energy, &e, err));

@@ -39,7 +39,7 @@ static rig open_rig(int64_t width, bool more, uint64_t seed)
                               .optimizer = {0.9, 0.99, 1e-8, 0.01, 1, 0.9999, 0},
                               .scaler = rg_scaler_make(true)};
     memset(r.state.config_hash, 'a', 64);
-    strcpy(r.state.isa, "avx2");
+    memcpy(r.state.isa, "avx2", 5);
     return r;
 }
 

@@ -203,10 +203,10 @@ START_TEST(deep_nesting_is_refused)
 {
     enum { DEPTH = 30000 };
     static char header[2 * DEPTH + 16];
-    strcpy(header, "{\"a\":");
+    memcpy(header, "{\"a\":", 5);
     memset(header + 5, '[', DEPTH);
     memset(header + 5 + DEPTH, ']', DEPTH);
-    strcpy(header + 5 + 2 * DEPTH, "}");
+    memcpy(header + 5 + 2 * DEPTH, "}", 2);
     put(header, 0);
     expect_refusal("header");
 }
@@ -215,11 +215,13 @@ END_TEST
 START_TEST(too_many_tensors_are_refused)
 {
     const size_t n = 100001;
-    char *header = malloc(n * 80), *at = header;
-    at += sprintf(at, "{");
+    const size_t room = n * 80;
+    char *header = malloc(room), *at = header;
+    at += snprintf(at, room, "{");
     for (size_t i = 0; i <= n; i++)
-        at += sprintf(at, "%s" T("%zu", "U8", "[0]", "[0,0]"), i ? "," : "", i);
-    at += sprintf(at, "}");
+        at += snprintf(at, room - (size_t)(at - header), "%s" T("%zu", "U8", "[0]", "[0,0]"),
+                       i ? "," : "", i);
+    at += snprintf(at, room - (size_t)(at - header), "}");
     char *bytes = malloc((size_t)(at - header) + 8);
     put_file(bytes, compose(bytes, header, 0));
     expect_refusal("100000");

@@ -10,14 +10,11 @@
 START_TEST(test_json)
 {
     rg_error err = {0};
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    ck_assert_ptr_nonnull(out);
-    RG_ASSERT_OK(rg_bench_run((const char *const[]){"lstm"}, 1, true, out, &err), &err);
-    fclose(out);
-    json_t *all = json_loads(text, 0, NULL);
-    ck_assert_msg(all != NULL, "not JSON: %s", text);
+    rg_text out;
+    rg_text_init(&out, 1 << 20);
+    RG_ASSERT_OK(rg_bench_run((const char *const[]){"lstm"}, 1, true, &out, NULL, &err), &err);
+    json_t *all = json_loads(out.data, 0, NULL);
+    ck_assert_msg(all != NULL, "not JSON: %s", out.data);
     json_t *rows = json_object_get(all, "rows"), *row;
     ck_assert_uint_eq(json_array_size(rows), 2);
     size_t i;
@@ -31,15 +28,18 @@ START_TEST(test_json)
         ck_assert(json_number_value(json_object_get(row, "share")) > 0);
     }
     json_decref(all);
-    free(text);
+    rg_text_free(&out);
 }
 END_TEST
 
 START_TEST(test_unknown)
 {
     rg_error err = {0};
+    rg_text out;
+    rg_text_init(&out, 1 << 20);
     const rg_status status =
-        rg_bench_run((const char *const[]){"gemm", "fft"}, 2, false, stdout, &err);
+        rg_bench_run((const char *const[]){"gemm", "fft"}, 2, false, &out, NULL, &err);
+    rg_text_free(&out);
     ck_assert_int_eq(status, RG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "fft"));
 }
