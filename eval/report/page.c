@@ -63,14 +63,14 @@ const char *const rg__page_style[] = {
     0};
 
 const char *const rg__page_script[] = {
-    "for(const box of document.querySelectorAll('.stems')){const "
-    "rows=[...box.querySelectorAll('.stem')].map(e=>({a:e.querySelector('audio'),",
+    "for(const box of document.querySelectorAll('.stems')){",
+    "const rows=[...box.querySelectorAll('.stem')].map(e=>({a:e.querySelector('audio'),",
     "m:e.querySelector('.mute'),s:e.querySelector('.solo')}));",
     "const play=box.querySelector('.play'),seek=box.querySelector('.seek');",
     "const out=box.querySelector('output');const lead=rows[0]&&rows[0].a;if(!lead)continue;",
     "const mix=()=>{const solo=rows.some(r=>r.s.classList.contains('on'));",
-    "for(const r of "
-    "rows)r.a.muted=r.m.classList.contains('on')||(solo&&!r.s.classList.contains('on'));",
+    "for(const r of rows)",
+    "r.a.muted=r.m.classList.contains('on')||(solo&&!r.s.classList.contains('on'));",
     "};for(const r of rows)for(const b of [r.m,r.s])b.onclick=()=>{b.classList.toggle('on');",
     "mix();};play.onclick=()=>{const go=lead.paused;",
     "for(const r of rows){if(go){r.a.currentTime=lead.currentTime;r.a.play();}else r.a.pause();",

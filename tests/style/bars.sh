@@ -28,6 +28,7 @@ for file in "${all[@]}"; do
     n=$(wc -l <"$file")
     if [ "$n" -gt 600 ]; then echo "$file: $n lines, over 600" && bad=1; fi
 done
-awk 'length($0) > 100 { print FILENAME ":" FNR ": " length($0) " columns, over 100"; bad = 1 }
-     END { exit bad }' "${all[@]}" || bad=1
+if LC_ALL=C.UTF-8 grep -nE '.{101,}' "${all[@]}" /dev/null | sed 's/:\([0-9]*\):.*/:\1: over 100 columns/' | grep .; then
+    bad=1
+fi
 exit $bad
