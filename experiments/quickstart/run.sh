@@ -33,11 +33,11 @@ if [ $short = 1 ]; then
     codec_set=(steps=60 validate_every=30 checkpoint_every=30 keep_checkpoints=1)
     track_steps=(40 20 20)
     track_set=(validate_every=20 checkpoint_every=20 keep_checkpoints=1)
-    plan=(10 60 20 10 40 15 40 20 5 20 20)
+    plan=(10 90 20 5 30 10 60 5 10 10 60)
 else
-    songs=24 minutes=1 rate=24000 seconds=8 need_mib=3000
+    songs=32 minutes=1.5 rate=24000 seconds=8 need_mib=4000
     codec_set=(sample_every=400) track_steps=() track_set=()
-    plan=(60 60 60 5 420 20 480 60 5 30 30)
+    plan=(60 90 60 5 280 20 540 5 20 15 120)
 fi
 
 # ---- what it will take, and whether this machine can ----------------------------------------------
