@@ -35,9 +35,9 @@ if [ $short = 1 ]; then
     track_set=(validate_every=20 checkpoint_every=20 keep_checkpoints=1)
     plan=(10 90 20 5 30 10 60 5 10 10 60)
 else
-    songs=32 minutes=1.5 rate=24000 seconds=8 need_mib=4000
+    songs=48 minutes=2.5 rate=24000 seconds=8 need_mib=4500
     codec_set=(sample_every=400) track_steps=() track_set=()
-    plan=(60 90 60 5 280 20 540 5 20 15 120)
+    plan=(60 90 110 10 280 40 540 5 20 15 120)
 fi
 
 # ---- what it will take, and whether this machine can ----------------------------------------------
