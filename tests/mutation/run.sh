@@ -2,7 +2,7 @@
 # Mutation test: plants small faults in src/ops and kernels/ref, one at a time, outside the tree,
 # and requires the kernel and operator tests to fail for at least 95 % of them.
 #
-#   run.sh                240 mutants, seeded            run.sh --sample 10     ten (for CI)
+#   run.sh                240 mutants, seeded            run.sh --sample 10 --least 0.8   for CI
 #   run.sh --only REGEX   only in files that match       run.sh --list          say which, build nothing
 #
 # Not here: what a mutant is (mutate.py) and which ones cannot be told apart (equivalent.txt).
