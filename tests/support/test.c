@@ -3,6 +3,7 @@
  */
 #include "test.h"
 
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -10,12 +11,21 @@
 static char folder[512];
 static pid_t folder_owner;
 
+static void remove_folder(void)
+{
+    rg_error err = {0};
+    if (folder[0] && folder_owner == getpid() && rg_fs_remove_tree(folder, &err) != RG_OK)
+        fprintf(stderr, "cannot remove %s: %s\n", folder, err.text);
+    folder[0] = 0;
+}
+
 int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double timeout)
 {
     Suite *s = suite_create(suite);
     for (size_t i = 0; i < n; i++) {
         TCase *tc = tcase_create(tests[i]->name);
         tcase_set_timeout(tc, timeout);
+        tcase_add_checked_fixture(tc, remove_folder, NULL); /* each test finds none */
         tcase_add_test(tc, tests[i]);
         suite_add_tcase(s, tc);
     }
@@ -24,13 +34,6 @@ int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double t
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static void remove_folder(void)
-{
-    rg_error err = {0};
-    if (folder[0] && folder_owner == getpid() && rg_fs_remove_tree(folder, &err) != RG_OK)
-        fprintf(stderr, "cannot remove %s: %s\n", folder, err.text);
 }
 
 const char *rg_test_folder(void)
@@ -42,7 +45,8 @@ const char *rg_test_folder(void)
         perror("mkdtemp");
         exit(2);
     }
+    static bool registered;
     folder_owner = getpid();
-    atexit(remove_folder);
+    if (!registered) registered = atexit(remove_folder) == 0;
     return folder;
 }
