@@ -97,7 +97,7 @@ rg_status rg__trainer_load(rg__trainer *t, const char *path, rg_error *err)
                     (long long)c.step, c.lr, (long long)c.optimizer.step,
                     (unsigned long long)c.seed, c.scaler.scale);
         report_config_changes(t);
-        if (strcmp(isa, c.isa))
+        if (strcmp(isa, c.isa) != 0)
             rg_log_line(&t->log, RG_LOG_WARNING,
                         "the run was written with %s kernels and goes on with %s: bits may differ",
                         c.isa, isa);

@@ -22,7 +22,7 @@ static bool parse_step(const char *name, int64_t *step)
     char digits[24];
     size_t n = strlen(name), head = sizeof prefix - 1, tail = sizeof suffix - 1;
     if (n <= head + tail || n - head - tail >= sizeof digits) return false;
-    if (strncmp(name, prefix, head) || strcmp(name + n - tail, suffix)) return false;
+    if (strncmp(name, prefix, head) != 0 || strcmp(name + n - tail, suffix) != 0) return false;
     memcpy(digits, name + head, n - head - tail);
     digits[n - head - tail] = 0;
     return rg_parse_int(digits, step) && *step >= 0;

@@ -56,7 +56,7 @@ const rg_task *rg_train_task_of(const char *config_path, rg_config_key **schema,
     if (rg_config_peek(config_path, "task", kind, sizeof kind, err) != RG_OK) return NULL;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         names[i] = tasks[i]->kind;
-        if (strcmp(kind, tasks[i]->kind)) continue;
+        if (strcmp(kind, tasks[i]->kind) != 0) continue;
         *n_schema = N_TRAINER_KEYS + tasks[i]->n_schema;
         *schema = calloc(*n_schema, sizeof **schema);
         if (!*schema) {

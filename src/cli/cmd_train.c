@@ -32,7 +32,7 @@ static rg_status check_device(const rg_args *args, rg_error *err)
 {
     const char *device = rg_option_text(args, "device", "auto");
     if (!strcmp(device, "auto") || !strcmp(device, "cpu")) return RG_OK;
-    if (strcmp(device, "cuda"))
+    if (strcmp(device, "cuda") != 0)
         return rg_fail(err, RG_ERR_USAGE, "--device: '%s' is not auto or cpu", device);
     rg_kernels_cuda(err);
     return rg_fail(err, RG_ERR_UNSUPPORTED, "no CUDA device");

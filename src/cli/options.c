@@ -129,7 +129,7 @@ const char *const *rg_arg_list(const rg_args *args, int32_t from)
 static void assert_known(const rg_args *args, const char *name)
 {
     const rg_option *o = args->command->options;
-    while (o && o->name && strcmp(o->name, name)) o++;
+    while (o && o->name && strcmp(o->name, name) != 0) o++;
     assert(o && o->name && "option is not in the command's table");
     (void)o;
 }

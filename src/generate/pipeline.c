@@ -66,7 +66,7 @@ static bool make_buffers(rg_take *t)
         if (n > largest) largest = n;
         if (!make_role(t, r)) return false;
     }
-    t->logits = malloc(MAX_ROWS * largest * sizeof *t->logits);
+    t->logits = malloc((MAX_ROWS * largest + 1) * sizeof *t->logits);
     t->guided = malloc(largest * sizeof *t->guided);
     t->segments = malloc(sizeof *t->segments * (size_t)(t->config->n_roles * MAX_BARS));
     return t->logits && t->guided && t->segments;

@@ -139,7 +139,7 @@ static rg_status read_role(rg_scene *scene, const json_t *object, const rg_bundl
     int64_t number;
     rg_scene_role *role = scene->roles + r;
     RG_TRY(copy_member(object, "name", where, role->name, sizeof role->name, err));
-    if (strcmp(role->name, bundle->config.roles[r].name))
+    if (strcmp(role->name, bundle->config.roles[r].name) != 0)
         return rg_fail(err, RG_ERR_MISMATCH, "%s: role %d is '%s', the bundle has '%s'", where, r,
                        role->name, bundle->config.roles[r].name);
     RG_TRY(copy_member(object, "sha256", where, role->sha256, sizeof role->sha256, err));
@@ -210,7 +210,7 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
     int64_t frames;
     RG_TRY(rg_json_check_format(object, "resonant-scene", RG_SCENE_MAJOR, where, err));
     RG_TRY(copy_member(object, "bundle_hash", where, scene->bundle_hash, 65, err));
-    if (strcmp(scene->bundle_hash, bundle->hash))
+    if (strcmp(scene->bundle_hash, bundle->hash) != 0)
         return rg_fail(err, RG_ERR_MISMATCH,
                        "%s: was made with bundle %.12s, this one is %.12s; use the same bundle or "
                        "give its stems with --lock",

@@ -84,7 +84,7 @@ static void report_conditions(const session *s)
                     "condition %s = %s%s%s: %s%s%s%s", c->field, c->asked,
                     c->role[0] ? " for " : "", c->role, c->used[0] ? "used" : "ignored",
                     c->note[0] ? " (" : "", c->note[0] ? c->note : "", c->note[0] ? ")" : "");
-        if (c->used[0] && strcmp(c->used, c->asked))
+        if (c->used[0] && strcmp(c->used, c->asked) != 0)
             rg_log_line(s->log, RG_LOG_INFO, "  as %s = %s", c->field, c->used);
     }
 }

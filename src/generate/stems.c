@@ -238,7 +238,8 @@ rg_status rg_stem_mix(const rg_pcm *stems, int32_t n, double seconds, rg_audio *
     memset(out->samples, 0, sizeof *out->samples * (size_t)(out->frames * channels));
     rg_status status = RG_OK;
     for (int32_t i = 0; i < n && status == RG_OK; i++) status = add_to_mix(stems + i, out, err);
-    for (int64_t i = 0; i < out->frames * channels; i++) peak = fmax(peak, fabs(out->samples[i]));
+    for (int64_t i = 0; i < out->frames * channels; i++)
+        peak = fmax(peak, fabs((double)out->samples[i]));
     *gain = peak > 0.99 ? 0.99 / peak : 1;
     for (int64_t i = 0; i < out->frames * channels; i++) out->samples[i] *= (float)*gain;
     if (status != RG_OK) rg_audio_free(out);

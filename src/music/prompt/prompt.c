@@ -231,7 +231,7 @@ static int32_t take_word(rg_prompt *p, const tokens *t, int32_t at, const rg_voc
         join(t, at, count, phrase, sizeof phrase);
         size_t found = 0;
         for (size_t i = 0; i < v->n; i++) {
-            if (strcmp(v->words[i].word, phrase)) continue;
+            if (strcmp(v->words[i].word, phrase) != 0) continue;
             add_finding(p, v->words[i].field, phrase, v->words[i].role, phrase);
             found++;
         }
