@@ -2,6 +2,7 @@
  * The codec task driven by a small loop: it learns, its bits do not depend on threads, and what a
  * checkpoint keeps is enough to go on with the same bits.
  */
+#include "base/fs.h"
 #include "models/codec_codes.h"
 #include "test.h"
 #include "toy_store.h"
@@ -47,7 +48,7 @@ typedef struct loop {
 static const char *toy_folder(void)
 {
     static char folder[700];
-    if (folder[0]) return folder;
+    if (folder[0] && rg_fs_is_folder(folder)) return folder;
     rg_toy toy = {.roles = 2, .songs = 5, .rate = 8000, .seconds = 12};
     snprintf(folder, sizeof folder, "%s/store", rg_test_folder());
     rg_store_close(rg_toy_build(&toy, folder));
