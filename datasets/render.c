@@ -220,7 +220,7 @@ static rg_status play(player *p, double start, double seconds, rg_error *err)
     if (!p->rows) return rg_fail(err, RG_ERR_NOMEM, "no memory to render %g seconds", length);
     skip_to(p, start, program);
     while (p->frames < p->capacity) {
-        double now = start + (double)(p->frames + BLOCK / 2) / p->rate;
+        double now = start + ((double)p->frames + 0.5 * BLOCK) / p->rate;
         while (p->next < m->n_events && m->events[p->next].seconds <= now)
             send(p, &m->events[p->next++], program);
         play_block(p);
@@ -329,6 +329,7 @@ static rg_status make_stems(const player *p, double gain, rg_stems *out, rg_erro
     out->n_roles = p->n_roles;
     out->rate = p->rate;
     out->frames = p->frames;
+    if (p->frames < 1) return rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
     out->samples = malloc((size_t)(p->frames * p->n_roles) * sizeof *out->samples);
     uint8_t *activity = malloc((size_t)rg__store_blocks(p->frames, p->rate));
     if (!out->samples || !activity) {
@@ -362,6 +363,9 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
     if (options->rate < 8000 || options->rate > 96000)
         return rg_fail(err, RG_ERR_USAGE, "stems are rendered at 8000 to 96000 Hz, not %d",
                        options->rate);
+    if (n_roles < 1 || n_roles > RG_MAX_ROLES)
+        return rg_fail(err, RG_ERR_USAGE, "stems are rendered for 1 to %d roles, not %d",
+                       RG_MAX_ROLES, n_roles);
     player p = {.fluid = renderer->fluid,
                 .midi = midi,
                 .parts = parts,

@@ -45,7 +45,7 @@ static rg_status sort_notes(const rg_midi *midi, const rg_midi_parts *parts, par
         next[k] = p->first[k];
         p->first[k + 1] = p->first[k] + parts->part[k].notes;
     }
-    p->order = malloc((size_t)(midi->n_notes + 1) * sizeof *p->order);
+    p->order = calloc((size_t)midi->n_notes + 1, sizeof *p->order);
     if (!p->order) return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's parts");
     for (int64_t i = 0; i < midi->n_notes; i++) {
         int16_t k = parts->of[midi->notes[i].channel][midi->notes[i].program];
@@ -247,7 +247,7 @@ static void take_rest(rg_midi_parts *parts, int32_t rest, int32_t lead)
 rg_status rg_roles_assign(const rg_midi *midi, const rg_role_map *map, rg_midi_parts *out,
                           rg_error *err)
 {
-    part_notes p;
+    part_notes p = {0};
     int32_t rest = RG_ROLE_DROP, lead = -1;
     find_parts(midi, out);
     RG_TRY(sort_notes(midi, out, &p, err));

@@ -261,6 +261,7 @@ static rg_status find_songs(rg_sampler *s, rg_error *err)
     s->songs = malloc((size_t)n * sizeof *s->songs);
     s->ends = malloc((size_t)n * sizeof *s->ends);
     if (!s->songs || !s->ends) return rg_fail(err, RG_ERR_NOMEM, "no memory for a sampler");
+    s->n_songs = 0;
     for (int64_t i = 0; i < n; i++) {
         const rg_song *song = rg_store_song(s->store, i);
         int64_t usable = usable_frames(s, song);
@@ -405,7 +406,6 @@ void rg_sampler_destroy(rg_sampler *s)
 /* Takes the wanted batch out of the ring; a batch out of order empties the ring first. */
 static rg_status take(rg_sampler *s, int64_t batch, float *out, rg_error *err)
 {
-    rg_error failure = {0};
     pthread_mutex_lock(&s->lock);
     if (batch != s->wanted) {
         for (int32_t i = 0; i < s->n_ring; i++) s->ring[i].ready = false;
@@ -415,7 +415,7 @@ static rg_status take(rg_sampler *s, int64_t batch, float *out, rg_error *err)
     pthread_cond_broadcast(&s->changed);
     slot *from = &s->ring[batch % s->n_ring];
     while (!(from->ready && from->batch == batch)) pthread_cond_wait(&s->changed, &s->lock);
-    failure = from->error;
+    rg_error failure = from->error;
     memcpy(out, from->samples, (size_t)(s->o.batch * s->o.frames) * sizeof *out);
     from->ready = false;
     s->wanted = batch + 1;

@@ -8,6 +8,8 @@
 
 #include "datasets/store_internal.h"
 
+#undef rg__h5_fail
+
 enum { LONGEST_TEXT = 1 << 20 };
 
 void rg__h5_quiet(void)

@@ -91,7 +91,7 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     void *block = NULL;
     char name[128];
     snprintf(name, sizeof name, "/audio/%s", row->id);
-    hsize_t n = (hsize_t)(row->frames * g->info->n_roles);
+    hsize_t n = (hsize_t)row->frames * (hsize_t)g->info->n_roles;
     int16_t *samples = malloc(n * sizeof *samples);
     if (!samples) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its samples", path);
     row->n_activity = rg__store_blocks(row->frames, g->info->rate);
@@ -133,7 +133,7 @@ static rg_status fill_shard(const gathering *g, int32_t shard, hid_t file, const
                             rg_error *err)
 {
     size_t first = g->first[shard], n = g->first[shard + 1] - first;
-    rg_song *rows = calloc(n, sizeof *rows);
+    rg_song *rows = calloc(n + 1, sizeof *rows);
     if (!rows) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its table", path);
     bool made = put_root(file, g->info) && rg__store_make_groups(file);
     rg_status status = made ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing failed");

@@ -69,7 +69,10 @@ static bool read_text_column(hid_t group, size_t c, rg_song *songs, int64_t n)
 static hid_t split_type(void)
 {
     hid_t type = H5Tenum_create(H5T_NATIVE_UINT8);
-    for (uint8_t s = 0; s < RG_SPLIT_COUNT; s++) H5Tenum_insert(type, rg_split_name(s), &s);
+    for (rg_split s = 0; s < RG_SPLIT_COUNT; s++) {
+        uint8_t value = (uint8_t)s;
+        H5Tenum_insert(type, rg_split_name(s), &value);
+    }
     return type;
 }
 

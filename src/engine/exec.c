@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef rg_exec_fail
+
 static size_t or_default(size_t bytes, size_t gib)
 {
     return bytes ? bytes : gib << 30;

@@ -45,6 +45,9 @@ void rg_exec_destroy(rg_exec *ex); /* NULL is fine */
 rg_status rg_exec_status(const rg_exec *ex); /* of the first error */
 /* Records an error and returns `code`; inside an operator its name is put in front afterwards. */
 rg_status rg_exec_fail(rg_exec *ex, rg_status code, const char *fmt, ...) RG_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* which cannot see that rg_exec_fail returns its code */
+#define rg_exec_fail(ex, code, ...) ((void)(rg_exec_fail)(ex, code, __VA_ARGS__), (code))
+#endif
 
 /* Begins a step: resets step arena, tape and ids; `step` keys the random numbers. Results of the
  * last step are gone. */

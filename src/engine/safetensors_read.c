@@ -278,11 +278,11 @@ static float element_as_float(rg_dtype type, const void *data, int64_t i)
 
 rg_status rg_st_read_floats(rg_st_reader *r, const rg_st_tensor *t, float *out, rg_error *err)
 {
-    if (t->dtype == RG_F32) return rg_st_read(r, t, out, err);
-    if (t->dtype != RG_F64 && t->dtype != RG_F16 && t->dtype != RG_BF16)
+    if (t->dtype != RG_F32 && t->dtype != RG_F64 && t->dtype != RG_F16 && t->dtype != RG_BF16)
         return rg_fail(err, RG_ERR_DTYPE, "%s: tensor %s is %s, expected a float type", r->path,
                        t->name, rg_dtype_text(t->dtype));
-    void *raw = malloc(t->bytes ? (size_t)t->bytes : 1);
+    if (t->dtype == RG_F32 || !t->bytes) return rg_st_read(r, t, out, err);
+    void *raw = malloc((size_t)t->bytes);
     if (!raw) return rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", r->path);
     rg_status status = rg_st_read(r, t, raw, err);
     int64_t n = rg_shape_count(t->shape);
