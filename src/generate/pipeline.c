@@ -59,14 +59,14 @@ static bool make_role(rg_take *t, int32_t r)
 
 static bool make_buffers(rg_take *t)
 {
-    size_t largest = 0;
+    size_t largest = 1;
     for (int32_t r = 0; r < t->config->n_roles; r++) {
         const rg_track_role *role = t->config->roles + r;
         size_t n = (size_t)role->books * (size_t)role->entries;
         if (n > largest) largest = n;
         if (!make_role(t, r)) return false;
     }
-    t->logits = malloc((MAX_ROWS * largest + 1) * sizeof *t->logits);
+    t->logits = malloc(MAX_ROWS * largest * sizeof *t->logits);
     t->guided = malloc(largest * sizeof *t->guided);
     t->segments = malloc(sizeof *t->segments * (size_t)(t->config->n_roles * MAX_BARS));
     return t->logits && t->guided && t->segments;
