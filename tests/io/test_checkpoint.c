@@ -22,8 +22,11 @@ typedef struct rig {
 static rig open_rig(int64_t width, bool more, uint64_t seed)
 {
     rg_error err = {0};
-    rig r = {.ex = rg_exec_create(&(rg_exec_options){.kernels = rg_kernels_cpu(NULL)}, &err),
-             .params = rg_params_create(&err)};
+    const rg_exec_options options = {.kernels = rg_kernels_cpu(NULL),
+                                     .step_bytes = 64 << 20, /* valgrind has little room */
+                                     .scratch_bytes = 64 << 20,
+                                     .persist_bytes = 64 << 20};
+    rig r = {.ex = rg_exec_create(&options, &err), .params = rg_params_create(&err)};
     ck_assert_msg(r.ex && r.params, "%s", err.text);
     const rg_init init = {RG_INIT_NORMAL, 1};
     rg_params_add(r.params, "net.w", RG_SHAPE(width, 5), init);

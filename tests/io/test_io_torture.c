@@ -60,7 +60,7 @@ static void torture(rg_status (*work)(rg_error *), bool (*fine_after)(rg_status)
         ck_assert_msg(fine_after(status), "allocation %d: %s", (int)nth, err.text);
         ck_assert_int_lt(nth, 2000);
     }
-    ck_assert(!RG_ALLOC_CAN_FAIL || nth > 3);
+    ck_assert(!rg_alloc_can_fail() || nth > 3);
 }
 
 static bool whole_or_absent(rg_status status)
