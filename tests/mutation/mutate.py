@@ -177,6 +177,7 @@ class Tree:
         name, isa = run
         env = dict(os.environ, CK_VERBOSITY="silent")
         env.pop("RG_ISA", None)
+        env["CK_FORK"] = "no"  # a forked test has a process group of its own and would outlive us
         if isa:
             env["RG_ISA"] = isa
         program = os.path.join(self.overlay, f"{name}.{isa}") if objects else \
