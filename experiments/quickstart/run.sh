@@ -127,12 +127,12 @@ codec() {
 # watch NAME...: while runs are trained, says every half minute where they are, and names the first
 # decoded sound as soon as there is one.
 watch() {
-    local name wav heard=""
+    local name wav heard="$out/stages/first-sound"
     while sleep 10; do
         for name in "$@"; do
             wav=$(find "$out/runs" -path "*/$name-*/samples/*" -name '*-decoded.wav' 2>/dev/null | sort | head -n 1)
-            if [ -z "$heard" ] && [ -n "$wav" ]; then
-                heard=1
+            if [ ! -e "$heard" ] && [ -n "$wav" ]; then
+                touch "$heard"
                 echo "  $(((SECONDS - started) / 60)):$(printf %02d $(((SECONDS - started) % 60)))  first sound: $wav"
             fi
             [ $((SECONDS / 10 % 3)) = 0 ] && grep '^step .* loss' "$out/logs/$name.log" 2>/dev/null | tail -n 1 | sed "s/^/  $name  /"
