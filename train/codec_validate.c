@@ -139,9 +139,7 @@ static rg_status write_crop(rg_codec_run *run, const char *folder, int64_t crop,
 {
     rg_exec *ex = run->context.ex;
     rg_mark mark = rg_tape_mark(ex);
-    bool recording = rg_set_recording(ex, false);
     trial t = try_crop(run, crop, quantized);
-    rg_set_recording(ex, recording);
     RG_TRY(rg_exec_status(ex));
     RG_TRY(write_wav(run, folder, "original", crop, t.x->data, err));
     RG_TRY(write_wav(run, folder, "decoded", crop, t.y->data, err));

@@ -56,7 +56,7 @@ typedef struct rg_task {
     /* Validation on fixed crops and masks, with recording off. `items`: one value per song and
      * curve for bootstraps. */
     rg_status (*validate)(void *self, int64_t step, rg_metrics *metrics, json_t *items);
-    /* Audio to listen to, into run_folder/samples. May be NULL. */
+    /* Audio to listen to, into run_folder/samples, with recording off. May be NULL. */
     rg_status (*sample)(void *self, int64_t step);
     /* Further state for the checkpoint, as a new JSON object, and back. May be NULL. */
     json_t *(*save)(void *self);

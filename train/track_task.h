@@ -5,7 +5,7 @@
  * One idea: one run trains the models of all roles; every step each role gets its own windows and
  * masks, drawn from (seed, step, role). The phase only chooses a mixture of masks and where the
  * weights come from. track_open.c opens, track_step.c makes steps, track_validate.c measures,
- * track_task.c is the table.
+ * track_sample.c lets hear, track_task.c is the table.
  */
 #ifndef RG_TRAIN_TRACK_TASK_H
 #define RG_TRAIN_TRACK_TASK_H
@@ -46,6 +46,7 @@ void rg_track_run_close(void *self);
 rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
 rg_status rg_track_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items);
+rg_status rg_track_run_sample(void *self, int64_t step);
 
 /* "resonant tokens build": store and codecs of a track configuration; *path (RG_TRACK_PATH) is the
  * cache's. */

@@ -139,21 +139,37 @@ static rg_status run_update(rg__trainer *t, rg_error *err)
 
 /* ---- validation ---- */
 
+/* The averaged weights take the place of the trained ones, or give it back. */
+static rg_status swap_averages(rg__trainer *t)
+{
+    return t->optimizer.ema_decay > 0 ? rg_params_swap_ema(t->params, t->machine.ex) : RG_OK;
+}
+
+/* Numbers into `m` and `items`, or, when they are NULL, audio; both of what would be exported. */
+static rg_status look_at_averages(rg__trainer *t, rg_metrics *m, json_t *items, rg_error *err)
+{
+    rg_exec *ex = t->machine.ex;
+    bool recording = rg_set_recording(ex, false);
+    rg_status status = swap_averages(t);
+    if (status == RG_OK)
+        status =
+            m ? t->task->validate(t->self, t->step, m, items) : t->task->sample(t->self, t->step);
+    if (status == RG_OK) status = swap_averages(t);
+    rg_set_recording(ex, recording);
+    if (status == RG_OK) return RG_OK;
+    return rg_fail(err, status, "%s at step %lld: %s", m ? "validation" : "samples",
+                   (long long)t->step, ex->error.text);
+}
+
 static rg_status validate(rg__trainer *t, rg_error *err)
 {
     rg_metrics m = {0};
     json_t *items = json_object();
     double started = rg_clock_seconds();
-    rg_exec *ex = t->machine.ex;
-    bool ema = t->optimizer.ema_decay > 0, recording = rg_set_recording(ex, false);
-    rg_status status = ema ? rg_params_swap_ema(t->params, ex) : RG_OK;
-    if (status == RG_OK) status = t->task->validate(t->self, t->step, &m, items);
-    if (status == RG_OK && ema) status = rg_params_swap_ema(t->params, ex);
-    rg_set_recording(ex, recording);
+    rg_status status = look_at_averages(t, &m, items, err);
     if (status != RG_OK) {
         json_decref(items);
-        return rg_fail(err, status, "validation at step %lld: %s", (long long)t->step,
-                       ex->error.text);
+        return status;
     }
     double value = rg_metrics_get(&m, t->task->best_metric);
     rg_metrics_set(&m, "validation_seconds", rg_clock_seconds() - started);
@@ -195,7 +211,7 @@ static rg_status run_steps(rg__trainer *t, rg_error *err)
         }
         bool last = t->step == t->steps;
         if (t->task->sample && (last || (due(t, "sample_every")))) {
-            RG_TRY(t->task->sample(t->self, t->step));
+            RG_TRY(look_at_averages(t, NULL, NULL, err));
             start_window(t);
         }
     }

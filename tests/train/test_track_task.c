@@ -4,6 +4,7 @@
  */
 #include "train/track_task.h"
 
+#include "audio/audio.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "test.h"
@@ -159,16 +160,34 @@ static void hash_of(const char *run, int32_t step, char hex[65])
     RG_ASSERT_OK(rg_weights_hash(path, hex, &err), &err);
 }
 
-/* Phase 2 has every random choice of the task in it. */
+/* All that a sample holds: every role and the mix, made and as the codecs leave the song. */
+static void check_samples(const char *run, int32_t step)
+{
+    static const char *const names[] = {"drums-made", "bass-made", "harmony-codec", "mix-made",
+                                        "mix-codec"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        rg_error err = {0};
+        rg_audio audio = {0};
+        char path[RG_RUN_PATH + 64];
+        snprintf(path, sizeof path, "%s/samples/step_%07d/%s.wav", run, step, names[i]);
+        RG_ASSERT_OK(rg_audio_read(path, &audio, &err), &err);
+        ck_assert_msg(rg_audio_levels(&audio).peak > 0, "%s is silent", path);
+        rg_audio_free(&audio);
+    }
+}
+
+/* Phase 2 has every random choice of the task in it; listening to a run changes nothing. */
 START_TEST(resumed_runs_have_the_same_bits)
 {
     world w;
     char whole[RG_RUN_PATH], parts[RG_RUN_PATH], a[65], b[65];
     open_world(&w);
-    const char *once[] = {"phase=2", "name=whole"};
+    const char *once[] = {"phase=2", "name=whole", "sample_every=5"};
     const char *half[] = {"phase=2", "name=parts", "steps=10"};
     const char *rest[] = {"phase=2", "name=parts"};
-    train(&w, once, 2, false, whole);
+    train(&w, once, 3, false, whole);
+    check_samples(whole, 5);
+    check_samples(whole, 20);
     train(&w, half, 3, false, parts);
     train(&w, rest, 2, true, parts);
     hash_of(whole, 20, a);
