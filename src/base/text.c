@@ -122,6 +122,7 @@ bool rg_copy_text(char *out, size_t size, const char *s)
     size_t n = strlen(s);
     bool fits = n < size;
     if (!fits) n = size - 1;
+    while (!fits && n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) n--; /* whole characters */
     memmove(out, s, n);
     out[n] = 0;
     return fits;

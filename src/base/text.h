@@ -34,7 +34,8 @@ rg_status rg_text_status(const rg_text *text,
 int rg_format(char *out, size_t size, const char *fmt, ...) RG_PRINTF(3, 4);
 int rg_vformat(char *out, size_t size, const char *fmt, va_list args) RG_PRINTF(3, 0);
 
-/* Copies with truncation, always terminated; returns false when it did not fit. */
+/* Copies with truncation (between UTF-8 characters), always terminated; returns false when it did
+ * not fit. */
 bool rg_copy_text(char *out, size_t size, const char *s);
 
 /* Locale-free numbers; false when s is not wholly one finite number. */

@@ -17,6 +17,14 @@ rg_sampling rg_sampling_defaults(void)
         .temperature = 1, .top_k = 250, .guidance_context = 1.5, .guidance_conditions = 2.5};
 }
 
+bool rg_sampling_valid(const rg_sampling *s)
+{
+    const double high = 100;
+    return s->temperature >= 0 && s->temperature <= high && s->top_k >= 0 && s->top_p >= 0 &&
+           s->top_p <= 1 && s->guidance_context >= 0 && s->guidance_context <= high &&
+           s->guidance_conditions >= 0 && s->guidance_conditions <= high;
+}
+
 double rg_cell_uniform(uint64_t seed, const char *role, int64_t frame, int32_t book)
 {
     uint32_t out[4];

@@ -7,6 +7,7 @@
 #ifndef RG_GENERATE_SAMPLING_H
 #define RG_GENERATE_SAMPLING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { RG_MAX_CLASSES = 8192 };
@@ -20,6 +21,10 @@ typedef struct rg_sampling {
 
 /* Temperature 1, top-k 250, no top-p, guidance 1.5 and 2.5 (handbook "codec-and-tracks" 15.6). */
 rg_sampling rg_sampling_defaults(void);
+
+/* Whether every number is one that sampling can go by: none negative, top_p at most 1, temperature
+ * and guidance at most 100. */
+bool rg_sampling_valid(const rg_sampling *sampling);
 
 /* Uniform in [0,1) of one cell. */
 double rg_cell_uniform(uint64_t seed, const char *role, int64_t frame, int32_t book);

@@ -3,6 +3,8 @@
  */
 #include "generate/scene.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,11 @@ rg_status rg_scene_wav(const rg_scene *scene, const char *role, char out[RG_SCEN
     char name[RG_TRACK_NAME + 8];
     snprintf(name, sizeof name, "%s.wav", role);
     return rg_fs_join(out, RG_SCENE_PATH, scene->folder, name, err);
+}
+
+int32_t rg_scene_frames(double seconds, double frame_rate)
+{
+    return (int32_t)ceil(seconds * frame_rate - 1e-9);
 }
 
 void rg_scene_free(rg_scene *scene)
@@ -103,20 +110,34 @@ static rg_status copy_member(const json_t *object, const char *key, const char *
     return rg_fail(err, RG_ERR_FORMAT, "%s: '%s' is too long", where, key);
 }
 
-static rg_status read_locked(const json_t *list, const char *where, rg_scene_role *role,
+static rg_status read_locked(const json_t *object, const char *where, rg_scene_role *role,
                              rg_error *err)
 {
-    size_t i;
-    json_t *pair;
+    const json_t *list = rg_json_get_array(object, "locked", where, err);
+    if (!list) return err->code;
     if (json_array_size(list) > RG_MAX_SPANS)
         return rg_fail(err, RG_ERR_FORMAT, "%s: more than %d locked spans", where, RG_MAX_SPANS);
-    json_array_foreach((json_t *)list, i, pair)
-    {
-        role->locked[i][0] = json_number_value(json_array_get(pair, 0));
-        role->locked[i][1] = json_number_value(json_array_get(pair, 1));
-    }
     role->n_locked = (int32_t)json_array_size(list);
+    for (int32_t i = 0; i < role->n_locked; i++) {
+        const json_t *pair = json_array_get(list, (size_t)i);
+        const json_t *start = json_array_get(pair, 0), *end = json_array_get(pair, 1);
+        double a = json_number_value(start), b = json_number_value(end);
+        if (!json_is_number(start) || !json_is_number(end) || !(a >= 0 && b >= a))
+            return rg_fail(err, RG_ERR_FORMAT, "%s: locked span %d of '%s' is not [start, end]",
+                           where, i + 1, role->name);
+        role->locked[i][0] = a;
+        role->locked[i][1] = b;
+    }
     return RG_OK;
+}
+
+/* All 64 bits; rg_parse_int takes only the lower half of them. */
+static bool parse_seed(const char *text, uint64_t *out)
+{
+    if (!text[0] || strspn(text, "0123456789") != strlen(text)) return false;
+    errno = 0;
+    *out = strtoull(text, NULL, 10);
+    return errno == 0;
 }
 
 static rg_status check_audio(const rg_scene *scene, const rg_scene_role *role, rg_error *err)
@@ -136,7 +157,6 @@ static rg_status read_role(rg_scene *scene, const json_t *object, const rg_bundl
                            int32_t r, const char *where, rg_error *err)
 {
     char seed[24];
-    int64_t number;
     rg_scene_role *role = scene->roles + r;
     RG_TRY(copy_member(object, "name", where, role->name, sizeof role->name, err));
     if (strcmp(role->name, bundle->config.roles[r].name) != 0)
@@ -146,12 +166,14 @@ static rg_status read_role(rg_scene *scene, const json_t *object, const rg_bundl
     RG_TRY(copy_member(object, "take", where, role->take, sizeof role->take, err));
     RG_TRY(copy_member(object, "prompt", where, role->prompt, sizeof role->prompt, err));
     RG_TRY(copy_member(object, "seed", where, seed, sizeof seed, err));
-    if (!rg_parse_int(seed, &number))
-        return rg_fail(err, RG_ERR_FORMAT, "%s: seed '%s' is not a number", where, seed);
-    role->seed = (uint64_t)number;
-    role->absent = json_is_true(json_object_get(object, "absent"));
-    RG_TRY(read_locked(json_object_get(object, "locked"), where, role, err));
-    return check_audio(scene, role, err);
+    if (!parse_seed(seed, &role->seed))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: seed '%s' is not a number below 2^64", where, seed);
+    const json_t *absent = json_object_get(object, "absent");
+    if (!json_is_boolean(absent))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: 'absent' of '%s' is not true or false", where,
+                       role->name);
+    role->absent = json_is_true(absent);
+    return read_locked(object, where, role, err);
 }
 
 static bool codes_in_range(const int32_t *codes, int64_t n, int32_t entries)
@@ -200,14 +222,49 @@ static rg_status read_sampling(const json_t *object, const char *where, rg_sampl
     RG_TRY(rg_json_get_double(s, "top_p", where, &out->top_p, err));
     RG_TRY(rg_json_get_double(s, "guidance_context", where, &out->guidance_context, err));
     RG_TRY(rg_json_get_double(s, "guidance_conditions", where, &out->guidance_conditions, err));
-    out->top_k = (int32_t)top_k;
+    bool fits = top_k >= 0 && top_k <= INT32_MAX;
+    out->top_k = fits ? (int32_t)top_k : 0;
+    if (fits && rg_sampling_valid(out)) return RG_OK;
+    return rg_fail(err, RG_ERR_FORMAT, "%s: a number of 'sampling' is out of range", where);
+}
+
+static rg_status read_settings(rg_scene *scene, const json_t *object, const char *where,
+                               rg_error *err)
+{
+    size_t i;
+    json_t *setting, *settings = rg_json_get_array(object, "settings", where, err);
+    if (!settings) return err->code;
+    if (json_array_size(settings) > RG_SCENE_SETTINGS)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: more than %d settings", where, RG_SCENE_SETTINGS);
+    json_array_foreach(settings, i, setting) if (!json_is_string(setting)) return rg_fail(
+        err, RG_ERR_FORMAT, "%s: setting %zu is not a text", where, i + 1);
+    scene->settings = json_incref(settings);
+    return RG_OK;
+}
+
+/* Length in seconds and in frames of the bundle: one follows from the other. */
+static rg_status read_length(rg_scene *scene, const json_t *object, const rg_bundle *bundle,
+                             const char *where, rg_error *err)
+{
+    int64_t frames;
+    double rate = bundle->config.frame_rate;
+    RG_TRY(rg_json_get_double(object, "seconds", where, &scene->seconds, err));
+    RG_TRY(rg_json_get_double(object, "frame_rate", where, &scene->frame_rate, err));
+    RG_TRY(rg_json_get_int(object, "frames", where, &frames, err));
+    if (scene->frame_rate != rate)
+        return rg_fail(err, RG_ERR_MISMATCH, "%s: has %g frames a second, the bundle %g", where,
+                       scene->frame_rate, rate);
+    if (!(scene->seconds > 0 && scene->seconds <= RG_SCENE_SECONDS) || frames < 1 ||
+        frames != rg_scene_frames(scene->seconds, rate))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: a length of %g s in %lld frames is not possible",
+                       where, scene->seconds, (long long)frames);
+    scene->frames = (int32_t)frames;
     return RG_OK;
 }
 
 static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bundle *bundle,
                              const char *where, rg_error *err)
 {
-    int64_t frames;
     RG_TRY(rg_json_check_format(object, "resonant-scene", RG_SCENE_MAJOR, where, err));
     RG_TRY(copy_member(object, "bundle_hash", where, scene->bundle_hash, 65, err));
     if (strcmp(scene->bundle_hash, bundle->hash) != 0)
@@ -216,38 +273,43 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
                        "give its stems with --lock",
                        where, scene->bundle_hash, bundle->hash);
     RG_TRY(copy_member(object, "prompt", where, scene->prompt, sizeof scene->prompt, err));
-    RG_TRY(rg_json_get_double(object, "seconds", where, &scene->seconds, err));
-    RG_TRY(rg_json_get_double(object, "frame_rate", where, &scene->frame_rate, err));
-    RG_TRY(rg_json_get_int(object, "frames", where, &frames, err));
-    if (!(scene->seconds > 0 && scene->seconds <= 3600) || frames < 1 || frames > 1000000)
-        return rg_fail(err, RG_ERR_FORMAT, "%s: a length of %g s in %lld frames is not possible",
-                       where, scene->seconds, (long long)frames);
-    scene->frames = (int32_t)frames;
+    RG_TRY(read_length(scene, object, bundle, where, err));
     RG_TRY(read_sampling(object, where, &scene->sampling, err));
-    json_t *settings = rg_json_get_array(object, "settings", where, err);
-    if (!settings) return err->code;
-    scene->settings = json_incref(settings);
-    scene->conditions = json_incref(json_object_get(object, "conditions"));
+    RG_TRY(read_settings(scene, object, where, err));
+    json_t *conditions = rg_json_get_array(object, "conditions", where, err);
+    if (!conditions) return err->code;
+    scene->conditions = json_incref(conditions);
+    return RG_OK;
+}
+
+rg_status rg_scene_parse(rg_scene *scene, const json_t *object, const rg_bundle *bundle,
+                         const char *where, rg_error *err)
+{
+    RG_TRY(read_header(scene, object, bundle, where, err));
+    const json_t *roles = rg_json_get_array(object, "roles", where, err);
+    if (!roles) return err->code;
+    scene->n_roles = bundle->config.n_roles;
+    if (json_array_size(roles) != (size_t)scene->n_roles)
+        return rg_fail(err, RG_ERR_MISMATCH, "%s: has %zu roles, the bundle has %d", where,
+                       json_array_size(roles), scene->n_roles);
+    for (int32_t r = 0; r < scene->n_roles; r++)
+        RG_TRY(read_role(scene, json_array_get(roles, (size_t)r), bundle, r, where, err));
     return RG_OK;
 }
 
 rg_status rg_scene_read(rg_scene *scene, const char *folder, const rg_bundle *bundle, rg_error *err)
 {
     char path[RG_SCENE_PATH];
-    *scene = (rg_scene){.n_roles = bundle->config.n_roles};
+    *scene = (rg_scene){0};
     if (!rg_copy_text(scene->folder, sizeof scene->folder, folder))
         return rg_fail(err, RG_ERR_USAGE, "%s: path is too long", folder);
     RG_TRY(rg_fs_join(path, sizeof path, folder, "scene.json", err));
     json_t *object = rg_json_read(path, SCENE_LIMIT, err);
     if (!object) return err->code;
-    rg_status status = read_header(scene, object, bundle, path, err);
-    const json_t *roles = json_object_get(object, "roles");
-    if (status == RG_OK && json_array_size(roles) != (size_t)scene->n_roles)
-        status = rg_fail(err, RG_ERR_MISMATCH, "%s: has %zu roles, the bundle has %d", path,
-                         json_array_size(roles), scene->n_roles);
-    for (int32_t r = 0; r < scene->n_roles && status == RG_OK; r++)
-        status = read_role(scene, json_array_get(roles, (size_t)r), bundle, r, path, err);
+    rg_status status = rg_scene_parse(scene, object, bundle, path, err);
     json_decref(object);
+    for (int32_t r = 0; r < scene->n_roles && status == RG_OK; r++)
+        status = check_audio(scene, scene->roles + r, err);
     if (status == RG_OK) status = read_codes(scene, bundle, err);
     if (status != RG_OK) rg_scene_free(scene);
     return status;

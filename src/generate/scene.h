@@ -15,7 +15,13 @@
 #include "generate/stems.h"
 #include "models/bundle.h"
 
-enum { RG_SCENE_MAJOR = 1, RG_SCENE_MINOR = 0, RG_SCENE_PATH = 1024 };
+enum {
+    RG_SCENE_MAJOR = 1,
+    RG_SCENE_MINOR = 0,
+    RG_SCENE_PATH = 1024,
+    RG_SCENE_SETTINGS = 64,
+    RG_SCENE_SECONDS = 600 /* longest */
+};
 
 typedef struct rg_scene_role {
     char name[RG_TRACK_NAME], sha256[65], take[17];
@@ -33,10 +39,17 @@ typedef struct rg_scene {
     int32_t frames, n_roles;
     rg_sampling sampling;
     rg_scene_role roles[RG_TRACK_ROLES];
-    json_t *settings; /* array of "field=value" */
+    json_t *settings; /* array of "field=value", at most RG_SCENE_SETTINGS, a field once */
     json_t *conditions;
 } rg_scene;
 
+/* Code frames of a length: the last one may reach past its end. */
+int32_t rg_scene_frames(double seconds, double frame_rate);
+
+/* What scene.json says, checked against the bundle; audio and codes are not looked at. `where` is
+ * for messages. rg_scene_free in any case. */
+rg_status rg_scene_parse(rg_scene *scene, const json_t *object, const rg_bundle *bundle,
+                         const char *where, rg_error *err) RG_MUST_USE;
 /* Refuses foreign versions, another bundle's scenes, and audio or codes that changed since. */
 rg_status rg_scene_read(rg_scene *scene, const char *folder, const rg_bundle *bundle,
                         rg_error *err) RG_MUST_USE;

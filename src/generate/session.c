@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "generate/locks.h"
 
-static const double default_seconds = 8, longest_seconds = 600;
+static const double default_seconds = 8;
 
 typedef struct session {
     const rg_generate_options *options;
@@ -50,9 +50,11 @@ static rg_status take_role_prompts(session *s, rg_error *err)
 
 static rg_status make_conditions(session *s, rg_error *err)
 {
+    if (json_array_size(s->scene.settings) > RG_SCENE_SETTINGS)
+        return rg_fail(err, RG_ERR_USAGE, "--set: more than %d fields", RG_SCENE_SETTINGS);
     rg_prompt *prompts = calloc((size_t)n_roles(s) + 1, sizeof *prompts);
     const rg_prompt *of_role[RG_TRACK_ROLES] = {0};
-    const char *settings[64];
+    const char *settings[RG_SCENE_SETTINGS];
     size_t n = 0, i;
     json_t *setting;
     if (!prompts) return rg_fail(err, RG_ERR_NOMEM, "no memory for prompts");
@@ -64,8 +66,7 @@ static rg_status make_conditions(session *s, rg_error *err)
                                        err);
             of_role[r] = prompts + r;
         }
-    json_array_foreach(s->scene.settings, i, setting) if (n < sizeof settings / sizeof *settings)
-        settings[n++] = json_string_value(setting);
+    json_array_foreach(s->scene.settings, i, setting) settings[n++] = json_string_value(setting);
     if (status == RG_OK)
         status = rg_conditions_make(&s->bundle, prompts + n_roles(s), of_role, settings, n,
                                     &s->conditions, err);
@@ -98,7 +99,19 @@ static uint64_t choose_seed(const session *s)
     return seed + 1;
 }
 
-static void fill_scene_header(session *s)
+/* A setting takes the place of an earlier one of its field. */
+static rg_status add_setting(json_t *settings, const char *text, rg_error *err)
+{
+    size_t n = strcspn(text, "="), i = json_array_size(settings);
+    while (i-- > 0) {
+        const char *old = json_string_value(json_array_get(settings, i));
+        if (strcspn(old, "=") == n && strncmp(old, text, n) == 0) json_array_remove(settings, i);
+    }
+    if (json_array_append_new(settings, json_string(text)) == 0) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE, "--set: '%s' is not UTF-8", text);
+}
+
+static rg_status fill_scene_header(session *s, rg_error *err)
 {
     rg_scene *scene = &s->scene;
     const rg_generate_options *o = s->options;
@@ -114,7 +127,7 @@ static void fill_scene_header(session *s)
                                  : "");
     scene->settings = s->has_before ? json_deep_copy(s->before.settings) : json_array();
     for (size_t i = 0; i < o->n_settings; i++)
-        json_array_append_new(scene->settings, json_string(o->settings[i]));
+        RG_TRY(add_setting(scene->settings, o->settings[i], err));
     for (int32_t r = 0; r < scene->n_roles; r++) {
         rg_scene_role *role = scene->roles + r;
         rg_copy_text(role->name, sizeof role->name, s->bundle.config.roles[r].name);
@@ -122,6 +135,7 @@ static void fill_scene_header(session *s)
         rg_copy_text(role->prompt, sizeof role->prompt, s->before.roles[r].prompt);
         role->absent = s->before.roles[r].absent;
     }
+    return RG_OK;
 }
 
 /* ---- what is kept ---- */
@@ -206,11 +220,13 @@ static rg_status choose_length(session *s, rg_error *err)
                        s->before.seconds);
     if (s->has_before) seconds = s->before.seconds;
     if (!(seconds > 0)) seconds = longest > 0 ? longest : default_seconds;
-    if (seconds > longest_seconds)
-        return rg_fail(err, RG_ERR_USAGE, "a length of %.1f s is over the limit of %g s", seconds,
-                       longest_seconds);
+    if (seconds > RG_SCENE_SECONDS)
+        return rg_fail(err, RG_ERR_USAGE, "a length of %.1f s is over the limit of %d s", seconds,
+                       RG_SCENE_SECONDS);
     s->scene.seconds = seconds;
-    s->scene.frames = (int32_t)ceil(seconds * s->scene.frame_rate - 1e-9);
+    s->scene.frames = rg_scene_frames(seconds, s->scene.frame_rate);
+    if (s->scene.frames < 1)
+        return rg_fail(err, RG_ERR_USAGE, "a length of %g s is less than one frame", seconds);
     return RG_OK;
 }
 
@@ -370,7 +386,7 @@ static rg_status prepare(session *s, rg_error *err)
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
         s->has_before = true;
     }
-    fill_scene_header(s);
+    RG_TRY(fill_scene_header(s, err));
     RG_TRY(take_role_prompts(s, err));
     RG_TRY(make_conditions(s, err));
     RG_TRY(keep_roles(s, err));

@@ -74,6 +74,8 @@ START_TEST(copies_are_always_ended)
     ck_assert_str_eq(out, "abc");
     ck_assert(!rg_copy_text(out, sizeof out, "abcd"));
     ck_assert_str_eq(out, "abc");
+    ck_assert(!rg_copy_text(out, sizeof out, "ab\u00e9"));
+    ck_assert_str_eq(out, "ab"); /* no half characters */
     ck_assert(!rg_copy_text(out, 0, "a"));
 }
 END_TEST

@@ -259,6 +259,84 @@ START_TEST(changed_audio_is_refused)
 }
 END_TEST
 
+/* Puts `value` (new reference) in the place of a member of in_folder("scene/scene.json"), or of its
+ * first role. */
+static void change_scene(bool role, const char *key, json_t *value)
+{
+    rg_error err = {0};
+    json_t *scene = rg_json_read(in_folder("scene/scene.json"), 1 << 20, &err);
+    json_t *place = role ? json_array_get(json_object_get(scene, "roles"), 0) : scene;
+    ck_assert_int_eq(json_object_set_new(place, key, value), 0);
+    RG_ASSERT_OK(rg_json_write(scene, in_folder("scene/scene.json"), &err), &err);
+    json_decref(scene);
+}
+
+START_TEST(what_a_scene_says_is_checked)
+{
+    static const struct {
+        bool role;
+        const char *key, *value, *told;
+    } lies[] = {{false, "frames", "7", "in 7 frames"},
+                {false, "frame_rate", "49", "frames a second"},
+                {false, "seconds", "601", "601 s"},
+                {false, "settings", "[7]", "setting 1 is not a text"},
+                {false, "settings", "{}", "'settings' is"},
+                {false, "roles", "[]", "has 0 roles"},
+                {false, "sampling", "{}", "'temperature' is missing"},
+                {true, "seed", "\"-1\"", "seed '-1'"},
+                {true, "seed", "\"18446744073709551616\"", "below 2^64"},
+                {true, "absent", "0", "not true or false"},
+                {true, "locked", "[[1,0]]", "locked span 1"}};
+    char from[1024];
+    setup_roles(2);
+    make_ok("scene", (rg_generate_options){.seconds = 1});
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        rg_error err = {0};
+        char *text;
+        size_t n;
+        RG_ASSERT_OK(rg_fs_read_all(in_folder("scene/scene.json"), 1 << 20, &text, &n, &err), &err);
+        change_scene(lies[i].role, lies[i].key, json_loads(lies[i].value, JSON_DECODE_ANY, NULL));
+        refused("next", (rg_generate_options){.from_folder = from}, lies[i].told);
+        RG_ASSERT_OK(rg_fs_write_atomic(in_folder("scene/scene.json"), text, n, &err), &err);
+        free(text);
+    }
+    make_ok("next", (rg_generate_options){.from_folder = from});
+    teardown();
+}
+END_TEST
+
+START_TEST(seeds_and_settings_go_on)
+{
+    char from[1024], again[1024];
+    rg_error err = {0};
+    const char *set[] = {"tempo=100", "key=A minor"}, *later[] = {"tempo=120"};
+    setup_roles(2);
+    make_ok(
+        "one",
+        (rg_generate_options){
+            .seconds = 1, .has_seed = true, .seed = INT64_MAX, .settings = set, .n_settings = 2});
+    snprintf(from, sizeof from, "%s", in_folder("one"));
+    const char *drums[] = {"drums"};
+    make_ok("two", (rg_generate_options){.from_folder = from,
+                                         .regenerate = drums,
+                                         .n_regenerate = 1,
+                                         .settings = later,
+                                         .n_settings = 1});
+    snprintf(again, sizeof again, "%s", in_folder("two"));
+    make_ok("three", (rg_generate_options){.from_folder = again});
+    json_t *scene = rg_json_read(in_folder("three/scene.json"), 1 << 20, &err);
+    const json_t *settings = json_object_get(scene, "settings");
+    ck_assert_int_eq((int)json_array_size(settings), 2);
+    ck_assert_str_eq(json_string_value(json_array_get(settings, 0)), "key=A minor");
+    ck_assert_str_eq(json_string_value(json_array_get(settings, 1)), "tempo=120");
+    const json_t *role = json_array_get(json_object_get(scene, "roles"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(role, "seed")), "9223372036854775808");
+    json_decref(scene);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_damaged_bundle_is_refused)
 {
     rg_error err = {0};
@@ -299,5 +377,6 @@ END_TEST
 RG_TEST_MAIN("session", 120, same_seed_same_files, threads_do_not_change_bits,
              locked_files_stay_bit_identical, a_locked_span_stays_and_the_rest_is_made,
              regenerating_a_role_keeps_all_else, nothing_to_regenerate_is_a_copy,
-             bad_requests_get_one_line, changed_audio_is_refused, a_damaged_bundle_is_refused,
-             cancel_leaves_nothing, five_roles)
+             bad_requests_get_one_line, changed_audio_is_refused, what_a_scene_says_is_checked,
+             seeds_and_settings_go_on, a_damaged_bundle_is_refused, cancel_leaves_nothing,
+             five_roles)
