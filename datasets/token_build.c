@@ -63,7 +63,7 @@ static rg_status write_file(const build *b, const char *path, int64_t n,
         status = rg__h5_fail(err, RG_ERR_IO, temporary, "cannot begin the token cache");
     for (int64_t i = 0; i < n && status == RG_OK; i++) {
         rg__token_codes song = {0};
-        if (!only) status = next(b, i, &song, err);
+        if (next) status = next(b, i, &song, err);
         if (status == RG_OK &&
             !rg__tokens_write_song(file, i, only ? only : &song, b->codecs, b->n))
             status = rg__h5_fail(err, RG_ERR_IO, temporary, "cannot write a song");

@@ -270,8 +270,9 @@ rg_status rg_track_data_latent_scale(const rg_track_data *d, int32_t role, float
                                      float *deviation, rg_error *err)
 {
     int64_t dim = rg_tokens_role(d->tokens, role)->dim, n = 0, songs = 0;
-    double *sum = calloc((size_t)(3 * dim), sizeof *sum), *squares = sum + dim;
+    double *sum = calloc((size_t)(3 * dim), sizeof *sum);
     if (!sum) return rg_fail(err, RG_ERR_NOMEM, "no memory for statistics");
+    double *squares = sum + dim;
     float *z = (float *)(void *)(sum + 2 * dim);
     rg_status status = RG_OK;
     for (int64_t i = 0; i < d->n_songs && songs < LATENT_SONGS && status == RG_OK; i++)

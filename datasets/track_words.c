@@ -72,8 +72,9 @@ static int by_value(const void *a, const void *b)
 static rg_status read_energy(rg_track_data *d, rg_error *err)
 {
     size_t n = (size_t)d->n_songs;
-    double *value = malloc(2 * n * sizeof *value + sizeof *value), *sorted = value + n;
+    double *value = malloc(2 * n * sizeof *value + sizeof *value);
     if (!value) return rg_fail(err, RG_ERR_NOMEM, "no memory for %zu songs", n);
+    double *sorted = value + n;
     for (size_t i = 0; i < n; i++)
         sorted[i] = value[i] =
             density(d, rg__song_of(d, (int64_t)i), rg_tokens_song(d->tokens, (int64_t)i)->song);

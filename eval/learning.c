@@ -223,7 +223,7 @@ static void plot_name(evaluation *e, const curves *all, const char *name, double
 {
     rg_plot plot = {.title = name, .x_label = "step", .y_label = ""};
     char id[128] = "curve-", labels[RG_EVAL_INITS][32];
-    for (size_t i = 0; name[i] && i < 100; i++) {
+    for (size_t i = 0; i < 100 && name[i]; i++) {
         size_t at = strlen(id);
         id[at] = strchr("/ .", name[i]) ? '-' : name[i];
         id[at + 1] = 0;

@@ -98,7 +98,7 @@ static bool is_peak(const float *e, int64_t n, int64_t i)
     double sum = 0;
     int64_t seen = 0;
     for (int64_t k = i - PEAK_REACH; k <= i + PEAK_REACH; k++)
-        if (k >= 0 && k < n && (e[k] > e[i] || (e[k] == e[i] && k < i))) return false;
+        if (k >= 0 && k < n && (e[k] > e[i] || (k < i && e[k] == e[i]))) return false;
     for (int64_t k = i - MEAN_REACH; k <= i + MEAN_REACH; k++)
         if (k >= 0 && k < n) {
             sum += e[k];
