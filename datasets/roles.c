@@ -191,7 +191,7 @@ static void take_lowest(const rg_role_map *map, rg_midi_parts *parts, int32_t ro
     if (lowest) lowest->role = role;
 }
 
-/* How much a part is like a lead line; weights of handbook "data", 4.2. */
+/* How much a part is like a lead line; the weights are those measured in roles.h. */
 static double lead_score(const rg_role_map *map, const rg_midi_part *p, double seconds)
 {
     double score = 0;

@@ -4,8 +4,8 @@
  * One idea: a part is what one channel plays with one program; a role map, which is data (built in,
  * or a YAML file of the user's), names the roles, the programs and track names that settle a part,
  * and how the rest is shared out: the lowest line, the lead, everything else.
- * The built-in map "band" is the measured rule of handbook "data", 4.2 (on songs whose true roles
- * are known: drums 1.000, bass 0.820, harmony 0.991, melody 0.975 of the notes).
+ * The built-in map "band" was measured on 120 generated songs whose true roles are known, names of
+ * tracks hidden: it gives drums 1.000, bass 0.820, harmony 0.991 and melody 0.975 of their notes.
  * Not here: sound (render.h), songs (corpora/).
  */
 #ifndef RG_DATASETS_ROLES_H

@@ -25,7 +25,7 @@ typedef struct rg_sampler_options {
     double active_min; /* active: this share of its 100-ms blocks is above -60 dBFS; < 0: 0.5 */
     /* With low_dbfs < high_dbfs every crop that is not silent gets a gain that brings its RMS level
      * to a uniform draw between them (dBFS), lowered where the peak would pass 0.99. Both 0: crops
-     * stay as they are. handbook "codecs", 15.7: -28 and -14. */
+     * stay as they are. -28 and -14 suit codecs: quiet stems would lie at the log-mel's floor. */
     double low_dbfs, high_dbfs;
 } rg_sampler_options;
 

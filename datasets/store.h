@@ -5,7 +5,7 @@
  * One idea: written once, then only read; reading asks HDF5 for the offset of a song's array once
  * and then uses pread, so any number of threads read at file speed. A role that a song lacks is
  * absent (present 0), never zeros. Roles are data: their number and names come from the store.
- * Format: handbook "data", section 7; Conventions "ResonantGen-Stems-1.0".
+ * The format's name is its root attribute Conventions, "ResonantGen-Stems-1.0".
  * Not here: where songs come from (corpora/), crops for training (sampler.h).
  */
 #ifndef RG_DATASETS_STORE_H

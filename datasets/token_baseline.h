@@ -5,7 +5,8 @@
  * One idea: both are fitted on the training songs and asked for the very cells that a model was
  * asked for. Bigram: the same codebook one frame earlier, p = (n(u,v) + a p(v)) / (n(u) + a) with
  * a = 0.5 x (kinds of v seen after u) + 1, so that rare pasts fall back to the unigram; the unigram
- * adds one half to every count. Handbook "codec-and-tracks" 15.9.
+ * adds one half to every count (Krichevsky & Trofimov 1981). That the unigram weighs more the more
+ * kinds followed u is Witten & Bell's idea (IEEE Trans. Information Theory 37(4), 1991).
  */
 #ifndef RG_DATASETS_TOKEN_BASELINE_H
 #define RG_DATASETS_TOKEN_BASELINE_H

@@ -3,8 +3,8 @@
  *
  * One idea: five copies of the same window differ only in what is visible (the true other tracks,
  * none, those of another song, the own ones a beat late, the true ones without conditions), so
- * every difference is paired. "A shuffle gap alone lies": true must beat none (handbook
- * "codec-and-tracks" 15.9).
+ * every difference is paired. A gap between true and shuffled context alone proves nothing: a
+ * model that is confused by any context has it too, so true must beat none.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -16,7 +16,8 @@
 
 enum { RG_TRACK_BARS = 256, RG_TRACK_PATH = 1024 };
 
-/* What training forgets (handbook "codec-and-tracks" 15.5). */
+/* Shares of items whose conditions or context training forgets, so that generation can be guided
+ * away from having none (classifier-free guidance, arXiv 2207.12598). */
 typedef struct rg_forgetting {
     double condition, conditions, context, both, activity;
 } rg_forgetting;

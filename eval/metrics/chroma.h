@@ -2,7 +2,8 @@
  * Pitch classes of a sound, and how well two of them fit.
  *
  * One idea: spectral peaks vote for their possible fundamentals (f, f/2, f/3, f/4), tuned once per
- * sound; 10 rows of 12 a second. Method and constants: handbook "music-eval-ecosystem" 4.2, 6.1.
+ * sound; 10 rows of 12 a second. Votes fall by 0.6 a harmonic as in Gomez, Tonal Description of
+ * Polyphonic Audio for Music Content Processing (INFORMS J. Computing 18(3), 2006).
  */
 #ifndef RG_EVAL_CHROMA_H
 #define RG_EVAL_CHROMA_H

@@ -4,7 +4,8 @@
  * One idea: a second of sound becomes 128 numbers (mean and deviation of 64 log-mel bands), needing
  * no pretrained model; the sets are compared by an unbiased MMD (KAD, 2502.15602) or by the
  * Fréchet distance of two Gaussians. Both are named for their embedding (KAD-logmel,
- * FAD-logmel): they are blind to reversal and nearly so to small shifts of pitch (handbook 6.2).
+ * FAD-logmel): they are blind to reversal and nearly so to small shifts of pitch (KAD of 40
+ * held-out songs 6.3e-3, reversed 6.3e-3, 6 % sharp 7.5e-3, but low-passed at 8 kHz 196e-3).
  * FAD grows as N shrinks: never compare it at unequal N.
  */
 #ifndef RG_EVAL_DISTRIBUTION_H

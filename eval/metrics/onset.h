@@ -2,8 +2,9 @@
  * Onsets: how much begins when, and whether two stems begin things together.
  *
  * One idea: one envelope (half-wave rectified log-mel flux, 100 values a second) serves peaks,
- * onset F and rhythmic coherence. Method and constants: handbook "music-eval-ecosystem" 4.2 and
- * 6.1; the input is brought to one level first, so quiet stems count like loud ones.
+ * onset F and rhythmic coherence; the flux is that of Ellis, Beat Tracking by Dynamic Programming
+ * (J. New Music Research 36(1), 2007). The input is brought to one level first, so quiet stems
+ * count like loud ones.
  */
 #ifndef RG_EVAL_ONSET_H
 #define RG_EVAL_ONSET_H

@@ -2,8 +2,9 @@
  * Tempo of an onset envelope: comb of autocorrelations with a log-normal prior.
  *
  * One idea: a tempo is good when the envelope repeats after one, two, three and four of its beats,
- * and likely when it is within an octave of 120. Method, weights and measured accuracy (0.83 exact,
- * 0.97 up to factors of 2 and 3 on rendered songs): handbook "music-eval-ecosystem" 4.2, 4.3.
+ * and likely when it is within an octave of 120: after Ellis, Beat Tracking by Dynamic Programming
+ * (J. New Music Research 36(1), 2007). Measured on 114 rendered songs: 0.83 within 4 %, 0.97 up to
+ * factors of 2 and 3.
  */
 #ifndef RG_EVAL_TEMPO_H
 #define RG_EVAL_TEMPO_H

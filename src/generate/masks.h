@@ -1,8 +1,8 @@
 /*
  * Masks over stem x time: which cells a window shows, and which it asks for.
  *
- * One idea: the three phases of training are three mixtures of five families over one loss
- * (handbook "codec-and-tracks" 15.5), and what generation asks is always a member of one of them.
+ * One idea: the three phases of training are three mixtures of five families over one loss, and
+ * what generation asks is always a member of one of them.
  */
 #ifndef RG_GENERATE_MASKS_H
 #define RG_GENERATE_MASKS_H

@@ -19,7 +19,7 @@ typedef struct rg_sampling {
     double guidance_context, guidance_conditions; /* 1: off */
 } rg_sampling;
 
-/* Temperature 1, top-k 250, no top-p, guidance 1.5 and 2.5 (handbook "codec-and-tracks" 15.6). */
+/* Temperature 1 and top-k 250 as in MusicGen (arXiv 2306.05284), no top-p, guidance 1.5 and 2.5. */
 rg_sampling rg_sampling_defaults(void);
 
 /* Whether every number is one that sampling can go by: none negative, top_p at most 1, temperature

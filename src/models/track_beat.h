@@ -2,7 +2,8 @@
  * Beat(s): where a frame lies in beat, bar and phrase, as the numbers that the decoder reads.
  *
  * One idea: annotated beats (training) and an asked tempo (generation) go through one function, so
- * a model hears the same language from both. Handbook "codec-and-tracks" 15.4.
+ * a model hears the same language from both. Tempo as a word of the prompt is hardly obeyed; a
+ * phase that is there in every frame is.
  */
 #ifndef RG_MODELS_TRACK_BEAT_H
 #define RG_MODELS_TRACK_BEAT_H

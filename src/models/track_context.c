@@ -1,6 +1,5 @@
 /*
- * What a track's decoder reads: conditions, and the other tracks by three paths (handbook
- * "codec-and-tracks" 15.2 - 15.4).
+ * What a track's decoder reads: conditions, and the other tracks by three paths (rg_track_path).
  *
  * One idea: the encoder runs twice: over the conditions alone, and over conditions, state tokens
  * and patches of what is known; the second is listened to through a zero-started output. A window

@@ -1,12 +1,11 @@
 /*
- * One encoder-decoder transformer per track, all of them in one set of parameters (handbook
- * "codec-and-tracks" 15).
+ * One encoder-decoder transformer per track, all of them in one set of parameters.
  *
  * One idea: everything is `fill(role, span [a,b), what is known)`. A window of T frames at 50 Hz
  * holds every role's cells, each KNOWN, UNKNOWN or ABSENT; the model of the target role predicts
- * its own codebooks in the target cells, in a delay pattern, from what is known and from explicit
- * conditions. Training, validation and step-wise decoding run the same code on the same arrays, so
- * teacher forcing and generation have the same numbers.
+ * its own codebooks in the target cells, in a delay pattern (MusicGen, arXiv 2306.05284, 2.2), from
+ * what is known and from explicit conditions. Training, validation and step-wise decoding run the
+ * same code on the same arrays, so teacher forcing and generation have the same numbers.
  *
  * Parameter names: "shared." (the projections A_j into one space, whitening), "track.<role>." the
  * rest: files are cut by prefix. Context comes in by three zero-started paths (rg_track_path), so a
@@ -132,7 +131,6 @@ rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg
 rg_tracks *rg_tracks_create_some(rg_params *params, const rg_track_config *config, uint32_t roles,
                                  rg_error *err);
 void rg_tracks_destroy(rg_tracks *tracks); /* NULL is fine */
-const rg_track_config *rg_tracks_config(const rg_tracks *tracks);
 
 /*
  * To be called once on fresh parameters, before training: whitening of role r from the mean and

@@ -1,6 +1,6 @@
 /*
- * Residual vector quantizer with codebooks learnt by moving averages (EnCodec 3.2; handbook
- * "codec-and-tracks" 3).
+ * Residual vector quantizer with codebooks learnt by moving averages (EnCodec, arXiv 2210.13438,
+ * 3.2).
  *
  * One idea: searching is an operator (straight-through); learning the codebooks is a separate call
  * after the backward pass, on the vectors the operator kept. A code that is hardly used is replaced
