@@ -8,35 +8,21 @@
 
 #include <math.h>
 
-static const double tau = 6.283185307179586;
+#include "base/philox.h"
 
-static void multiply(uint32_t a, uint32_t b, uint32_t *high, uint32_t *low)
-{
-    uint64_t product = (uint64_t)a * b;
-    *high = (uint32_t)(product >> 32);
-    *low = (uint32_t)product;
-}
+static const double tau = 6.283185307179586;
 
 void rg_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4])
 {
-    uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32);
-    uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-        uint32_t high0, low0, high1, low1;
-        multiply(0xD2511F53u, c0, &high0, &low0);
-        multiply(0xCD9E8D57u, c2, &high1, &low1);
-        c0 = high1 ^ c1 ^ k0;
-        c1 = low1;
-        c2 = high0 ^ c3 ^ k1;
-        c3 = low0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    out[0] = (uint32_t)counter;
+    out[1] = (uint32_t)(counter >> 32);
+    out[2] = (uint32_t)stream;
+    out[3] = (uint32_t)(stream >> 32);
+    for (int round = 0; round < RG_PHILOX_ROUNDS; round++) {
+        rg_philox_round(&out[0], &out[1], &out[2], &out[3], key);
+        rg_philox_next_key(key);
     }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
 }
 
 uint64_t rg_rng_stream(uint64_t a, uint64_t b, uint64_t c)
