@@ -11,6 +11,7 @@
 #ifndef RG_EVAL_DISTRIBUTION_H
 #define RG_EVAL_DISTRIBUTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -37,5 +38,19 @@ rg_status rg_kad(const rg_embeddings *reference, const rg_embeddings *other, uin
 /* Fréchet distance; NAN when a side has fewer than 2 rows. */
 rg_status rg_fad(const rg_embeddings *reference, const rg_embeddings *other, double *fad,
                  rg_error *err) RG_MUST_USE;
+
+/*
+ * FAD without the bias of small sets: FAD at several sizes of `other`, from a quarter of it up to
+ * all, drawn without replacement by `seed`, and a line through (1/N, FAD); its value at 1/N = 0
+ * (2311.01616). `reliable` is false below RG_FAD_LEAST rows, where FAD is mostly bias and the line
+ * goes on far beyond what was measured. NANs when other has fewer than 16 rows or the reference 2.
+ */
+enum { RG_FAD_LEAST = 500 };
+typedef struct rg_fad_limit {
+    double limit, slope, r2;
+    bool reliable;
+} rg_fad_limit;
+rg_status rg_fad_infinity(const rg_embeddings *reference, const rg_embeddings *other, uint64_t seed,
+                          rg_fad_limit *out, rg_error *err) RG_MUST_USE;
 
 #endif

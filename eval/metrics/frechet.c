@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "eval/metrics/distribution.h"
 
 enum { D = RG_EMBEDDING_SIZE, SWEEPS = 40 };
@@ -94,24 +95,108 @@ static void square_root(matrix c, matrix v, matrix t)
     memcpy(c, t, sizeof(matrix));
 }
 
+/* A reference's moments and the root of its covariance, and room for three matrices. */
+typedef struct frechet {
+    double mean[D], trace;
+    matrix root, other, v, t;
+} frechet;
+
+static frechet *prepare(const rg_embeddings *reference, rg_error *err)
+{
+    frechet *f = malloc(sizeof *f);
+    if (!f) {
+        rg_fail(err, RG_ERR_NOMEM, "no memory for FAD");
+        return NULL;
+    }
+    f->trace = 0;
+    moments(reference, f->mean, f->root);
+    for (int i = 0; i < D; i++) f->trace += f->root[i][i];
+    square_root(f->root, f->v, f->t);
+    return f;
+}
+
+static double distance(frechet *f, const rg_embeddings *other)
+{
+    double mean[D], sum = f->trace;
+    moments(other, mean, f->other);
+    for (int i = 0; i < D; i++)
+        sum += f->other[i][i] + (f->mean[i] - mean[i]) * (f->mean[i] - mean[i]);
+    multiply(f->root, f->other, f->v);
+    multiply(f->v, f->root, f->t);
+    eigen(f->t, f->v);
+    for (int i = 0; i < D; i++) sum -= 2 * sqrt(fmax(0, f->t[i][i]));
+    return sum;
+}
+
 rg_status rg_fad(const rg_embeddings *reference, const rg_embeddings *other, double *fad,
                  rg_error *err)
 {
     *fad = NAN;
     if (reference->n < 2 || other->n < 2) return RG_OK;
-    matrix *m = malloc(4 * sizeof(matrix));
-    if (!m) return rg_fail(err, RG_ERR_NOMEM, "no memory for FAD");
-    double mean1[D], mean2[D], sum = 0;
-    moments(reference, mean1, m[0]);
-    moments(other, mean2, m[1]);
-    for (int i = 0; i < D; i++)
-        sum += m[0][i][i] + m[1][i][i] + (mean1[i] - mean2[i]) * (mean1[i] - mean2[i]);
-    square_root(m[0], m[2], m[3]);
-    multiply(m[0], m[1], m[2]);
-    multiply(m[2], m[0], m[3]);
-    eigen(m[3], m[2]);
-    for (int i = 0; i < D; i++) sum -= 2 * sqrt(fmax(0, m[3][i][i]));
-    free(m);
-    *fad = sum;
+    frechet *f = prepare(reference, err);
+    if (!f) return err->code;
+    *fad = distance(f, other);
+    free(f);
     return RG_OK;
+}
+
+/* ---- without the bias of small sets ---- */
+
+enum { SIZES = 6, LEAST_ROWS = 16 };
+
+/* Rows in a random order: the first n are a sample of n. */
+static void shuffle(rg_embeddings *set, uint64_t seed)
+{
+    float row[D];
+    rg_rng rng = rg_rng_make(seed, 0x666164);
+    for (int64_t i = set->n - 1; i > 0; i--) {
+        int64_t j = (int64_t)rg_rng_below(&rng, (uint64_t)i + 1);
+        memcpy(row, set->rows + i * D, sizeof row);
+        memcpy(set->rows + i * D, set->rows + j * D, sizeof row);
+        memcpy(set->rows + j * D, row, sizeof row);
+    }
+}
+
+/* Least squares y = limit + slope x. */
+static void fit_line(const double *x, const double *y, int n, rg_fad_limit *out)
+{
+    double mx = 0, my = 0, xx = 0, xy = 0, yy = 0;
+    for (int i = 0; i < n; i++) {
+        mx += x[i] / n;
+        my += y[i] / n;
+    }
+    for (int i = 0; i < n; i++) {
+        xx += (x[i] - mx) * (x[i] - mx);
+        xy += (x[i] - mx) * (y[i] - my);
+        yy += (y[i] - my) * (y[i] - my);
+    }
+    out->slope = xy / xx;
+    out->limit = my - out->slope * mx;
+    out->r2 = yy > 0 ? xy * xy / (xx * yy) : 1;
+}
+
+rg_status rg_fad_infinity(const rg_embeddings *reference, const rg_embeddings *other, uint64_t seed,
+                          rg_fad_limit *out, rg_error *err)
+{
+    double x[SIZES], y[SIZES];
+    *out = (rg_fad_limit){NAN, NAN, NAN, other->n >= RG_FAD_LEAST};
+    if (reference->n < 2 || other->n < LEAST_ROWS) return RG_OK;
+    rg_embeddings sample = {.n = other->n, .capacity = other->n};
+    size_t bytes = (size_t)(other->n * D) * sizeof(float);
+    sample.rows = malloc(bytes);
+    frechet *f = sample.rows ? prepare(reference, err) : NULL;
+    if (f) {
+        memcpy(sample.rows, other->rows, bytes);
+        shuffle(&sample, seed);
+        for (int i = 0; i < SIZES; i++) {
+            sample.n = other->n * (SIZES - 1 + 3 * i) / (4 * (SIZES - 1)); /* a quarter to all */
+            x[i] = 1 / (double)sample.n;
+            y[i] = distance(f, &sample);
+        }
+        fit_line(x, y, SIZES, out);
+    }
+    free(sample.rows);
+    rg_status status = f ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for FAD");
+    free(f);
+    return status;
 }

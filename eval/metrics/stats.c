@@ -68,6 +68,30 @@ rg_interval rg_bootstrap(const double *values, int64_t n, uint64_t seed)
     return rg_bootstrap_paired(values, NULL, n, seed);
 }
 
+rg_interval rg_bootstrap_of(int64_t n, uint64_t seed, rg_statistic *statistic, void *ctx)
+{
+    rg_interval out = {NAN, NAN, NAN, 0};
+    int64_t *songs = malloc((size_t)(n > 0 ? n : 1) * sizeof *songs);
+    double values[RG_BOOTSTRAP_RESAMPLES];
+    int64_t m = 0;
+    for (int64_t i = 0; songs && i < n; i++) songs[i] = i;
+    double all = songs && n > 0 ? statistic(ctx, songs, n) : NAN;
+    rg_rng rng = rg_rng_make(seed, rg_rng_stream(0x626f6f74, (uint64_t)n, 1));
+    for (int r = 0; r < RG_BOOTSTRAP_RESAMPLES && n > 1 && isfinite(all); r++) {
+        for (int64_t i = 0; i < n; i++) songs[i] = (int64_t)rg_rng_below(&rng, (uint64_t)n);
+        double value = statistic(ctx, songs, n);
+        if (isfinite(value)) values[m++] = value;
+    }
+    free(songs);
+    if (!isfinite(all)) return out;
+    out = (rg_interval){all, all, all, n};
+    if (m == 0) return out;
+    qsort(values, (size_t)m, sizeof values[0], by_value);
+    out.low = percentile(values, m, 0.025);
+    out.high = percentile(values, m, 0.975);
+    return out;
+}
+
 bool rg_interval_excludes_zero(rg_interval interval)
 {
     return interval.n >= 2 && (interval.low > 0 || interval.high < 0);

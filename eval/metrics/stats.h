@@ -22,6 +22,12 @@ typedef struct rg_interval {
 rg_interval rg_bootstrap(const double *values, int64_t n, uint64_t seed);
 /* Mean of a - b over songs where both have a value: songs are drawn in pairs. */
 rg_interval rg_bootstrap_paired(const double *a, const double *b, int64_t n, uint64_t seed);
+/*
+ * The same of any statistic: value of all songs, interval over songs drawn with replacement.
+ * statistic gets indices `songs` (n) and may give NAN, which is left out of the interval.
+ */
+typedef double rg_statistic(void *ctx, const int64_t *songs, int64_t n);
+rg_interval rg_bootstrap_of(int64_t n, uint64_t seed, rg_statistic *statistic, void *ctx);
 /* Whether zero lies outside: the difference is seen. False when n < 2. */
 bool rg_interval_excludes_zero(rg_interval interval);
 
