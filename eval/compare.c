@@ -66,7 +66,8 @@ static void take_field(const char **at, char out[256])
     *at = s + (*s == ',');
 }
 
-static void take_line(json_t *items, const char *line)
+/* False for a name that is not UTF-8. */
+static bool take_line(json_t *items, const char *line)
 {
     char item[256], role[256], metric[256], number[256], key[520];
     double value;
@@ -74,14 +75,11 @@ static void take_line(json_t *items, const char *line)
     take_field(&line, role);
     take_field(&line, metric);
     take_field(&line, number);
-    if (!rg_parse_double(number, &value)) return;
+    if (!rg_parse_double(number, &value)) return true; /* not measured */
     rg_format(key, sizeof key, "%s: %s", role, metric);
-    json_t *songs = json_object_get(items, key);
-    if (!songs) {
-        songs = json_object();
-        json_object_set_new(items, key, songs);
-    }
-    json_object_set_new(songs, item, json_real(value));
+    if (!json_object_get(items, key) && json_object_set_new(items, key, json_object()) != 0)
+        return false;
+    return json_object_set_new(json_object_get(items, key), item, json_real(value)) == 0;
 }
 
 static rg_status read_items(side *s, rg_error *err)
@@ -92,10 +90,15 @@ static rg_status read_items(side *s, rg_error *err)
     RG_TRY(rg_fs_join(path, sizeof path, s->folder, "per_item.csv", err));
     if (!rg_fs_exists(path)) return RG_OK;
     RG_TRY(rg_fs_read_all(path, LIMIT, &data, &n, err));
-    for (const char *line = strchr(data, '\n'); line && line[1]; line = strchr(line + 1, '\n'))
-        take_line(s->items, line + 1);
+    rg_status status = RG_OK;
+    int64_t row = 2;
+    for (const char *line = strchr(data, '\n'); line && line[1] && status == RG_OK;
+         line = strchr(line + 1, '\n'), row++)
+        if (!take_line(s->items, line + 1))
+            status = rg_fail(err, RG_ERR_FORMAT, "%s:%lld: has a name that is not UTF-8", path,
+                             (long long)row);
     free(data);
-    return RG_OK;
+    return status;
 }
 
 static rg_status read_side(side *s, const char *given, rg_error *err)
