@@ -12,38 +12,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/support/packages.sh
 . tests/support/harness.sh
 pattern=${1:-.}
+matching() { grep -E -- "^[^ ]*($pattern)" || true; }
 jobs=$(nproc)
 began=$(date +%s)
 
-# shellcheck disable=SC2086
-need_packages $BUILD_PACKAGES $TEST_PACKAGES || exit 1
-
-build() { # FOLDER COMPILER CMAKE-OPTIONS...
-    local folder=$1 compiler=$2 start
-    shift 2
-    start=$(date +%s)
-    mkdir -p "$folder"
-    if ! { cmake -G Ninja -S . -B "$folder" -DCMAKE_C_COMPILER="$compiler" "$@" &&
-        ninja -C "$folder"; } >"$folder/build.log" 2>&1; then
-        echo "the build with $compiler failed; the end of $folder/build.log:"
-        grep -E -A12 'error:|FAILED|CMake Error' "$folder/build.log" | tail -40
-        return 1
-    fi
-    echo "built $folder with $compiler in $(($(date +%s) - start)) s"
-}
-
 harness_begin build/test-logs
-if ! build build gcc -DCMAKE_BUILD_TYPE=Release; then
-    record fail "build with gcc"
-    harness_end
-    exit 1
+# shellcheck disable=SC2086
+if ! need_packages $BUILD_PACKAGES $TEST_PACKAGES; then
+    record fail packages
+    harness_end || exit 1
 fi
-record pass "build with gcc"
-if build build/clang clang -DCMAKE_BUILD_TYPE=Release -DRG_FFT=kissfft; then
-    record pass "build with clang"
-else
-    record fail "build with clang"
-fi
+build_tree build "" -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release || harness_end || exit 1
+build_tree build/clang "" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DRG_FFT=kissfft || true
 
 # Every program at the highest level that lscpu shows (RG_ISA names it, so a dispatcher that does not
 # see it fails); what computes with the process's level at each lower one too. The tests of kernels,
@@ -52,23 +32,32 @@ mapfile -t levels < <(isa_levels)
 highest=${levels[-1]}
 echo "instruction sets: ${levels[*]}"
 {
-    programs build . | { grep -E -- "$pattern" || true; } | while read -r name command; do
+    programs build . | matching | while read -r name command; do
         echo "$name 900 env RG_ISA=$highest RESONANT=$PWD/build/resonant $command"
     done
     for level in "${levels[@]}"; do
         if [ "$level" = "$highest" ]; then continue; fi
-        programs build '(nn|models|generate)/' | { grep -E -- "$pattern" || true; } |
-            while read -r name command; do
+        programs build '(nn|models|generate)/' | matching | while read -r name command; do
             echo "$name=$level 900 env RG_ISA=$level $command"
         done
     done
-    programs_kiss=build/clang/test_fft
-    if [ -x $programs_kiss ]; then echo "base/test_fft=kissfft 100 $programs_kiss"; fi
+    echo "base/test_fft=kissfft 100 build/clang/test_fft" | matching
     for script in tests/*/test_*.sh tests/style/*.sh; do
-        if ! [ -e "$script" ] || ! [[ $script =~ $pattern ]]; then continue; fi
-        echo "${script#tests/} 900 env RESONANT=$PWD/build/resonant bash $script"
+        echo "${script#tests/} 900 env RESONANT=$PWD/build/resonant bash $script" | matching
     done
 } | run_parallel "$jobs"
+
+# What lscpu shows has run: the tests of kernels name their levels, the others carry them.
+seen=$HARNESS_LOGS/kernels_test_levels.log
+for level in "${levels[@]}"; do
+    if [ -e "$seen" ] && ! grep -qx "level $level" "$seen"; then
+        record fail "kernels at $level, which lscpu shows, were not tested"
+    fi
+    if [ "$pattern" = . ] && [ "$level" != "$highest" ] && ! grep -q "=$level\$" "$HARNESS_RESULTS"; then
+        record fail "models at $level were not tested"
+    fi
+done
+if ! grep -qvE '^[a-z]+ build ' "$HARNESS_RESULTS"; then record fail "no test is named like '$pattern'"; fi
 
 echo "logs: build/test-logs; $(($(date +%s) - began)) s"
 harness_end

@@ -1,4 +1,5 @@
-# Counting and running test programs: sourced by tests/run.sh and .ci/run.
+# shellcheck shell=bash
+# Building, running and counting test programs: sourced by tests/run.sh and .ci/run.
 #
 # One idea: every result is one line in a file, "pass|fail|skip NAME", so that programs may run side
 # by side and the sum is made once at the end. A test that cannot run prints "SKIP name: why" at the
@@ -15,6 +16,25 @@ harness_begin() { # FOLDER for logs
 
 record() { # pass|fail|skip NAME
     echo "$1 $2" >>"$HARNESS_RESULTS"
+}
+
+# build_tree FOLDER TARGETS CMAKE-OPTIONS...: configures and builds; TARGETS "" are all. One result.
+build_tree() {
+    local folder=$1 targets=$2 start status=0
+    shift 2
+    start=$(date +%s)
+    mkdir -p "$folder"
+    # shellcheck disable=SC2086
+    { cmake -G Ninja -S . -B "$folder" "$@" &&
+        timeout --kill-after=10 3000 ninja -C "$folder" $targets; } >"$folder/build.log" 2>&1 || status=$?
+    if [ "$status" -ne 0 ]; then
+        echo "the build of $folder failed (status $status); the end of $folder/build.log:"
+        { grep -E -A12 'error:|FAILED|CMake Error' "$folder/build.log" || cat "$folder/build.log"; } | tail -40
+        record fail "build $folder"
+        return 1
+    fi
+    echo "built $folder in $(($(date +%s) - start)) s"
+    record pass "build $folder"
 }
 
 # Lines "SKIP name: why" of a log; each is allowed or a failure.
@@ -69,6 +89,18 @@ programs() { # FOLDER REGEX
 import json, shlex, sys
 for test in json.load(sys.stdin)["tests"]:
     print(test["name"], shlex.join(test.get("command", ["false"])))' | { grep -E "^($2)" || true; }
+}
+
+# The build targets of those tests.
+targets() { # REGEX
+    local path name
+    for path in tests/*/test_*.c tests/fuzz/fuzz_*.c; do
+        name=${path#tests/}
+        name=${name%.c}
+        if ! [[ $name =~ ^($1) ]]; then continue; fi
+        name=${name##*/}
+        echo "${name/#fuzz_/replay_fuzz_}"
+    done
 }
 
 # The last line of a run, and its exit status.
