@@ -76,6 +76,15 @@ typedef struct rg_matrix_slot {
                       void *packed);
 } rg_matrix_slot;
 
+/* The gradient of an operator with input x, weight w and bias; fwd as in forward, fwd.y unused. */
+#define RG_WEIGHTED_GRAD_ARGS(name, forward_args) \
+    typedef struct name {                         \
+        forward_args fwd;                         \
+        const void *dy;                           \
+        void *dx, *dw, *dbias;                    \
+        bool add_dx, add_dw, add_dbias;           \
+    } name;
+
 /* ---- linear: y (M,N) = act(x (M,K) w (K,N) + bias (N)) ---- */
 
 typedef struct rg_linear_args {
@@ -87,12 +96,7 @@ typedef struct rg_linear_args {
     rg_act act;
 } rg_linear_args;
 
-typedef struct rg_linear_grad_args {
-    rg_linear_args fwd; /* x, w, pre as in forward; y unused */
-    const void *dy;
-    void *dx, *dw, *dbias;
-    bool add_dx, add_dw, add_dbias;
-} rg_linear_grad_args;
+RG_WEIGHTED_GRAD_ARGS(rg_linear_grad_args, rg_linear_args)
 
 /*
  * ---- conv1d ----
@@ -113,12 +117,7 @@ typedef struct rg_conv1d_args {
     rg_act act_in;   /* SEANet is pre-activation: applied on load */
 } rg_conv1d_args;
 
-typedef struct rg_conv1d_grad_args {
-    rg_conv1d_args fwd;
-    const void *dy;
-    void *dx, *dw, *dbias;
-    bool add_dx, add_dw, add_dbias;
-} rg_conv1d_grad_args;
+RG_WEIGHTED_GRAD_ARGS(rg_conv1d_grad_args, rg_conv1d_args)
 
 /*
  * ---- conv_tr1d ----
@@ -137,12 +136,7 @@ typedef struct rg_conv_tr1d_args {
     rg_act act_in;
 } rg_conv_tr1d_args;
 
-typedef struct rg_conv_tr1d_grad_args {
-    rg_conv_tr1d_args fwd;
-    const void *dy;
-    void *dx, *dw, *dbias;
-    bool add_dx, add_dw, add_dbias;
-} rg_conv_tr1d_grad_args;
+RG_WEIGHTED_GRAD_ARGS(rg_conv_tr1d_grad_args, rg_conv_tr1d_args)
 
 /* ---- conv2d: x (B,H,W,C_in), w (KH,KW,C_in,C_out), y (B,OH,OW,C_out), zero padding ---- */
 
@@ -155,12 +149,7 @@ typedef struct rg_conv2d_args {
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
 } rg_conv2d_args;
 
-typedef struct rg_conv2d_grad_args {
-    rg_conv2d_args fwd;
-    const void *dy;
-    void *dx, *dw, *dbias;
-    bool add_dx, add_dw, add_dbias;
-} rg_conv2d_grad_args;
+RG_WEIGHTED_GRAD_ARGS(rg_conv2d_grad_args, rg_conv2d_args)
 
 /*
  * ---- lstm: one layer over a sequence; gate order i, f, g, o ----

@@ -5,7 +5,7 @@
  * laid out here, as EnCodec does: zeros are put behind the input until it can be reflected, and as
  * many steps are cut from the padded end.
  */
-#include "ops/op_util.h"
+#include "ops/weighted.h"
 
 enum { MAX_STEPS = 1 << 30 };
 
@@ -42,12 +42,8 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 {
     (void)type;
     RG_TRY(check_attr(ex, attr));
-    RG_TRY(rg_op_want_rank(ex, in[0], "x", 3, 3));
-    RG_TRY(rg_op_want_rank(ex, in[1], "w", 3, 3));
+    RG_TRY(rg_weighted_check(ex, in, 3, 3, 1, MAX_STEPS));
     const int64_t *x = in[0]->shape.dim, *w = in[1]->shape.dim;
-    RG_TRY(rg_op_want_between(ex, "kernel length", w[0], 1, MAX_STEPS));
-    RG_TRY(rg_op_want_shape(ex, in[1], "w", RG_SHAPE(w[0], x[2], w[2])));
-    RG_TRY(rg_op_want_shape(ex, in[2], "bias", RG_SHAPE(w[2])));
     int64_t t_out = steps_out(x[1], w[0], attr);
     char text[96];
     if (t_out < 0)
@@ -60,12 +56,7 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 static rg_conv1d_args args_of(const rg_node *n)
 {
     const rg_conv1d_attr *a = attr_of(n);
-    const rg_conv1d_args args = {.x = n->in[0]->data,
-                                 .w = n->in[1]->data,
-                                 .bias = rg_op_data(n->in[2]),
-                                 .w_packed = n->in[1]->packed,
-                                 .packed_type = n->in[1]->packed_type,
-                                 .y = n->out[0]->data,
+    const rg_conv1d_args args = {RG_WEIGHTED_ARGS(n),
                                  .batch = n->in[0]->shape.dim[0],
                                  .t_in = n->in[0]->shape.dim[1],
                                  .t_out = n->out[0]->shape.dim[1],
@@ -151,14 +142,7 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
                           rg_tensor *const din[])
 {
     const rg_conv1d_args given = args_of(n);
-    rg_conv1d_grad_args args = {.fwd = given,
-                                .dy = dout[0]->data,
-                                .dx = rg_op_data(din[0]),
-                                .dw = rg_op_data(din[1]),
-                                .dbias = rg_op_data(din[2]),
-                                .add_dx = rg_op_adds(din[0]),
-                                .add_dw = rg_op_adds(din[1]),
-                                .add_dbias = rg_op_adds(din[2])};
+    rg_conv1d_grad_args args = {.fwd = given, RG_WEIGHTED_GRADS(dout, din)};
     RG_TRY(lay_out(ex, &args.fwd));
     bool fold = din[0] && is_short(&given);
     if (fold) {
@@ -223,19 +207,7 @@ static const rg_op_case cases[] = {
     {"no items", {REAL(0, 5, 3), REAL(3, 3, 4), REAL(4)}, ATTR(1, 1, 2, 0, ZERO, NONE), 0},
 };
 
-const rg_op rg_op_conv1d = {
-    .name = "conv1d",
-    .n_in = 3,
-    .n_out = 1,
-    .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}},
-    .attr_size = sizeof(rg_conv1d_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
-};
+RG_WEIGHTED_OP(conv1d, rg_conv1d_attr);
 
 rg_tensor *rg_conv1d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias,
                      const rg_conv1d_attr *attr)

@@ -1,7 +1,7 @@
 /*
  * conv2d: y = conv(x, w) + bias over (height, width), zero padding, channels last.
  */
-#include "ops/op_util.h"
+#include "ops/weighted.h"
 
 enum { MAX_STEPS = 1 << 20 };
 
@@ -28,13 +28,8 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
     (void)type;
     const rg_conv2d_attr *a = attr;
     RG_TRY(check_attr(ex, a));
-    RG_TRY(rg_op_want_rank(ex, in[0], "x", 4, 4));
-    RG_TRY(rg_op_want_rank(ex, in[1], "w", 4, 4));
+    RG_TRY(rg_weighted_check(ex, in, 4, 4, 2, MAX_STEPS));
     const int64_t *x = in[0]->shape.dim, *w = in[1]->shape.dim;
-    RG_TRY(rg_op_want_between(ex, "kernel height", w[0], 1, MAX_STEPS));
-    RG_TRY(rg_op_want_between(ex, "kernel width", w[1], 1, MAX_STEPS));
-    RG_TRY(rg_op_want_shape(ex, in[1], "w", RG_SHAPE(w[0], w[1], x[3], w[3])));
-    RG_TRY(rg_op_want_shape(ex, in[2], "bias", RG_SHAPE(w[3])));
     int64_t h = length_out(x[1], w[0], a->stride_h, a->dilation_h, a->pad_h);
     int64_t width = length_out(x[2], w[1], a->stride_w, a->dilation_w, a->pad_w);
     char text[96];
@@ -49,12 +44,7 @@ static rg_conv2d_args args_of(const rg_node *n)
 {
     const rg_conv2d_attr *a = n->attr;
     const int64_t *x = n->in[0]->shape.dim, *w = n->in[1]->shape.dim, *y = n->out[0]->shape.dim;
-    const rg_conv2d_args args = {.x = n->in[0]->data,
-                                 .w = n->in[1]->data,
-                                 .bias = rg_op_data(n->in[2]),
-                                 .w_packed = n->in[1]->packed,
-                                 .packed_type = n->in[1]->packed_type,
-                                 .y = n->out[0]->data,
+    const rg_conv2d_args args = {RG_WEIGHTED_ARGS(n),
                                  .batch = x[0],
                                  .h_in = x[1],
                                  .w_in = x[2],
@@ -82,14 +72,7 @@ static rg_status forward(rg_exec *ex, rg_node *n)
 static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
                           rg_tensor *const din[])
 {
-    rg_conv2d_grad_args args = {.fwd = args_of(n),
-                                .dy = dout[0]->data,
-                                .dx = rg_op_data(din[0]),
-                                .dw = rg_op_data(din[1]),
-                                .dbias = rg_op_data(din[2]),
-                                .add_dx = rg_op_adds(din[0]),
-                                .add_dw = rg_op_adds(din[1]),
-                                .add_dbias = rg_op_adds(din[2])};
+    rg_conv2d_grad_args args = {.fwd = args_of(n), RG_WEIGHTED_GRADS(dout, din)};
     return ex->kernels->conv2d.grad(&ex->kernel_ctx, &args);
 }
 
@@ -118,19 +101,7 @@ static const rg_op_case cases[] = {
     {"no frames", {REAL(2, 0, 4, 2), REAL(3, 3, 2, 3), REAL(3)}, ATTR(1, 1, 1, 1, 1, 1), 0},
 };
 
-const rg_op rg_op_conv2d = {
-    .name = "conv2d",
-    .n_in = 3,
-    .n_out = 1,
-    .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}},
-    .attr_size = sizeof(rg_conv2d_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
-};
+RG_WEIGHTED_OP(conv2d, rg_conv2d_attr);
 
 rg_tensor *rg_conv2d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias,
                      const rg_conv2d_attr *attr)

@@ -4,7 +4,7 @@
  * One idea: all dims of x but the last are rows of one GEMM. The value before a nonlinear act is
  * saved for the gradient.
  */
-#include "ops/op_util.h"
+#include "ops/weighted.h"
 
 typedef struct linear_attr {
     rg_act act;
@@ -15,24 +15,15 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 {
     (void)type;
     RG_TRY(rg_op_want_between(ex, "act", ((const linear_attr *)attr)->act, 0, RG_ACT_COUNT - 1));
-    RG_TRY(rg_op_want_rank(ex, in[0], "x", 1, RG_MAX_DIMS));
-    RG_TRY(rg_op_want_rank(ex, in[1], "w", 2, 2));
-    int64_t k = rg_shape_last(in[0]->shape), c_out = in[1]->shape.dim[1];
-    RG_TRY(rg_op_want_shape(ex, in[1], "w", RG_SHAPE(k, c_out)));
-    RG_TRY(rg_op_want_shape(ex, in[2], "bias", RG_SHAPE(c_out)));
+    RG_TRY(rg_weighted_check(ex, in, 1, RG_MAX_DIMS, 0, 0));
     out[0] = in[0]->shape;
-    out[0].dim[out[0].ndim - 1] = c_out;
+    out[0].dim[out[0].ndim - 1] = rg_shape_last(in[1]->shape);
     return RG_OK;
 }
 
 static rg_linear_args args_of(const rg_node *n)
 {
-    const rg_linear_args args = {.x = n->in[0]->data,
-                                 .w = n->in[1]->data,
-                                 .bias = rg_op_data(n->in[2]),
-                                 .w_packed = n->in[1]->packed,
-                                 .packed_type = n->in[1]->packed_type,
-                                 .y = n->out[0]->data,
+    const rg_linear_args args = {RG_WEIGHTED_ARGS(n),
                                  .pre = rg_op_data(n->saved[0]),
                                  .rows = rg_shape_rows(n->in[0]->shape),
                                  .c_in = n->in[1]->shape.dim[0],
@@ -52,14 +43,7 @@ static rg_status forward(rg_exec *ex, rg_node *n)
 static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
                           rg_tensor *const din[])
 {
-    rg_linear_grad_args args = {.fwd = args_of(n),
-                                .dy = dout[0]->data,
-                                .dx = rg_op_data(din[0]),
-                                .dw = rg_op_data(din[1]),
-                                .dbias = rg_op_data(din[2]),
-                                .add_dx = rg_op_adds(din[0]),
-                                .add_dw = rg_op_adds(din[1]),
-                                .add_dbias = rg_op_adds(din[2])};
+    rg_linear_grad_args args = {.fwd = args_of(n), RG_WEIGHTED_GRADS(dout, din)};
     return ex->kernels->linear.grad(&ex->kernel_ctx, &args);
 }
 
@@ -81,19 +65,7 @@ static const rg_op_case cases[] = {
     {"no outputs", {REAL(3, 5), REAL(5, 0), REAL(0)}, &(linear_attr){RG_ACT_NONE}, 0},
 };
 
-const rg_op rg_op_linear = {
-    .name = "linear",
-    .n_in = 3,
-    .n_out = 1,
-    .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}},
-    .attr_size = sizeof(linear_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
-};
+RG_WEIGHTED_OP(linear, linear_attr);
 
 rg_tensor *rg_linear(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias, rg_act act)
 {

@@ -6,6 +6,22 @@
  */
 #include "kernel_facts.h"
 
+/* The fields that conv1d and conv_tr1d name alike; those of conv2d come in pairs. */
+#define TENSORS(x_, w_, bias_, y_) .x = x_, .w = w_, .bias = bias_, .y = y_
+#define CHANNELS(in, out) .c_in = in, .c_out = out
+#define STEPS(batch_, in, out) .batch = batch_, .t_in = in, .t_out = out
+#define HEIGHT_WIDTH(what, h, w) .what##_h = h, .what##_w = w
+#define PIXELS(what, h, w) .h_##what = h, .w_##what = w
+
+#define LSTM_WEIGHTS(w_ih_, w_hh_, bias_) .w_ih = w_ih_, .w_hh = w_hh_, .bias = bias_
+#define LSTM_SIZES(batch_, steps_, in, out) \
+    .batch = batch_, .steps = steps_, .c_in = in, .hidden = out
+
+#define QKV(q_, k_, v_) .q = q_, .k = k_, .v = v_
+#define PITCHES(q, k, v) .ld_q = q, .ld_k = k, .ld_v = v
+#define HEADS(batch_, heads_, q, k, d) \
+    .batch = batch_, .heads = heads_, .t_q = q, .t_k = k, .head_dim = d
+
 START_TEST(test_linear)
 {
     const double x[] = {1, 2, 3, -1, 0, 2}, w[] = {1, 0.5, -1, 2, 0.25, -2}, bias[] = {10, 20};
@@ -65,19 +81,9 @@ START_TEST(test_conv1d_by_hand)
 {
     const double x[] = {1, 2, 3, 4, 5}, w[] = {1, 10, 100}, bias[] = {0.5};
     double y[5];
-    rg_conv1d_args a = {.x = x,
-                        .w = w,
-                        .bias = bias,
-                        .y = y,
-                        .batch = 1,
-                        .t_in = 5,
-                        .t_out = 5,
-                        .c_in = 1,
-                        .c_out = 1,
-                        .kernel = 3,
-                        .stride = 1,
-                        .dilation = 1,
-                        .pad_left = 2};
+    rg_conv1d_args a = {
+        TENSORS(x, w, bias, y), STEPS(1, 5, 5), CHANNELS(1, 1), .kernel = 3, .stride = 1,
+        .dilation = 1,          .pad_left = 2};
     RUN(conv1d.forward, &a);
     EXPECT(y, 100.5, 210.5, 321.5, 432.5, 543.5);
     a.pad_mode = RG_PAD_REFLECT;
@@ -97,17 +103,9 @@ START_TEST(test_conv1d_channels)
     const double x[] = {1, 2, /**/ -3, 4},
                  w[] = {1, 2, 3, /**/ 4, 5, 6, /**/ 7, 8, 9, /**/ 1, 0, 2};
     double y[3];
-    rg_conv1d_args a = {.x = x,
-                        .w = w,
-                        .y = y,
-                        .batch = 1,
-                        .t_in = 2,
-                        .t_out = 1,
-                        .c_in = 2,
-                        .c_out = 3,
-                        .kernel = 2,
-                        .stride = 1,
-                        .dilation = 1};
+    rg_conv1d_args a = {
+        TENSORS(x, w, NULL, y), STEPS(1, 2, 1), CHANNELS(2, 3), .kernel = 2, .stride = 1,
+        .dilation = 1};
     RUN(conv1d.forward, &a);
     EXPECT(y, 1 + 8 - 21 + 4, 2 + 10 - 24, 3 + 12 - 27 + 8);
     a.act_in = RG_ACT_ELU;
@@ -126,26 +124,12 @@ START_TEST(test_conv_tr1d_adjoint)
     for (int k = 0; k < K; k++)
         for (int c = 0; c < C; c++)
             for (int o = 0; o < O; o++) w_tr[(k * O + o) * C + c] = w[(k * C + c) * O + o];
-    rg_conv1d_args a = {.x = x,
-                        .w = w,
-                        .y = cx,
-                        .batch = B,
-                        .t_in = T,
-                        .t_out = TO,
-                        .c_in = C,
-                        .c_out = O,
-                        .kernel = K,
-                        .stride = S,
-                        .dilation = 1,
-                        .pad_left = 2};
-    rg_conv_tr1d_args t = {.x = y,
-                           .w = w_tr,
-                           .y = cy,
-                           .batch = B,
-                           .t_in = TO,
-                           .t_out = T,
-                           .c_in = O,
-                           .c_out = C,
+    rg_conv1d_args a = {
+        TENSORS(x, w, NULL, cx), STEPS(B, T, TO), CHANNELS(C, O), .kernel = K, .stride = S,
+        .dilation = 1,           .pad_left = 2};
+    rg_conv_tr1d_args t = {TENSORS(y, w_tr, NULL, cy),
+                           STEPS(B, TO, T),
+                           CHANNELS(O, C),
                            .kernel = K,
                            .stride = S,
                            .trim_left = 2};
@@ -159,16 +143,7 @@ START_TEST(test_conv_tr1d_by_hand)
 {
     const double x[] = {1, -2}, w[] = {1, 10, 100, 1000}, bias[] = {0.5};
     double y[6];
-    rg_conv_tr1d_args a = {.x = x,
-                           .w = w,
-                           .bias = bias,
-                           .y = y,
-                           .batch = 1,
-                           .t_in = 2,
-                           .t_out = 6,
-                           .c_in = 1,
-                           .c_out = 1,
-                           .kernel = 4,
+    rg_conv_tr1d_args a = {TENSORS(x, w, bias, y), STEPS(1, 2, 6), CHANNELS(1, 1), .kernel = 4,
                            .stride = 2};
     RUN(conv_tr1d.forward, &a);
     EXPECT(y, 1.5, 10.5, 98.5, 980.5, -199.5, -1999.5);
@@ -185,56 +160,27 @@ START_TEST(test_conv2d_as_conv1d)
     enum { T = 9, C = 2, O = 3, K = 3, TO = 5 };
     double x[T * C], w[K * C * O], bias[O], y1[TO * O], y2[TO * O];
     facts_random(x, COUNT(x), 1), facts_random(w, COUNT(w), 2), facts_random(bias, O, 3);
-    rg_conv1d_args a = {.x = x,
-                        .w = w,
-                        .bias = bias,
-                        .y = y1,
-                        .batch = 1,
-                        .t_in = T,
-                        .t_out = TO,
-                        .c_in = C,
-                        .c_out = O,
-                        .kernel = K,
-                        .stride = 2,
-                        .dilation = 2,
-                        .pad_left = 2,
-                        .pad_right = 2};
-    rg_conv2d_args row = {.x = x,
-                          .w = w,
-                          .bias = bias,
-                          .y = y2,
+    rg_conv1d_args a = {
+        TENSORS(x, w, bias, y1), STEPS(1, T, TO), CHANNELS(C, O), .kernel = K, .stride = 2,
+        .dilation = 2,           .pad_left = 2,   .pad_right = 2};
+    rg_conv2d_args row = {TENSORS(x, w, bias, y2),
                           .batch = 1,
-                          .h_in = 1,
-                          .w_in = T,
-                          .h_out = 1,
-                          .w_out = TO,
-                          .c_in = C,
-                          .c_out = O,
-                          .kernel_h = 1,
-                          .kernel_w = K,
-                          .stride_h = 1,
-                          .stride_w = 2,
-                          .dilation_h = 1,
-                          .dilation_w = 2,
-                          .pad_w = 2};
-    rg_conv2d_args column = {.x = x,
-                             .w = w,
-                             .bias = bias,
-                             .y = y2,
+                          CHANNELS(C, O),
+                          PIXELS(in, 1, T),
+                          PIXELS(out, 1, TO),
+                          HEIGHT_WIDTH(kernel, 1, K),
+                          HEIGHT_WIDTH(stride, 1, 2),
+                          HEIGHT_WIDTH(dilation, 1, 2),
+                          HEIGHT_WIDTH(pad, 0, 2)};
+    rg_conv2d_args column = {TENSORS(x, w, bias, y2),
                              .batch = 1,
-                             .h_in = T,
-                             .w_in = 1,
-                             .h_out = TO,
-                             .w_out = 1,
-                             .c_in = C,
-                             .c_out = O,
-                             .kernel_h = K,
-                             .kernel_w = 1,
-                             .stride_h = 2,
-                             .stride_w = 1,
-                             .dilation_h = 2,
-                             .dilation_w = 1,
-                             .pad_h = 2};
+                             CHANNELS(C, O),
+                             PIXELS(in, T, 1),
+                             PIXELS(out, TO, 1),
+                             HEIGHT_WIDTH(kernel, K, 1),
+                             HEIGHT_WIDTH(stride, 2, 1),
+                             HEIGHT_WIDTH(dilation, 2, 1),
+                             HEIGHT_WIDTH(pad, 2, 0)};
     RUN(conv1d.forward, &a);
     RUN(conv2d.forward, &row);
     EXPECT_ALL(y2, y1, COUNT(y1), 1e-12);
@@ -250,23 +196,15 @@ START_TEST(test_conv2d_stamp)
     double x[2 * 4 * 5] = {0}, w[6], y[2 * 4 * 5];
     for (int i = 0; i < 6; i++) w[i] = i + 1; /* (2,3) */
     x[1 * 5 + 2] = 1;
-    rg_conv2d_args a = {.x = x,
-                        .w = w,
-                        .y = y,
+    rg_conv2d_args a = {TENSORS(x, w, NULL, y),
                         .batch = 2,
-                        .h_in = 4,
-                        .w_in = 5,
-                        .h_out = 4,
-                        .w_out = 5,
-                        .c_in = 1,
-                        .c_out = 1,
-                        .kernel_h = 2,
-                        .kernel_w = 3,
-                        .stride_h = 1,
-                        .stride_w = 1,
-                        .dilation_h = 1,
-                        .dilation_w = 1,
-                        .pad_w = 1};
+                        CHANNELS(1, 1),
+                        PIXELS(in, 4, 5),
+                        PIXELS(out, 4, 5),
+                        HEIGHT_WIDTH(kernel, 2, 3),
+                        HEIGHT_WIDTH(stride, 1, 1),
+                        HEIGHT_WIDTH(dilation, 1, 1),
+                        HEIGHT_WIDTH(pad, 0, 1)};
     RUN(conv2d.forward, &a);
     const double want[2 * 4 * 5] = {[1] = 6, [2] = 5, [3] = 4, [6] = 3, [7] = 2, [8] = 1};
     EXPECT_ALL(y, want, COUNT(y), 0);
@@ -278,21 +216,16 @@ START_TEST(test_lstm_step)
     const double x[] = {0.5}, w_ih[] = {1, 2, 3, 4}, w_hh[] = {-1, 0.5, 2, 1},
                  bias[] = {0.1, 0.2, 0.3, 0.4}, h0[] = {0.25}, c0[] = {-0.75};
     double y[1], h[1], c[1], gates[4], cells[1];
-    rg_lstm_args a = {.x = x,
-                      .w_ih = w_ih,
-                      .w_hh = w_hh,
-                      .bias = bias,
+    rg_lstm_args a = {LSTM_WEIGHTS(w_ih, w_hh, bias),
+                      LSTM_SIZES(1, 1, 1, 1),
+                      .x = x,
                       .h0 = h0,
                       .c0 = c0,
                       .y = y,
                       .gates = gates,
                       .cells = cells,
                       .h_last = h,
-                      .c_last = c,
-                      .batch = 1,
-                      .steps = 1,
-                      .c_in = 1,
-                      .hidden = 1};
+                      .c_last = c};
     RUN(lstm.forward, &a);
     /* preactivations 0.35, 1.325, 2.3, 2.65 */
     const double i = 0.5866175789173301, f = 0.7900123734263975, g = 0.9800963962661914,
@@ -313,34 +246,20 @@ START_TEST(test_lstm_sequence)
         c[B * H];
     facts_random(x, COUNT(x), 1), facts_random(w_ih, COUNT(w_ih), 2);
     facts_random(w_hh, COUNT(w_hh), 3), facts_random(bias, COUNT(bias), 4);
-    rg_lstm_args a = {.x = x,
-                      .w_ih = w_ih,
-                      .w_hh = w_hh,
-                      .bias = bias,
+    rg_lstm_args a = {LSTM_WEIGHTS(w_ih, w_hh, bias),
+                      LSTM_SIZES(B, T, C, H),
+                      .x = x,
                       .y = y,
                       .h_last = h,
-                      .c_last = c,
-                      .batch = B,
-                      .steps = T,
-                      .c_in = C,
-                      .hidden = H};
+                      .c_last = c};
     RUN(lstm.forward, &a);
     for (int b = 0; b < B; b++) {
         double state[2][2][H] = {0}, one[H];
         for (int t = 0; t < T; t++) {
-            rg_lstm_args s = {.x = x + (b * T + t) * C,
-                              .w_ih = w_ih,
-                              .w_hh = w_hh,
-                              .bias = bias,
-                              .h0 = state[t % 2][0],
-                              .c0 = state[t % 2][1],
-                              .y = one,
-                              .h_last = state[(t + 1) % 2][0],
-                              .c_last = state[(t + 1) % 2][1],
-                              .batch = 1,
-                              .steps = 1,
-                              .c_in = C,
-                              .hidden = H};
+            rg_lstm_args s = {LSTM_WEIGHTS(w_ih, w_hh, bias),  LSTM_SIZES(1, 1, C, H),
+                              .x = x + (b * T + t) * C,        .h0 = state[t % 2][0],
+                              .c0 = state[t % 2][1],           .y = one,
+                              .h_last = state[(t + 1) % 2][0], .c_last = state[(t + 1) % 2][1]};
             RUN(lstm.forward, &s);
             EXPECT_ALL(one, y + (b * T + t) * H, H, 1e-12);
         }
@@ -385,23 +304,9 @@ START_TEST(test_attention_rotation)
                  k2[] = {0, 0, 0, 1};
     const float q_pos[] = {2.5F}, k_pos[] = {1};
     double out[4], lse[1];
-    rg_attention_args a = {.q = q,
-                           .k = k,
-                           .v = v,
-                           .ld_q = 4,
-                           .ld_k = 4,
-                           .ld_v = 4,
-                           .q_pos = q_pos,
-                           .k_pos = k_pos,
-                           .out = out,
-                           .lse = lse,
-                           .batch = 1,
-                           .heads = 1,
-                           .t_q = 1,
-                           .t_k = 1,
-                           .head_dim = 4,
-                           .window = -1,
-                           .rope_base = 10000};
+    rg_attention_args a = {QKV(q, k, v),   PITCHES(4, 4, 4), HEADS(1, 1, 1, 1, 4),
+                           .q_pos = q_pos, .k_pos = k_pos,   .out = out,
+                           .lse = lse,     .window = -1,     .rope_base = 10000};
     RUN(attention.forward, &a);
     EXPECT(out, 5, 6, 7, 8);
     EXPECT(lse, cos(1.5) / 2); /* pair (0,2), frequency 1 */
@@ -442,23 +347,10 @@ START_TEST(test_attention_naive)
     const uint8_t mask[] = {1, 0, 1, 1, 1, 1, 1, 0};
     facts_random(q, COUNT(q), 1), facts_random(k, COUNT(k), 2), facts_random(v, COUNT(v), 3);
     for (int kind = 0; kind < 12; kind++) {
-        rg_attention_args a = {.q = q,
-                               .k = k,
-                               .v = v,
-                               .ld_q = LQ,
-                               .ld_k = LK,
-                               .ld_v = LV,
-                               .q_pos = q_pos,
-                               .k_pos = k_pos,
-                               .key_mask = kind >= 6 ? mask : NULL,
-                               .out = out,
-                               .batch = B,
-                               .heads = H,
-                               .t_q = TQ,
-                               .t_k = TK,
-                               .head_dim = D,
-                               .causal = kind % 2,
-                               .window = kind / 2 % 3 - 1};
+        rg_attention_args a = {
+            QKV(q, k, v),   PITCHES(LQ, LK, LV), HEADS(B, H, TQ, TK, D),
+            .q_pos = q_pos, .k_pos = k_pos,      .key_mask = kind >= 6 ? mask : NULL,
+            .out = out,     .causal = kind % 2,  .window = kind / 2 % 3 - 1};
         RUN(attention.forward, &a);
         for (int i = 0; i < B * H * TQ; i++) {
             const int b = i / (H * TQ), h = i / TQ % H, t = i % TQ;
@@ -482,19 +374,11 @@ START_TEST(test_attention_edges)
     const uint8_t none[T] = {0};
     for (int i = 0; i < 3; i++) facts_random(qkv[i], T * D, (uint64_t)i);
     for (int t = 0; t < T; t++) positions[t] = (float)t + 100;
-    rg_attention_args a = {.q = qkv[0],
-                           .k = qkv[1],
-                           .v = qkv[2],
-                           .ld_q = D,
-                           .ld_k = D,
-                           .ld_v = D,
+    rg_attention_args a = {QKV(qkv[0], qkv[1], qkv[2]),
+                           PITCHES(D, D, D),
+                           HEADS(1, 1, T, T, D),
                            .out = first,
                            .lse = lse,
-                           .batch = 1,
-                           .heads = 1,
-                           .t_q = T,
-                           .t_k = T,
-                           .head_dim = D,
                            .causal = true,
                            .window = -1,
                            .rope_base = 10000};
@@ -543,17 +427,9 @@ START_TEST(test_scratch_exhausted)
     rg_error error = {0};
     rg_kernel_ctx ctx = {.scratch = rg_arena_create(4096, "tiny", &error), .error = &error};
     double *x = calloc(1 << 16, sizeof *x);
-    rg_conv1d_args a = {.x = x,
-                        .w = x,
-                        .y = x,
-                        .batch = 1,
-                        .t_in = 1 << 15,
-                        .t_out = 1,
-                        .c_in = 1,
-                        .c_out = 1,
-                        .kernel = 1,
-                        .stride = 1,
-                        .dilation = 1};
+    rg_conv1d_args a = {
+        TENSORS(x, x, NULL, x), STEPS(1, 1 << 15, 1), CHANNELS(1, 1), .kernel = 1, .stride = 1,
+        .dilation = 1};
     ck_assert_int_eq(facts_k()->conv1d.forward(&ctx, &a), RG_ERR_NOMEM);
     ck_assert_msg(strstr(error.text, "scratch") != NULL, "%s", error.text);
     free(x);

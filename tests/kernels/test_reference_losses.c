@@ -5,6 +5,14 @@
  */
 #include "kernel_facts.h"
 
+#define RVQ_TENSORS(x_, books_, codes_, q_, commit_, dcommit_) \
+    .x = x_, .books = books_, .codes = codes_, .q = q_, .commit = commit_, .dcommit = dcommit_
+#define RVQ_SIZES(rows_, dim_, entries_, books, used) \
+    .rows = rows_, .dim = dim_, .entries = entries_, .n_books = books, .n_q = used
+#define STFT_SIZES(batch_, in, frames_, length, hop_) \
+    .batch = batch_, .t_in = in, .frames = frames_, .n_fft = length, .hop = hop_
+#define PADS(left, right, mode) .pad_left = left, .pad_right = right, .pad_mode = mode
+
 START_TEST(test_softmax_ce)
 {
     const double logits[] = {0, 0, 0, 0, /**/ 1, 2, 3, 4, /**/ 1000, 0, 0, NAN, /**/ 0, 700, 0, 0};
@@ -60,18 +68,8 @@ START_TEST(test_rvq_by_hand)
     const double x[] = {2.9, 0.2, -1, -1}, books[] = {0, 0, 3, 0, -2, -2, /**/ 0, 0.5, 1, 1, 1, 1};
     int32_t codes[] = {7, 7, 9, 7, 7, 9};
     double q[4], commit[1], dcommit[4], residuals[8];
-    rg_rvq_args a = {.x = x,
-                     .books = books,
-                     .codes = codes,
-                     .q = q,
-                     .commit = commit,
-                     .dcommit = dcommit,
-                     .residuals = residuals,
-                     .rows = 2,
-                     .dim = 2,
-                     .entries = 3,
-                     .n_books = 3,
-                     .n_q = 2};
+    rg_rvq_args a = {RVQ_TENSORS(x, books, codes, q, commit, dcommit), RVQ_SIZES(2, 2, 3, 3, 2),
+                     .residuals = residuals};
     RUN(rvq, &a); /* the second row ties between entries 0 and 2 of the first book */
     const int32_t want[] = {1, 0, 9, 0, 0, 9};
     ck_assert_mem_eq(codes, want, sizeof want);
@@ -88,17 +86,7 @@ START_TEST(test_rvq_fixed)
     const double x[] = {1, 1}, books[] = {0.5, 0, 2, 2, /**/ 0.25, 1, 3, 3};
     int32_t codes[] = {0, -1};
     double q[2], commit[1], dcommit[2];
-    rg_rvq_args a = {.x = x,
-                     .books = books,
-                     .codes = codes,
-                     .q = q,
-                     .commit = commit,
-                     .dcommit = dcommit,
-                     .rows = 1,
-                     .dim = 2,
-                     .entries = 2,
-                     .n_books = 2,
-                     .n_q = 2,
+    rg_rvq_args a = {RVQ_TENSORS(x, books, codes, q, commit, dcommit), RVQ_SIZES(1, 2, 2, 2, 2),
                      .fixed_codes = true};
     RUN(rvq, &a);
     EXPECT(q, 0.5, 0);
@@ -131,17 +119,7 @@ START_TEST(test_rvq_gradient)
     double x[N * D], books[K * V * D], q[N * D], commit[2], dcommit[N * D];
     int32_t codes[N * K];
     facts_random(x, COUNT(x), 1), facts_random(books, COUNT(books), 2);
-    rg_rvq_args a = {.x = x,
-                     .books = books,
-                     .codes = codes,
-                     .q = q,
-                     .commit = commit,
-                     .dcommit = dcommit,
-                     .rows = N,
-                     .dim = D,
-                     .entries = V,
-                     .n_books = K,
-                     .n_q = K};
+    rg_rvq_args a = {RVQ_TENSORS(x, books, codes, q, commit, dcommit), RVQ_SIZES(N, D, V, K, K)};
     RUN(rvq, &a);
     a.fixed_codes = true, a.dcommit = NULL;
     for (int i = 0; i < N * D; i++) {
@@ -172,16 +150,7 @@ START_TEST(test_stft_naive)
     double x[B * T], y[B * F * BINS * 2];
     facts_random(x, COUNT(x), 1);
     for (int mode = 0; mode < RG_PAD_COUNT; mode++) {
-        rg_stft_args a = {.x = x,
-                          .y = y,
-                          .batch = B,
-                          .t_in = T,
-                          .frames = F,
-                          .n_fft = N,
-                          .hop = HOP,
-                          .pad_left = 3,
-                          .pad_right = 4,
-                          .pad_mode = (rg_pad)mode,
+        rg_stft_args a = {STFT_SIZES(B, T, F, N, HOP), PADS(3, 4, (rg_pad)mode), .x = x, .y = y,
                           .scale = 0.7};
         RUN(stft.forward, &a);
         for (int i = 0; i < B * F * BINS; i++) {
@@ -205,17 +174,8 @@ START_TEST(test_stft_adjoint)
     enum { T = 50, N = 16, F = 12, NY = F * (N / 2 + 1) * 2 };
     double x[T], y[NY], sx[NY], sy[T];
     facts_random(x, T, 1), facts_random(y, NY, 2);
-    rg_stft_grad_args g = {.fwd = {.x = x,
-                                   .y = sx,
-                                   .batch = 1,
-                                   .t_in = T,
-                                   .frames = F,
-                                   .n_fft = N,
-                                   .hop = 4,
-                                   .pad_left = 6,
-                                   .pad_right = 6,
-                                   .pad_mode = RG_PAD_REFLECT,
-                                   .scale = 0.3},
+    rg_stft_grad_args g = {.fwd = {STFT_SIZES(1, T, F, N, 4), PADS(6, 6, RG_PAD_REFLECT), .x = x,
+                                   .y = sx, .scale = 0.3},
                            .dy = y,
                            .dx = sy};
     RUN(stft.forward, &g.fwd);
@@ -231,11 +191,10 @@ START_TEST(test_spectrogram)
     double x[N], y[BINS], log_y[2], banded[2];
     const double bank[BINS * 2] = {1, 0, 0, 10, 0, 0, 0, 0, 0.5, 0};
     for (int i = 0; i < N; i++) x[i] = 2;
-    rg_spectrogram_args a = {
-        .stft = {.x = x, .batch = 1, .t_in = N, .frames = 1, .n_fft = N, .hop = N, .scale = 0.5},
-        .power = 2,
-        .log_floor = 0.25,
-        .y = y};
+    rg_spectrogram_args a = {.stft = {STFT_SIZES(1, N, 1, N, N), .x = x, .scale = 0.5},
+                             .power = 2,
+                             .log_floor = 0.25,
+                             .y = y};
     RUN(spectrogram.forward, &a);
     EXPECT(y, 16, 4, 0, 0, 0);
     a.power = 1;
