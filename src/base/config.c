@@ -27,7 +27,8 @@ static rg_status no_memory(const layer *l)
     return rg_fail(l->err, RG_ERR_NOMEM, "%s: out of memory for the configuration", l->name);
 }
 
-char *rg__config_keep(rg_config *c, const char *text)
+/* A copy that lives as long as c; NULL when memory ends. */
+static char *keep(rg_config *c, const char *text)
 {
     size_t n = strlen(text) + 1;
     char *copy = rg_arena_alloc(c->arena, n);
@@ -40,7 +41,7 @@ static const char *make_place(const layer *l, int line, int column)
     char place[PLACE];
     if (l->command_line) return l->name;
     rg_format(place, sizeof place, "%s:%d:%d", l->name, line, column);
-    return rg__config_keep(l->config, place);
+    return keep(l->config, place);
 }
 
 const rg__entry *rg__config_find(const rg_config *c, const char *key)
@@ -140,7 +141,7 @@ static rg__entry *add_entry(rg_config *c, const char *key, const rg_config_key *
     rg__entry *e = rg_arena_zalloc(c->arena, sizeof *e);
     if (!e) return NULL;
     e->row = row;
-    e->key = rg__config_keep(c, key);
+    e->key = keep(c, key);
     if (!e->key) return NULL;
     if (c->last_entry)
         c->last_entry->next = e;
@@ -186,8 +187,8 @@ static rg_status add_group(layer *l, const char *prefix, const char *name, const
         if (strcmp(g->prefix, prefix) == 0 && strcmp(g->name, name) == 0) return RG_OK;
     rg__group *g = rg_arena_zalloc(c->arena, sizeof *g);
     if (!g) return no_memory(l);
-    g->prefix = rg__config_keep(c, prefix);
-    g->name = rg__config_keep(c, name);
+    g->prefix = keep(c, prefix);
+    g->name = keep(c, name);
     g->place = place;
     if (!g->prefix || !g->name) return no_memory(l);
     if (c->last_group)
@@ -258,7 +259,7 @@ static rg_yaml_node *parse_override(layer *l, const char *key, const char *value
 static rg_yaml_node *wrap(rg_config *c, const char *name, rg_yaml_node *node)
 {
     rg_yaml_node *map = rg_arena_zalloc(c->arena, sizeof *map);
-    node->key = rg__config_keep(c, name);
+    node->key = keep(c, name);
     if (!map || !node->key) return NULL;
     *map = (rg_yaml_node){
         .kind = RG_YAML_MAP, .line = 1, .column = 1, .first = node, .last = node, .count = 1};
@@ -318,7 +319,7 @@ static rg_status add_extended(layer *l, const rg_yaml_node *root, int depth, int
 static rg_status add_text(rg_config *c, const char *text, size_t n, const char *name, int depth,
                           int *number, rg_error *err)
 {
-    layer l = {.config = c, .name = rg__config_keep(c, name), .err = err};
+    layer l = {.config = c, .name = keep(c, name), .err = err};
     if (!l.name) return rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", name);
     const rg_yaml_node *root = rg_yaml_parse(c->arena, text, n, name, err);
     if (!root) return err ? err->code : RG_ERR_CONFIG;
@@ -370,7 +371,6 @@ static rg_status settle_key(rg_config *c, rg__entry *given, const char *key,
     if (!e) return rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", c->name);
     for (; given; given = given->next) {
         if (strcmp(given->key, key) != 0) continue;
-        e->given = true;
         e->place = given->place;
         e->n = given->n;
         e->values = given->values;
@@ -426,7 +426,7 @@ static rg_config *begin(const char *name, const rg_config_key *schema, size_t n_
         return NULL;
     }
     c->arena = rg_arena_create(ARENA_BYTES, "config", err);
-    c->name = c->arena ? rg__config_keep(c, name) : NULL;
+    c->name = c->arena ? keep(c, name) : NULL;
     /* a copy: the caller's table may be put together on its stack */
     rg_config_key *rows = c->name ? rg_arena_alloc(c->arena, n_schema * sizeof *rows) : NULL;
     if (!rows) {

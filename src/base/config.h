@@ -71,8 +71,6 @@ size_t rg_config_reals(const rg_config *c, const char *key, double *out, size_t 
 size_t rg_config_count(const rg_config *c, const char *key); /* elements of a list */
 const char *rg_config_text_at(const rg_config *c, const char *key, size_t i);
 
-/* Whether the file or an override gave this key (as opposed to the default). */
-bool rg_config_given(const rg_config *c, const char *key);
 /* "file:line:column" of a key, for messages of checks that the schema cannot express. */
 const char *rg_config_place(const rg_config *c, const char *key);
 

@@ -50,7 +50,6 @@ struct rg_config {
 };
 
 const rg__entry *rg__config_find(const rg_config *c, const char *key);
-char *rg__config_keep(rg_config *c, const char *text); /* NULL when memory ends */
 
 /* Checks a node against its row and stores the values; the error begins with `place`. */
 rg_status rg__config_check(rg_config *c, const rg_yaml_node *node, const rg_config_key *row,
@@ -58,7 +57,6 @@ rg_status rg__config_check(rg_config *c, const rg_yaml_node *node, const rg_conf
                            rg_error *err) RG_MUST_USE;
 /* "a whole number (1 to 64)": what a row expects, for messages. */
 void rg__config_expected(const rg_config_key *row, char out[256]);
-bool rg__config_is_list(rg_config_type type);
 
 /* A text in double quotes that YAML reads back the same. */
 void rg__config_quote(const char *s, rg_text *out);

@@ -77,11 +77,6 @@ const char *rg_config_text_at(const rg_config *c, const char *key, size_t i)
     return i < e->n ? e->values[i].text : NULL;
 }
 
-bool rg_config_given(const rg_config *c, const char *key)
-{
-    return entry_of(c, key)->given;
-}
-
 const char *rg_config_place(const rg_config *c, const char *key)
 {
     return entry_of(c, key)->place;

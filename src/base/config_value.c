@@ -71,11 +71,6 @@ static const struct {
     [RG_CONFIG_TEXTS] = {"a list of texts", read_text, true, false},
 };
 
-bool rg__config_is_list(rg_config_type type)
-{
-    return types[type].list;
-}
-
 void rg__config_expected(const rg_config_key *row, char out[256])
 {
     char low[32], high[32];

@@ -47,8 +47,3 @@ const rg_fft *rg_fft_plan(int32_t n, rg_error *err)
     if (!entry) rg_fail(err, RG_ERR_NOMEM, "out of memory for an FFT of %d points", (int)n);
     return (const rg_fft *)entry;
 }
-
-int32_t rg_fft_size(const rg_fft *plan)
-{
-    return ((const rg__fft_entry *)plan)->n;
-}

@@ -17,7 +17,6 @@ typedef struct rg_fft rg_fft;
 /* n even, 2 .. 2^20. Plans live until the process ends and are shared: the same n gives the same
  * plan. */
 const rg_fft *rg_fft_plan(int32_t n, rg_error *err);
-int32_t rg_fft_size(const rg_fft *plan);
 
 /* x (n) -> spectrum (n/2+1, 2) interleaved re, im. 64-byte aligned, not overlapping. x is kept. */
 void rg_fft_forward(const rg_fft *plan, const float *x, float *spectrum);

@@ -52,13 +52,6 @@ void rg_text_free(rg_text *text)
     *text = (rg_text){.limit = text->limit};
 }
 
-void rg_text_clear(rg_text *text)
-{
-    text->n = 0;
-    text->bad = false;
-    if (text->data) text->data[0] = 0;
-}
-
 /* Room for `more` bytes and the terminator; marks the text bad when there is none. */
 static bool make_room(rg_text *text, size_t more)
 {

@@ -22,11 +22,10 @@ typedef struct rg_text {
 } rg_text;
 
 void rg_text_init(rg_text *text, size_t limit);
-void rg_text_free(rg_text *text);
+void rg_text_free(rg_text *text); /* empty then, and good again */
 void rg_text_add(rg_text *text, const char *s);
 void rg_text_add_n(rg_text *text, const char *s, size_t n);
 void rg_text_printf(rg_text *text, const char *fmt, ...) RG_PRINTF(2, 3);
-void rg_text_clear(rg_text *text);
 rg_status rg_text_status(const rg_text *text,
                          rg_error *err) RG_MUST_USE; /* RG_ERR_NOMEM when bad */
 

@@ -59,11 +59,6 @@ void rg_tracks_destroy(rg_tracks *tracks)
     free(tracks);
 }
 
-const rg_track_config *rg_tracks_config(const rg_tracks *tracks)
-{
-    return &tracks->config;
-}
-
 /* ---- start values ---------------------------------------------------------------------------- */
 
 static float *values_of(rg_params *params, const char *format, const char *role)

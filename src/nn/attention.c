@@ -6,17 +6,13 @@
  */
 #include "nn/attention.h"
 
-#include <stdio.h>
+#include "nn/names.h"
 
 rg_self_attention rg_self_attention_declare(rg_params *params, int32_t width, int32_t heads,
                                             double rope_base, double out_gain, const char *name,
                                             ...)
 {
-    char text[RG_NAME_SIZE];
-    va_list args;
-    va_start(args, name);
-    vsnprintf(text, sizeof text, name, args);
-    va_end(args);
+    RG_NAME(text, name);
     return (rg_self_attention){
         .qkv = rg_weight_declare(params, width, 3 * width, 1, "%s.qkv", text),
         .out = rg_weight_declare(params, width, width, out_gain, "%s.out", text),
@@ -63,12 +59,6 @@ static rg_tensor *attend(rg_exec *ex, const rg_self_attention *layer, rg_tensor 
     return rg_linear(ex, mixed, layer->out, NULL, RG_ACT_NONE);
 }
 
-rg_tensor *rg_attend_all(rg_exec *ex, const rg_self_attention *layer, rg_tensor *x, rg_tensor *pos,
-                         rg_tensor *key_mask)
-{
-    return attend(ex, layer, x, pos, key_mask, false);
-}
-
 rg_tensor *rg_attend_past(rg_exec *ex, const rg_self_attention *layer, rg_tensor *x)
 {
     return attend(ex, layer, x, NULL, NULL, true);
@@ -108,11 +98,7 @@ rg_tensor *rg_attend_cached(rg_exec *ex, const rg_self_attention *layer, rg_tens
 rg_encoder_layer rg_encoder_layer_declare(rg_params *params, int32_t width, int32_t heads,
                                           double rope_base, double out_gain, const char *name, ...)
 {
-    char text[RG_NAME_SIZE];
-    va_list args;
-    va_start(args, name);
-    vsnprintf(text, sizeof text, name, args);
-    va_end(args);
+    RG_NAME(text, name);
     return (rg_encoder_layer){
         .norm_attention = rg_norm_declare(params, width, "%s.norm_attention", text),
         .attention = rg_self_attention_declare(params, width, heads, rope_base, out_gain,
@@ -129,7 +115,7 @@ rg_tensor *rg_encoder_run(rg_exec *ex, const rg_encoder_layer *layers, int32_t n
     rg_tensor *branch = NULL;
     for (int32_t i = 0; i < n; i++) {
         rg_tensor *h = rg_norm_add(ex, &layers[i].norm_attention, &x, branch);
-        branch = rg_dropout(ex, rg_attend_all(ex, &layers[i].attention, h, pos, key_mask), dropout);
+        branch = rg_dropout(ex, attend(ex, &layers[i].attention, h, pos, key_mask, false), dropout);
         h = rg_norm_add(ex, &layers[i].norm_feed, &x, branch);
         branch = rg_dropout(ex, rg_feed_run(ex, &layers[i].feed, h), dropout);
     }

@@ -27,9 +27,6 @@ typedef struct rg_kv_cache {
     int32_t steps;
 } rg_kv_cache;
 
-/* Every position sees all that key_mask (B,T) allows; pos (T) frames, or NULL: 0, 1, 2 ... */
-rg_tensor *rg_attend_all(rg_exec *ex, const rg_self_attention *layer, rg_tensor *x, rg_tensor *pos,
-                         rg_tensor *key_mask);
 /* Causal over x (B,T,C). */
 rg_tensor *rg_attend_past(rg_exec *ex, const rg_self_attention *layer, rg_tensor *x);
 /*
@@ -48,7 +45,8 @@ typedef struct rg_encoder_layer {
 rg_encoder_layer rg_encoder_layer_declare(rg_params *params, int32_t width, int32_t heads,
                                           double rope_base, double out_gain, const char *name, ...)
     RG_PRINTF(6, 7);
-/* All layers and the last norm over x (B,T,C). */
+/* All layers and the last norm over x (B,T,C): every position sees all that key_mask (B,T) allows;
+ * pos (T) frames, or NULL: 0, 1, 2 ... */
 rg_tensor *rg_encoder_run(rg_exec *ex, const rg_encoder_layer *layers, int32_t n,
                           const rg_norm *last, rg_tensor *x, rg_tensor *pos, rg_tensor *key_mask,
                           double dropout);

@@ -155,7 +155,6 @@ START_TEST(defaults_are_filled_in)
     ck_assert_uint_eq(rg_config_count(c, "data.splits"), 2);
     ck_assert_str_eq(rg_config_text_at(c, "data.splits", 1), "valid");
     ck_assert_ptr_null(rg_config_text_at(c, "data.splits", 2));
-    ck_assert(rg_config_given(c, "data.store") && !rg_config_given(c, "seed"));
     ck_assert_str_eq(rg_config_place(c, "data.store"), "a.yaml:2:3");
     ck_assert_uint_eq(rg_config_group_count(c, "roles"), 0);
     rg_config_free(c);
@@ -197,7 +196,6 @@ START_TEST(overrides_win)
     ck_assert_str_eq(rg_config_text(c, "name"), "a: b #c");
     ck_assert_str_eq(rg_config_text_at(c, "data.splits", 0), "x");
     ck_assert(rg_config_real(c, "optimizer.lr") == 0.5 && !rg_config_bool(c, "optimizer.ema"));
-    ck_assert(rg_config_given(c, "optimizer.lr"));
     rg_config_free(c);
     c = must_parse(GOOD, "name=\"a\\tb\"");
     ck_assert_str_eq(rg_config_text(c, "name"), "a\tb");
@@ -309,7 +307,7 @@ START_TEST(differences_are_listed)
                                 "roles.bass.sample_rate: 8000 -> (none)\n"
                                 "roles.bass.ratios: [8, 5, 4, 2] -> (none)\n"
                                 "weights.l1: (none) -> 3\n");
-    rg_text_clear(&text);
+    rg_text_free(&text);
     rg_config_diff(a, a, &text);
     ck_assert_uint_eq(text.n, 0);
     rg_text_free(&text);

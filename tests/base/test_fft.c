@@ -44,7 +44,6 @@ START_TEST(agrees_with_the_definition)
     rg_error err = {0};
     const rg_fft *plan = rg_fft_plan(n, &err);
     ck_assert_msg(plan != NULL, "%s", err.text);
-    ck_assert_int_eq(rg_fft_size(plan), n);
     fill(b.x, n);
     memcpy(b.kept, b.x, sizeof b.x);
     b.spectrum[n + 2] = 77;

@@ -59,7 +59,7 @@ START_TEST(text_grows_to_its_limit)
     ck_assert(text.bad);
     rg_text_add_n(&text, "", 0);
     ck_assert_int_eq(rg_text_status(&text, &err), RG_ERR_NOMEM);
-    rg_text_clear(&text);
+    rg_text_free(&text);
     rg_text_add_n(&text, "abcdef", 3);
     ck_assert_str_eq(text.data, "abc");
     rg_text_free(&text);
