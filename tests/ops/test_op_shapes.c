@@ -298,9 +298,9 @@ START_TEST(choices_have_limits)
     refused(rg_slice(ex, x, 1, 17, 0), "start");
     refused(rg_slice(ex, x, 1, 0, -1), "length");
     ck_assert_ptr_nonnull(rg_slice(ex, x, 1, 16, 0));
-    rg_tensor *row = rg_tensor_new(ex, RG_F64, RG_SHAPE(7)), /* one row is a row too */
+    rg_tensor *one = rg_tensor_new(ex, RG_F64, RG_SHAPE(7)), /* one row is a row too */
         *target = rg_tensor_from_ints(ex, RG_SHAPE(1), (const int32_t[]){0});
-    refused(rg_softmax_ce(ex, row, target, NULL, NULL), "targets");
+    refused(rg_softmax_ce(ex, one, target, NULL, NULL), "targets");
     rg_stft_attr reflect = {.n_fft = 8, .hop = 4, .pad_right = 15, .pad_mode = RG_PAD_REFLECT};
     ck_assert_ptr_nonnull(rg_stft(ex, x, &reflect));
     reflect.pad_right = 16;
