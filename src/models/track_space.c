@@ -134,7 +134,12 @@ int32_t track_others(rg_exec *ex, const rg_track_batch *batch, const track_shown
 
 /* ---- the two paths --------------------------------------------------------------------------- */
 
-/* The convolution has channels for all other roles in order; those that are not shown are zeros. */
+/*
+ * The convolution has channels for all other roles in order; those that are not shown are zeros.
+ * Adam moves every weight by about its learning rate, so a layer with many inputs moves its output
+ * further, and what it learns from few songs is their noise: the input is scaled by width / inputs,
+ * as if it had no more inputs than the layers around it.
+ */
 rg_tensor *track_same(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
                       const track_other *others, int32_t n)
 {
@@ -161,7 +166,10 @@ rg_tensor *track_same(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batc
                            .dilation = 1,
                            .pad_left = c->same_reach,
                            .pad_right = c->same_reach + c->roles[batch->target].books - 1};
-    return rg_conv1d(ex, join(ex, parts, made, 2), net->same, NULL, &attr);
+    rg_tensor *heard = join(ex, parts, made, 2);
+    double inputs = (2.0 * c->same_reach + 1) * made * track_same_width(c);
+    if (inputs > c->width) heard = rg_scale(ex, heard, c->width / inputs);
+    return rg_conv1d(ex, heard, net->same, NULL, &attr);
 }
 
 void track_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
