@@ -32,12 +32,12 @@ if [ $short = 1 ]; then
     songs=6 minutes=0.5 rate=24000 seconds=4 need_mib=1500
     codec_set=(steps=60 validate_every=30 checkpoint_every=30 keep_checkpoints=1)
     track_steps=(40 20 20)
-    track_set=(validate_every=20 checkpoint_every=20 keep_checkpoints=1)
+    track_set=(validate_every=20 checkpoint_every=20 keep_checkpoints=1 validation.windows=8)
     plan=(10 90 20 5 30 10 60 5 10 10 60)
 else
-    songs=48 minutes=2.5 rate=24000 seconds=8 need_mib=4500
+    songs=121 minutes=1.25 rate=24000 seconds=8 need_mib=5600
     codec_set=(sample_every=400) track_steps=() track_set=()
-    plan=(60 90 110 10 280 40 540 5 20 15 120)
+    plan=(60 20 110 5 230 60 750 5 10 10 150)
 fi
 
 # ---- what it will take, and whether this machine can ----------------------------------------------
