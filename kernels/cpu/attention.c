@@ -8,11 +8,6 @@
 
 enum { KEYS = RG_ATTENTION_KEYS, ANGLE_ROWS = 32 };
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- preparation ---- */
 
 typedef struct angle_job {

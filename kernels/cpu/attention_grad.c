@@ -11,11 +11,6 @@
 
 enum { KEYS = RG_ATTENTION_KEYS };
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* One head's dense operands and gradients, in a thread's scratch. */
 typedef struct head_grad {
     int64_t head, item, column;

@@ -7,15 +7,6 @@
 
 enum { PLANE = 98304 }; /* floats: 384 KiB */
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 void rg_plane_load(const rg_plane *p, float *out)
 {
     const int64_t pitch = p->width * p->c, skip = max64(0, -p->left);

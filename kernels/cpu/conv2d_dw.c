@@ -10,11 +10,6 @@
 
 enum { GROUPS = 16, LARGE = 65536, SUM_RUN = 4096 };
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 typedef struct dw_job {
     const rg_isa *isa;
     const rg_conv2d_grad_args *g;

@@ -8,11 +8,6 @@
 
 #include <string.h>
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* One axis: taps of a phase and the distance of the dy that they take. */
 typedef struct axis {
     int64_t stride, gap, reach, dilation, pad;

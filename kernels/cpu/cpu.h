@@ -16,6 +16,19 @@
 
 enum { RG_TILE_WIDTHS = 4 };
 
+static inline int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static inline int64_t div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
 /*
  * One column panel of a product: c(m,n) = base(m,n) + a(m,k) b(k,n), n <= the tile's width.
  * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at

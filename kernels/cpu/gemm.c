@@ -21,19 +21,6 @@ enum {
     SMALL_PRODUCT = 100000 /* multiply-adds below which threads cost more than they give */
 };
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* The index of the narrowest tile that holds n columns. */
 static int width_index(const rg_isa *isa, int64_t n)
 {

@@ -27,11 +27,6 @@ typedef struct lstm_job {
     bool threaded;
 } lstm_job;
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static rg_weight weight_hh(const rg_lstm_args *a)
 {
     return (rg_weight){a->w_hh, a->w_hh_packed, a->packed_type, a->hidden, 4 * a->hidden};

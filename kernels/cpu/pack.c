@@ -9,11 +9,6 @@
 
 #include "kernels/cpu/cpu.h"
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t width_of(const rg_isa *isa, int64_t n)
 {
     int i = 0;

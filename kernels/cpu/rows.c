@@ -9,19 +9,6 @@
 
 enum { PIECE = 32768 }; /* floats of a task's input or output copy: 128 KiB */
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* ---- rows ---- */
 
 static void load_run(const rg_isa *isa, const rg_rows *in, const float *src, int64_t n, float *out)

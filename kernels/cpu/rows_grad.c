@@ -20,19 +20,6 @@ enum {
     BIAS_ROWS = 256
 };
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 typedef struct grad_job {
     const rg_isa *isa;
     const rg_rows_grad *v;

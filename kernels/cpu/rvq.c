@@ -8,11 +8,6 @@
 
 #include "kernels/cpu/cpu.h"
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 typedef struct rvq_job {
     const rg_isa *isa;
     const rg_rvq_args *a;

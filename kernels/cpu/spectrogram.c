@@ -8,11 +8,6 @@
 
 #include <string.h>
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 typedef struct spectrogram_job {
     rg_stft_job stft;
     const rg_spectrogram_args *a;

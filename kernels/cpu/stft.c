@@ -9,15 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 rg_status rg_stft_prepare(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_stft_args *a,
                           rg_stft_job *j)
 {

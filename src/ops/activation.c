@@ -67,11 +67,7 @@ const rg_op rg_op_activation = {
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(activation_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_activation(rg_exec *ex, rg_tensor *x, rg_act act, double slope)

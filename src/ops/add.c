@@ -79,11 +79,7 @@ const rg_op rg_op_add = {
     .n_out = 1,
     .input = {{.name = "a"}, {.name = "b"}},
     .attr_size = sizeof(add_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_add(rg_exec *ex, rg_tensor *a, rg_tensor *b, double alpha, double beta)

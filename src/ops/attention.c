@@ -146,12 +146,8 @@ const rg_op rg_op_attention = {
               {.name = "k_pos", .type = RG_INPUT_F32, .optional = true},
               {.name = "key_mask", .type = RG_INPUT_U8, .optional = true}},
     .attr_size = sizeof(rg_attention_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
     .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_attention(rg_exec *ex, rg_tensor *q_source, rg_tensor *kv_source, rg_tensor *q_pos,

@@ -104,11 +104,7 @@ const rg_op rg_op_concat = {
               {.name = "part 6", .optional = true},
               {.name = "part 7", .optional = true}},
     .attr_size = sizeof(concat_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_concat(rg_exec *ex, rg_tensor *const *parts, int32_t n, int32_t axis)

@@ -56,19 +56,10 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 static rg_conv1d_args args_of(const rg_node *n)
 {
     const rg_conv1d_attr *a = attr_of(n);
-    const rg_conv1d_args args = {RG_WEIGHTED_ARGS(n),
-                                 .batch = n->in[0]->shape.dim[0],
-                                 .t_in = n->in[0]->shape.dim[1],
-                                 .t_out = n->out[0]->shape.dim[1],
-                                 .c_in = n->in[0]->shape.dim[2],
-                                 .c_out = n->in[1]->shape.dim[2],
-                                 .kernel = (int32_t)n->in[1]->shape.dim[0],
-                                 .stride = a->stride,
-                                 .dilation = a->dilation,
-                                 .pad_left = a->pad_left,
-                                 .pad_right = a->pad_right,
-                                 .pad_mode = a->pad_mode,
-                                 .act_in = a->act_in};
+    const rg_conv1d_args args = {RG_WEIGHTED_ARGS(n),     RG_WEIGHTED_STEPS(n),
+                                 .stride = a->stride,     .dilation = a->dilation,
+                                 .pad_left = a->pad_left, .pad_right = a->pad_right,
+                                 .pad_mode = a->pad_mode, .act_in = a->act_in};
     return args;
 }
 

@@ -30,16 +30,8 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 static rg_conv_tr1d_args args_of(const rg_node *n)
 {
     const rg_conv_tr1d_attr *a = n->attr;
-    const rg_conv_tr1d_args args = {RG_WEIGHTED_ARGS(n),
-                                    .batch = n->in[0]->shape.dim[0],
-                                    .t_in = n->in[0]->shape.dim[1],
-                                    .t_out = n->out[0]->shape.dim[1],
-                                    .c_in = n->in[0]->shape.dim[2],
-                                    .c_out = n->in[1]->shape.dim[2],
-                                    .kernel = (int32_t)n->in[1]->shape.dim[0],
-                                    .stride = a->stride,
-                                    .trim_left = a->trim_left,
-                                    .act_in = a->act_in};
+    const rg_conv_tr1d_args args = {RG_WEIGHTED_ARGS(n), RG_WEIGHTED_STEPS(n), .stride = a->stride,
+                                    .trim_left = a->trim_left, .act_in = a->act_in};
     return args;
 }
 

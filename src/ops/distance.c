@@ -78,11 +78,7 @@ const rg_op rg_op_distance = {
     .n_out = 1,
     .input = {{.name = "a"}, {.name = "b", .fixed = true}},
     .attr_size = sizeof(distance_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_distance(rg_exec *ex, rg_tensor *a, rg_tensor *b, rg_distance_kind kind)

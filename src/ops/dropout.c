@@ -56,11 +56,7 @@ const rg_op rg_op_dropout = {
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(dropout_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_dropout(rg_exec *ex, rg_tensor *x, double p)

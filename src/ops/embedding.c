@@ -62,11 +62,7 @@ const rg_op rg_op_embedding = {
     .n_in = 2,
     .n_out = 1,
     .input = {{.name = "codes", .type = RG_INPUT_I32}, {.name = "table"}},
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_embedding(rg_exec *ex, rg_tensor *codes, rg_tensor *table)

@@ -108,12 +108,8 @@ const rg_op rg_op_layernorm = {
               {.name = "gain"},
               {.name = "bias", .optional = true}},
     .attr_size = sizeof(layernorm_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
     .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_layernorm(rg_exec *ex, rg_tensor *x, rg_tensor *gain, rg_tensor *bias, double eps)

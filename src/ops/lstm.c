@@ -84,12 +84,8 @@ const rg_op rg_op_lstm = {
     .n_in = 4,
     .n_out = 1,
     .input = {{.name = "x"}, {.name = "w_ih"}, {.name = "w_hh"}, {.name = "bias"}},
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
     .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_lstm(rg_exec *ex, rg_tensor *x, rg_tensor *w_ih, rg_tensor *w_hh, rg_tensor *bias)

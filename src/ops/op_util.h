@@ -12,6 +12,11 @@
 
 #define RG_COUNT_OF(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
+/* The parts of a table row that every operator's file names alike. */
+#define RG_OP_PARTS                                                           \
+    .infer = infer, .forward = forward, .backward = backward, .cases = cases, \
+    .n_cases = RG_COUNT_OF(cases)
+
 /* Inputs of test cases (op.h): dims last. */
 #define RG_SHAPE_INIT(...)                                             \
     {                                                                  \

@@ -110,12 +110,8 @@ const rg_op rg_op_rvq = {
     .fixed_out = {false, false, true},
     .straight_through = true,
     .attr_size = sizeof(rvq_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
     .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_rvq_out rg_rvq(rg_exec *ex, rg_tensor *x, rg_tensor *books, rg_tensor *codes, int32_t n_q)

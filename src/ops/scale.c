@@ -46,11 +46,7 @@ const rg_op rg_op_scale = {
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(scale_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_scale(rg_exec *ex, rg_tensor *x, double factor)

@@ -76,11 +76,7 @@ const rg_op rg_op_slice = {
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(slice_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_slice(rg_exec *ex, rg_tensor *x, int32_t axis, int64_t start, int64_t length)

@@ -76,12 +76,8 @@ const rg_op rg_op_softmax_ce = {
               {.name = "weight", .type = RG_INPUT_F32, .optional = true}},
     .fixed_out = {false, true},
     .attr_size = sizeof(softmax_ce_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
     .flops = flops,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_softmax_ce(rg_exec *ex, rg_tensor *logits, rg_tensor *targets, rg_tensor *weight,

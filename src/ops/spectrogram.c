@@ -89,11 +89,7 @@ const rg_op rg_op_spectrogram = {
     .n_out = 2,
     .input = {{.name = "x"}, {.name = "bank", .optional = true, .fixed = true}},
     .attr_size = sizeof(spectrogram_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_spectrogram(rg_exec *ex, rg_tensor *x, rg_tensor *bank,

@@ -99,11 +99,7 @@ const rg_op rg_op_stft = {
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(rg_stft_attr),
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .cases = cases,
-    .n_cases = RG_COUNT_OF(cases),
+    RG_OP_PARTS,
 };
 
 rg_tensor *rg_stft(rg_exec *ex, rg_tensor *x, const rg_stft_attr *attr)

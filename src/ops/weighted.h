@@ -10,11 +10,17 @@
 
 #include "ops/op_util.h"
 
-/* The fields of a node's forward arguments; of its gradient's behind .fwd. */
+/* The fields of a node's forward arguments. */
 #define RG_WEIGHTED_ARGS(n)                                               \
     .x = (n)->in[0]->data, .w = (n)->in[1]->data, .y = (n)->out[0]->data, \
     .bias = rg_op_data((n)->in[2]), .w_packed = (n)->in[1]->packed,       \
     .packed_type = (n)->in[1]->packed_type
+/* The sizes of a convolution over time. */
+#define RG_WEIGHTED_STEPS(n)                                              \
+    .batch = (n)->in[0]->shape.dim[0], .t_in = (n)->in[0]->shape.dim[1],  \
+    .t_out = (n)->out[0]->shape.dim[1], .c_in = (n)->in[0]->shape.dim[2], \
+    .c_out = (n)->in[1]->shape.dim[2], .kernel = (int32_t)(n)->in[1]->shape.dim[0]
+/* The fields of its gradient's arguments behind .fwd. */
 #define RG_WEIGHTED_GRADS(dout, din)                                                               \
     .dy = (dout)[0]->data, .dx = rg_op_data((din)[0]), .dw = rg_op_data((din)[1]),                 \
     .dbias = rg_op_data((din)[2]), .add_dx = rg_op_adds((din)[0]), .add_dw = rg_op_adds((din)[1]), \
@@ -28,12 +34,8 @@
         .n_out = 1,                                                                  \
         .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}}, \
         .attr_size = sizeof(attributes),                                             \
-        .infer = infer,                                                              \
-        .forward = forward,                                                          \
-        .backward = backward,                                                        \
         .flops = flops,                                                              \
-        .cases = cases,                                                              \
-        .n_cases = RG_COUNT_OF(cases),                                               \
+        RG_OP_PARTS,                                                                 \
     }
 
 /*
