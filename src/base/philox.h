@@ -1,6 +1,6 @@
 /*
- * One round of Philox 4x32-10, to be written into loops (Salmon et al., "Parallel random numbers: as
- * easy as 1, 2, 3", 2011, section 3.3).
+ * One round of Philox 4x32-10, to be written into loops (Salmon et al., "Parallel random numbers:
+ * as easy as 1, 2, 3", 2011, section 3.3).
  *
  * One idea: the generator's arithmetic stands here once; rng.c runs it on one block, kernels on as
  * many blocks as a vector is wide. Not here: anything that a caller outside of such loops wants.

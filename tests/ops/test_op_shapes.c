@@ -2,8 +2,8 @@
  * Which axes of an operator's inputs are free and which follow from the others, which attributes
  * are refused, and what an operator counts as its arithmetic.
  *
- * One idea: a row holds shapes that fit; then each axis in turn is one longer, and the answers stand
- * in the row as a text.
+ * One idea: a row holds shapes that fit; then each axis in turn is one longer, and the answers
+ * stand in the row as a text.
  * Not here: what is computed (test_ops.c, test_op_facts.c).
  */
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Words that must not stand in the sources: unbounded string functions anywhere, exiting, aborting
 # and printing in the libraries, opening files past base/fs, backends and instruction sets above the
-# kernels, and paths that exist on one machine only.
+# kernels, paths that exist on one machine only, and marks of unfinished work.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bad=0
@@ -45,4 +45,6 @@ forbid "backends and levels are chosen in kernels/" '# *(if|ifdef|ifndef|elif).*
 
 hits=$(git grep -nIE '(^|[^A-Za-z0-9_.$}])/(home|root|work|Users|mnt)/[A-Za-z0-9]' -- . ':!tests/style/words.sh' || true)
 if [ -n "$hits" ]; then echo "$hits" | sed 's/$/    <- a path of one machine/' && bad=1; fi
+hits=$(git grep -nIwE 'TODO|FIXME|XXX|HACK|TBD|not implemented' -- . ':!tests/style/words.sh' || true)
+if [ -n "$hits" ]; then echo "$hits" | sed 's/$/    <- unfinished/' && bad=1; fi
 exit $bad
