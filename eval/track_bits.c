@@ -78,6 +78,7 @@ typedef struct window {
     int32_t role, frames;
     int64_t song, first; /* of the token cache */
     uint8_t *onset;      /* (frames) */
+    track_accuracy accuracy;
 } window;
 
 static const rg_song *store_song(const window *w, int64_t song)
@@ -221,6 +222,7 @@ static rg_status score_window(window *w, rg_baseline *const *baselines, sums *s,
     rg_status status = rg_track_loss(w->t->e->ex, w->t->bundle.tracks, w->batch, &out);
     if (status != RG_OK) return rg_fail(err, status, "%s", w->t->e->ex->error.text);
     take_model_bits(w, &out, s);
+    rg__accuracy_take(&w->accuracy, &w->t->bundle.config, w->batch, &out, TRUE_CONTEXT, w->song);
     take_baseline_bits(w, baselines, s);
     return RG_OK;
 }
@@ -330,7 +332,7 @@ static void role_table(const window *w, const sums *s)
 
 /* The headline's table, and what is said of all roles together. */
 typedef struct headline {
-    rg_table *table;
+    rg_table *table, *accuracy;
     judgement unigram, bigram, context;
 } headline;
 
@@ -393,12 +395,16 @@ static rg_status do_role(window *w, headline *h, rg_error *err)
     size_t n = (size_t)(ROWS * COLUMNS) * (size_t)s.songs;
     s.bits = calloc(n, sizeof *s.bits);
     s.counts = calloc(n, sizeof *s.counts);
-    rg_status status = s.bits && s.counts ? score_role(w, &s, err)
+    rg_status status = s.bits && s.counts ? rg__accuracy_make(&w->accuracy, s.songs, err)
                                           : rg_fail(err, RG_ERR_NOMEM, "no memory for bits");
+    if (status == RG_OK) status = score_role(w, &s, err);
     if (status == RG_OK) {
         judge_role(w, &s, h);
         show_role(w, &s, h->table);
+        rg__accuracy_row(h->accuracy, w->t->bundle.config.roles[w->role].name, &w->accuracy,
+                         w->t->e->options.seed);
     }
+    rg__accuracy_free(&w->accuracy);
     free(s.bits);
     free(s.counts);
     return status;
@@ -414,6 +420,8 @@ rg_status rg__track_bits(track_evaluation *t, rg_error *err)
     rg_status status =
         w.batch && w.onset ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a window");
     h.table = headline_table(t->e->report);
+    rg_report_section(t->e->report, "bits", "Language models");
+    h.accuracy = rg__accuracy_table(t->e->report);
     for (w.role = 0; w.role < config->n_roles && status == RG_OK; w.role++)
         status = do_role(&w, &h, err);
     if (status == RG_OK) {

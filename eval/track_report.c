@@ -83,17 +83,45 @@ static rg_status codecs(track_evaluation *t, rg_error *err)
     return status;
 }
 
-static rg_status music(track_evaluation *t, rg_error *err)
+/* The asked takes count as made pieces too: more of them make narrower intervals. */
+static rg_status gather(const pieces *generated, const control_takes *takes, pieces *out,
+                        rg_error *err)
+{
+    int64_t n = generated->n + takes->pieces.n;
+    RG_TRY(rg__pieces_make(out, n, err));
+    for (int64_t i = 0; i < n; i++)
+        out->all[i] = i < generated->n ? generated->all[i] : takes->pieces.all[i - generated->n];
+    return RG_OK;
+}
+
+static rg_status judge_music(track_evaluation *t, const pieces *generated,
+                             const control_takes *takes, rg_error *err)
 {
     pieces real = {0}, coded = {0}, made = {0};
-    rg_status status = rg__pieces_generate(t, &made, err);
-    if (status == RG_OK) status = rg__regeneration_section(t, err);
+    rg_status status = gather(generated, takes, &made, err);
     if (status == RG_OK) status = rg__pieces_real(t, &real, &coded, err);
+    if (status == RG_OK) status = rg__control_section(t, &real, takes, err);
     if (status == RG_OK) status = rg__music_section(t, &real, &coded, &made, err);
-    if (status == RG_OK) status = rg__adherence_section(t, &real, &made, err);
+    if (status == RG_OK) status = rg__copying_section(t, takes, err);
+    free(made.all); /* its sounds belong to the others */
     rg__pieces_free(&real);
     rg__pieces_free(&coded);
-    rg__pieces_free(&made);
+    return status;
+}
+
+static rg_status music(track_evaluation *t, rg_error *err)
+{
+    pieces generated = {0};
+    control_takes takes = {0};
+    rg_status status = rg__pieces_generate(t, &generated, err);
+    if (status == RG_OK) status = rg__regeneration_section(t, err);
+    if (status == RG_OK) status = rg__span_bits(t, err);
+    if (status == RG_OK) status = rg__swap_test(t, err);
+    if (status == RG_OK) status = rg__transposition_test(t, err);
+    if (status == RG_OK) status = rg__control_make(t, &takes, err);
+    if (status == RG_OK) status = judge_music(t, &generated, &takes, err);
+    rg__pieces_free(&generated);
+    rg__control_free(&takes);
     return status;
 }
 

@@ -38,7 +38,7 @@ typedef struct row {
 } row;
 
 struct rg_table {
-    char id[48], caption[512];
+    char id[48], caption[768];
     int32_t n_columns, n_rows;
     column columns[MAX_COLUMNS];
     row *rows; /* MAX_ROWS */
