@@ -71,6 +71,21 @@ START_TEST(short_inputs_are_reflected_as_encodec_does)
 }
 END_TEST
 
+/* Each item of a batch is reflected by itself. */
+START_TEST(short_items_stay_apart)
+{
+    open_exec();
+    rg_tensor *x = FLOATS(RG_SHAPE(2, 3, 1), 1, 2, 3, 4, 5, 6), *g;
+    rg_conv1d_attr a = {
+        .stride = 1, .dilation = 1, .pad_left = 2, .pad_right = 3, .pad_mode = RG_PAD_REFLECT};
+    rg_tensor *y = rg_conv1d(ex, x, copy_of_step(0, 1), NULL, &a);
+    EXPECT(y, RG_SHAPE(2, 8, 1), 3, 2, 1, 2, 3, 0, 3, 2, 6, 5, 4, 5, 6, 0, 6, 5);
+    RG_ASSERT_OK(rg_backward(ex, &y, NULL, 1, &x, 1, &g), &ex->error);
+    EXPECT(g, RG_SHAPE(2, 3, 1), 1, 3, 3, 1, 3, 3);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
 START_TEST(lengths_of_convolutions)
 {
     open_exec();
@@ -337,9 +352,9 @@ START_TEST(attention_columns_are_checked)
 }
 END_TEST
 
-RG_TEST_MAIN("op facts", 60, short_inputs_are_reflected_as_encodec_does, lengths_of_convolutions,
-             transposed_convolution_is_trimmed, quantizer_searches_or_follows,
-             losses_ignore_and_weigh, parts_and_ranges, normalized_transform_keeps_energy,
-             attributes_of_convolutions_reach_the_kernel, rows_are_normalised_and_added,
-             activations_and_products, distances, spectrum_of_a_constant,
-             attention_sees_the_allowed_keys, attention_columns_are_checked)
+RG_TEST_MAIN("op facts", 60, short_inputs_are_reflected_as_encodec_does, short_items_stay_apart,
+             lengths_of_convolutions, transposed_convolution_is_trimmed,
+             quantizer_searches_or_follows, losses_ignore_and_weigh, parts_and_ranges,
+             normalized_transform_keeps_energy, attributes_of_convolutions_reach_the_kernel,
+             rows_are_normalised_and_added, activations_and_products, distances,
+             spectrum_of_a_constant, attention_sees_the_allowed_keys, attention_columns_are_checked)

@@ -301,6 +301,10 @@ START_TEST(choices_have_limits)
     rg_tensor *one = rg_tensor_new(ex, RG_F64, RG_SHAPE(7)), /* one row is a row too */
         *target = rg_tensor_from_ints(ex, RG_SHAPE(1), (const int32_t[]){0});
     refused(rg_softmax_ce(ex, one, target, NULL, NULL), "targets");
+    rg_conv1d_attr plain = {.stride = 1, .dilation = 1};
+    refused(rg_conv1d(ex, rg_tensor_new(ex, RG_F64, RG_SHAPE(1, 9, 3)),
+                      rg_tensor_new(ex, RG_F64, RG_SHAPE(7, 3, 4, 1)), NULL, &plain),
+            "w is (7,3,4,1)");
     rg_stft_attr reflect = {.n_fft = 8, .hop = 4, .pad_right = 15, .pad_mode = RG_PAD_REFLECT};
     ck_assert_ptr_nonnull(rg_stft(ex, x, &reflect));
     reflect.pad_right = 16;

@@ -198,18 +198,27 @@ static void check_null_outputs(const rg_op_data *d)
         if (whole.din[i]) near(d, "outputs one by one", i, sum[i], whole.din[i], whole.n_din[i]);
 }
 
-/* With the accumulate flag the gradient is added to what is there. */
+/* The gradients in `mask` are added to what is there, the others are not. */
+static void check_added(const rg_op_data *d, const rg_op_result *plain, uint32_t mask)
+{
+    rg_op_result added;
+    rg_op_run(d, ex, &(rg_op_how){.dout = all, .din = all, .add = mask}, &added);
+    for (int32_t i = 0; i < d->op->n_in; i++) {
+        if (!plain->din[i]) continue;
+        double *expected = rg_random_doubles(memory, "base", i, plain->n_din[i]);
+        for (int64_t k = 0; k < plain->n_din[i]; k++)
+            expected[k] = (mask >> i & 1 ? expected[k] : 0) + plain->din[i][k];
+        near(d, "accumulating", i, added.din[i], expected, plain->n_din[i]);
+    }
+}
+
 static void check_accumulate(const rg_op_data *d)
 {
-    rg_op_result plain, added;
+    rg_op_result plain;
     rg_op_run(d, ex, &(rg_op_how){.dout = all, .din = all}, &plain);
-    rg_op_run(d, ex, &(rg_op_how){.dout = all, .din = all, .add = true}, &added);
-    for (int32_t i = 0; i < d->op->n_in; i++) {
-        if (!plain.din[i]) continue;
-        double *expected = rg_random_doubles(memory, "base", i, plain.n_din[i]);
-        for (int64_t k = 0; k < plain.n_din[i]; k++) expected[k] += plain.din[i][k];
-        near(d, "accumulating", i, added.din[i], expected, plain.n_din[i]);
-    }
+    check_added(d, &plain, all);
+    for (int32_t i = 0; i < d->op->n_in; i++)
+        if (plain.din[i]) check_added(d, &plain, 1u << i);
 }
 
 START_TEST(null_gradients)

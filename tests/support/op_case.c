@@ -191,7 +191,7 @@ static void run_backward(const rg_op_data *d, rg_exec *ex, const rg_op_how *how,
     }
     for (int32_t i = 0; i < d->op->n_in; i++) {
         if (!(how->din >> i & 1) || !rg_op_data_is_real(d, i)) continue;
-        din[i] = guarded(d, ex, in[i], i, how->add);
+        din[i] = guarded(d, ex, in[i], i, how->add >> i & 1);
         wanted = true;
     }
     if (!any || !wanted) return;

@@ -39,7 +39,7 @@ rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_shape shape, const double *val
 /* How a case is run. */
 typedef struct rg_op_how {
     uint32_t dout, din; /* bit j: output j has a gradient; bit i: input i wants one */
-    bool add;           /* gradients are added to random numbers (stream "base") */
+    uint32_t add;       /* bit i: gradient i is added to random numbers (stream "base") */
     bool no_recording;  /* forward only */
 } rg_op_how;
 
