@@ -69,8 +69,11 @@ SWAPS = [("c_in", "c_out"), ("t_in", "t_out"), ("kernel_h", "kernel_w"), ("strid
 for left, right in SWAPS:
     for a, b in ((left, right), (right, left)):
         RULES.append((f"{a} to {b}", rf"(?<=->){a}\b", b))
-# Lines that compute nothing: checks of our own mistakes, messages, the operators' test cases.
-SKIP_LINE = re.compile(r"^\s*#|\bassert\(|_Static_assert|RG_CASE_|\.cases|\.n_cases|rg_fail|rg_exec_fail")
+# Lines that compute nothing: checks of our own mistakes, messages, the operators' test cases and
+# their attributes; and the sign of a status, which is as non-zero as before.
+SKIP_LINE = re.compile(r"^\s*#|\bassert\(|_Static_assert|RG_CASE_|\.cases|\.n_cases|rg_fail|rg_exec_fail"
+                       r"|static const \w+_attr \w+ =")
+STATUS_RULES = {"sign added": "src/ops/"}
 
 Mutant = collections.namedtuple("Mutant", "path line column rule before after text")
 
@@ -103,6 +106,8 @@ def places(path):
     code = without_comments_and_strings(text)
     skipped = skipped_lines(code)
     for rule, pattern, after in RULES:
+        if path.startswith(STATUS_RULES.get(rule, "nowhere")):
+            continue
         for found in re.finditer(pattern, code):
             line = code.count("\n", 0, found.start()) + 1
             if line in skipped:
