@@ -5,6 +5,22 @@
  * apart. A codec run gets the report of its role; a track run, and the bundle exported from it, get
  * the report of all roles' codecs, of the language models and of what they generate.
  */
+/*
+ * metrics.json: tables.<table>.rows.<row>.<column> is {value, low, high, n} or a text. Tables of a
+ * track report besides those of its codecs:
+ *
+ *   bits, bits-<role>   true none other late bigram unigram ... bit/token
+ *   accuracy            top1 copy ece excess (%), by role
+ *   regeneration        SHA-256 of every stem before and after
+ *   seams               above step cut_above cut_step changed unrelated outside, by role
+ *   right-context       with without gain, bit/token of a span's last half second, by role
+ *   swap                own other gain found: bass against crossed drums; the beat grid alone
+ *   transposition       gain turned: bass against a moved harmony
+ *   control-tempo       acc1 acc2 order; control-key: exact mirex; control-heard: take by take
+ *   coherence-rhythm, coherence-harmony, pairs-real, pairs-generated, levels
+ *   distance            kad fad fad_infinity r2 seconds warning
+ *   copying             copied copied_first repeats loop silent differs, by role, made and real
+ */
 #ifndef RG_EVAL_EVALUATE_H
 #define RG_EVAL_EVALUATE_H
 

@@ -16,6 +16,7 @@
 #include "generate/conditions.h"
 
 enum { TAKES = CONTROL_SEEDS * CONTROL_REQUESTS, MOVED_BY = 3 };
+static const double least_seconds = 4; /* of rg_tempo_of */
 
 /* ---- making ---- */
 
@@ -404,10 +405,10 @@ static rg_interval gain(const track_evaluation *t, const scores *own, const scor
     return rg_bootstrap_paired(a, b, CONTROL_SEEDS, t->e->options.seed);
 }
 
-static void judge(track_evaluation *t, const scores s[4])
+static void judge(track_evaluation *t, const scores s[4], bool tempo)
 {
     judgement j = {0};
-    rg__judge(&j, "tempo", gain(t, &s[0], &s[1], ACC2), "% of takes, factors allowed");
+    if (tempo) rg__judge(&j, "tempo", gain(t, &s[0], &s[1], ACC2), "% of takes, factors allowed");
     rg__judge(&j, "key", gain(t, &s[0], &s[1], KEY_SCORE), "MIREX score");
     rg__judge_say(t->e->report, &j, "What was asked is heard more often than what was not");
 }
@@ -426,10 +427,14 @@ rg_status rg__control_section(track_evaluation *t, const pieces *real, const con
     if (status == RG_OK) status = score_real(t, real, seconds, &s[2], &s[3], err);
     if (status == RG_OK) {
         rg_report_section(t->e->report, "adherence", "Does it play what was asked?");
-        tempo_table(t, s, seconds);
+        if (seconds >= least_seconds)
+            tempo_table(t, s, seconds);
+        else
+            rg_report_text(t->e->report, "Windows of %.1f s are too short to hear a tempo.",
+                           seconds);
         key_table(t, s, seconds);
         heard_table(t, takes, h);
-        judge(t, s);
+        judge(t, s, seconds >= least_seconds);
     }
     for (int k = 0; k < 4; k++) scores_free(&s[k]);
     return status;

@@ -136,6 +136,9 @@ static rg_status others_of(const seams *s, const piece *p, int32_t role, rg_audi
         for (int64_t k = 0; k < rg__least(out->frames, p->stems[r].frames); k++)
             out->samples[k] += p->stems[r].samples[k];
     }
+    double peak = rg_audio_levels(out).peak; /* as loud as it fits */
+    for (int64_t k = 0; peak > 0.99 && k < out->frames; k++)
+        out->samples[k] *= (float)(0.99 / peak);
     return RG_OK;
 }
 

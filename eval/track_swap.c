@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/metrics/crossing.h"
 #include "eval/metrics/onset.h"
 #include "eval/track_internal.h"
 
@@ -27,10 +28,9 @@ typedef struct swap {
     track_evaluation *t;
     int32_t drums, bass, n, units; /* places and songs */
     track_place places[MOST];
-    int64_t frames;             /* of an envelope */
-    float *drum_onsets;         /* (n, frames) */
-    float *onsets[KINDS];       /* (n, frames) */
-    double *own, *other, *rate; /* (units), (units), (units, units) of one kind */
+    int64_t frames;       /* of an envelope */
+    float *drum_onsets;   /* (n, frames); the others lie behind it */
+    float *onsets[KINDS]; /* (n, frames) */
 } swap;
 
 static rg_status envelope(const swap *s, const rg_audio *a, float *out, rg_error *err)
@@ -123,48 +123,16 @@ static double crossed(const swap *s, enum kind k, int32_t bass, int32_t drums)
     return isfinite(c) ? c : 0; /* a bass that plays nothing agrees with nothing */
 }
 
-/* Means per song of coherence with the own and with others' drums, and per pair of songs the share
- * of pairs of places that are told apart. */
-static void cross(const swap *s, enum kind k, double *c)
+static rg_status cross(const swap *s, enum kind k, rg_crossing *out, rg_error *err)
 {
-    int32_t n = s->n, u = s->units;
-    double *count = calloc((size_t)(u * u + 2 * u), sizeof *count), *ones = count + u * u;
-    memset(s->own, 0, (size_t)(2 * u + u * u) * sizeof *s->own);
-    for (int32_t i = 0; count && i < n * n; i++) c[i] = crossed(s, k, i / n, i % n);
-    for (int32_t i = 0; count && i < n; i++)
-        for (int32_t j = 0; j < n; j++) {
-            int32_t a = s->places[i].unit, b = s->places[j].unit;
-            double apart = c[i * n + i] + c[j * n + j] - c[i * n + j] - c[j * n + i];
-            if (i == j) {
-                s->own[a] += c[i * n + i];
-                ones[a]++;
-            }
-            if (a == b) continue;
-            s->other[a] += c[i * n + j];
-            ones[u + a]++;
-            s->rate[a * u + b] += apart > 0 ? 100 : apart == 0 ? 50 : 0;
-            count[a * u + b]++;
-        }
-    for (int32_t a = 0; count && a < u; a++) {
-        s->own[a] /= ones[a];
-        s->other[a] /= ones[u + a];
-        for (int32_t b = 0; b < u; b++) s->rate[a * u + b] /= count[a * u + b];
-    }
-    free(count);
-}
-
-/* Mean rate over pairs of different songs among those drawn. */
-static double found(void *ctx, const int64_t *songs, int64_t n)
-{
-    const swap *s = ctx;
-    double sum = 0, pairs = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < n; j++)
-            if (songs[i] != songs[j]) {
-                sum += s->rate[songs[i] * s->units + songs[j]];
-                pairs++;
-            }
-    return pairs > 0 ? sum / pairs : NAN;
+    int32_t songs[MOST];
+    double *fit = malloc((size_t)(s->n * s->n) * sizeof *fit);
+    for (int32_t i = 0; i < s->n; i++) songs[i] = s->places[i].unit;
+    for (int32_t i = 0; fit && i < s->n * s->n; i++) fit[i] = crossed(s, k, i / s->n, i % s->n);
+    rg_status status = fit ? rg_crossing_make(out, fit, songs, s->n, s->units, err)
+                           : rg_fail(err, RG_ERR_NOMEM, "no memory for a swap test");
+    free(fit);
+    return status;
 }
 
 static rg_table *begin_table(const swap *s)
@@ -186,47 +154,45 @@ static rg_table *begin_table(const swap *s)
     return table;
 }
 
-static rg_status show(swap *s, rg_error *err)
+/* One kind of bass; gains (units): own minus other, per song. */
+static rg_status add_row(const swap *s, rg_table *table, enum kind k, double *gains, rg_error *err)
+{
+    uint64_t seed = s->t->e->options.seed;
+    rg_crossing c = {0};
+    RG_TRY(cross(s, k, &c, err));
+    int32_t row = rg_table_row(table, shown[k].kind, "%s", shown[k].name);
+    rg_table_interval(table, row, 0, rg_bootstrap(c.own, s->units, seed));
+    rg_table_interval(table, row, 1, rg_bootstrap(c.other, s->units, seed));
+    rg_table_interval(table, row, 2, rg_bootstrap_paired(c.own, c.other, s->units, seed));
+    rg_table_interval(table, row, 3, rg_crossing_apart(&c, seed));
+    for (int32_t u = 0; u < s->units; u++) gains[u] = c.own[u] - c.other[u];
+    rg_crossing_free(&c);
+    return RG_OK;
+}
+
+static rg_status show(const swap *s, rg_error *err)
 {
     uint64_t seed = s->t->e->options.seed;
     judgement j = {0};
-    double *c = malloc((size_t)(s->n * s->n) * sizeof *c),
-           *gains = malloc((size_t)(2 * s->units) * sizeof *gains);
+    double gains[KINDS][MOST];
     rg_table *table = begin_table(s);
-    for (enum kind k = 0; c && gains && k < KINDS; k++) {
-        int32_t row = rg_table_row(table, shown[k].kind, "%s", shown[k].name);
-        cross(s, k, c);
-        rg_table_interval(table, row, 0, rg_bootstrap(s->own, s->units, seed));
-        rg_table_interval(table, row, 1, rg_bootstrap(s->other, s->units, seed));
-        rg_table_interval(table, row, 2, rg_bootstrap_paired(s->own, s->other, s->units, seed));
-        rg_table_interval(table, row, 3, rg_bootstrap_of(s->units, seed, found, s));
-        for (int32_t u = 0; k <= GRID && u < s->units; u++)
-            gains[(int32_t)k * s->units + u] = s->own[u] - s->other[u];
-    }
-    if (c && gains) {
-        rg__judge(&j, "the drums rather than none", rg_bootstrap(gains, s->units, seed),
-                  "correlation");
-        rg__judge(&j, "the drums rather than the beat grid",
-                  rg_bootstrap_paired(gains, gains + s->units, s->units, seed), "correlation");
-        rg__judge_say(s->t->e->report, &j, "The bass follows");
-    }
-    rg_status status = c && gains ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a swap test");
-    free(c);
-    free(gains);
-    return status;
+    for (enum kind k = 0; k < KINDS; k++) RG_TRY(add_row(s, table, k, gains[k], err));
+    rg__judge(&j, "the drums rather than none", rg_bootstrap(gains[SEEN], s->units, seed),
+              "correlation");
+    rg__judge(&j, "the drums rather than the beat grid",
+              rg_bootstrap_paired(gains[SEEN], gains[GRID], s->units, seed), "correlation");
+    rg__judge_say(s->t->e->report, &j, "The bass follows");
+    return RG_OK;
 }
 
 static rg_status make_room(swap *s, rg_error *err)
 {
     const rg_track_config *config = &s->t->bundle.config;
     s->frames = (int64_t)(config->frames / config->frame_rate * RG_ONSET_RATE);
-    size_t one = (size_t)(s->n * s->frames), u = (size_t)s->units;
+    size_t one = (size_t)(s->n * s->frames);
     s->drum_onsets = malloc(one * (KINDS + 1) * sizeof(float));
-    s->own = malloc((2 * u + u * u) * sizeof(double));
-    if (!s->drum_onsets || !s->own) return rg_fail(err, RG_ERR_NOMEM, "no memory for a swap test");
+    if (!s->drum_onsets) return rg_fail(err, RG_ERR_NOMEM, "no memory for a swap test");
     for (int k = 0; k < KINDS; k++) s->onsets[k] = s->drum_onsets + one * (size_t)(k + 1);
-    s->other = s->own + u;
-    s->rate = s->other + u;
     return RG_OK;
 }
 
@@ -247,6 +213,5 @@ rg_status rg__swap_test(track_evaluation *t, rg_error *err)
     if (status == RG_OK) status = hear_all(&s, err);
     if (status == RG_OK) status = show(&s, err);
     free(s.drum_onsets);
-    free(s.own);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "eval/metrics/calibration.h"
 #include "eval/metrics/chroma.h"
 #include "eval/metrics/copying.h"
+#include "eval/metrics/crossing.h"
 #include "eval/metrics/distribution.h"
 #include "eval/metrics/key.h"
 #include "eval/metrics/seam.h"
@@ -241,6 +242,74 @@ START_TEST(bootstrap_of_a_mean_is_that_of_means)
 }
 END_TEST
 
+/* ---- crossing ---- */
+
+enum { ITEMS = 12, SONGS = 6 };
+
+/* Fit of item i with partner j: `own` when of one pair, `song` within a song, and what rows and
+ * columns have in common. */
+static rg_crossing cross(double own, double common, uint64_t seed)
+{
+    double fit[ITEMS * ITEMS];
+    int32_t song[ITEMS];
+    rg_error err = {0};
+    rg_crossing out;
+    rg_rng rng = rg_rng_make(seed, 9);
+    for (int i = 0; i < ITEMS; i++) {
+        song[i] = i / 2;
+        for (int j = 0; j < ITEMS; j++)
+            fit[i * ITEMS + j] =
+                (i == j ? own : 0) + common * (i + 3 * j) + 0.1 * rg_rng_normal(&rng);
+    }
+    RG_ASSERT_OK(rg_crossing_make(&out, fit, song, ITEMS, SONGS, &err), &err);
+    return out;
+}
+
+START_TEST(pairs_made_for_each_other_are_told_apart)
+{
+    rg_crossing fits = cross(2, 0, 1), uneven = cross(2, 100, 3);
+    RG_ASSERT_NEAR(rg_crossing_apart(&fits, 1).mean, 100, 0);
+    RG_ASSERT_NEAR(rg_bootstrap_paired(fits.own, fits.other, SONGS, 1).mean, 2, 0.2);
+    /* loud items and popular partners do not count */
+    RG_ASSERT_NEAR(rg_crossing_apart(&uneven, 1).mean, 100, 0);
+    ck_assert(isnan(fits.apart[0]) && isnan(fits.apart[SONGS + 1]));
+    rg_crossing_free(&fits);
+    rg_crossing_free(&uneven);
+}
+END_TEST
+
+START_TEST(pairs_of_nothing_are_told_apart_by_chance)
+{
+    enum { TRIALS = 100 };
+    double mean = 0;
+    int covered = 0;
+    for (uint64_t seed = 1; seed <= TRIALS; seed++) {
+        rg_crossing none = cross(0, 0, seed);
+        rg_interval apart = rg_crossing_apart(&none, seed);
+        mean += apart.mean / TRIALS;
+        covered += apart.low <= 50 && apart.high >= 50;
+        rg_crossing_free(&none);
+    }
+    RG_ASSERT_NEAR(mean, 50, 5);
+    ck_assert_msg(covered >= 75, "%d of 100 intervals hold 50 %%", covered);
+}
+END_TEST
+
+START_TEST(equal_fits_are_chance)
+{
+    double fit[4] = {1, 1, 1, 1};
+    int32_t two[2] = {0, 1}, one[2] = {0, 0};
+    rg_error err = {0};
+    rg_crossing c;
+    RG_ASSERT_OK(rg_crossing_make(&c, fit, two, 2, 2, &err), &err);
+    RG_ASSERT_NEAR(rg_crossing_apart(&c, 1).mean, 50, 0);
+    rg_crossing_free(&c);
+    RG_ASSERT_OK(rg_crossing_make(&c, fit, one, 2, 1, &err), &err);
+    ck_assert(isnan(rg_crossing_apart(&c, 1).mean));
+    rg_crossing_free(&c);
+}
+END_TEST
+
 static rg_embeddings gaussian_rows(int64_t n, float mean, uint64_t seed)
 {
     rg_embeddings set = {n, n, malloc((size_t)(n * RG_EMBEDDING_SIZE) * sizeof(float))};
@@ -279,4 +348,6 @@ RG_TEST_MAIN("musical metrics", 120, keys_of_songs_in_all_twelve, nothing_has_no
              key_scores_are_those_of_mirex, a_transposition_is_heard, the_longest_copy_is_found,
              silence_is_no_copy, loops_and_repeats_are_shares,
              calibration_of_sure_and_honest_models, a_click_stands_out_of_the_steps,
-             bootstrap_of_a_mean_is_that_of_means, fad_infinity_is_without_most_of_the_bias)
+             bootstrap_of_a_mean_is_that_of_means, pairs_made_for_each_other_are_told_apart,
+             pairs_of_nothing_are_told_apart_by_chance, equal_fits_are_chance,
+             fad_infinity_is_without_most_of_the_bias)
