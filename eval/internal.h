@@ -24,6 +24,11 @@ typedef struct evaluation {
 /* RG_ERR_CANCELLED when the caller asked to stop. */
 rg_status rg__eval_check_stop(const evaluation *e, rg_error *err);
 
+/* Calls fn for 0 .. n-1 on all threads; it may write only what belongs to its index, and must not
+ * use the exec or the report. The first failure (by index) is returned. */
+typedef rg_status rg_each_fn(void *ctx, int64_t i, rg_error *err);
+rg_status rg__each(const evaluation *e, int64_t n, rg_each_fn *fn, void *ctx, rg_error *err);
+
 /* ---- one verdict over several roles (judgement.c) ---- */
 
 typedef struct judgement {

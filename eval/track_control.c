@@ -7,149 +7,14 @@
  */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "eval/metrics/chroma.h"
 #include "eval/metrics/onset.h"
 #include "eval/metrics/tempo.h"
 #include "eval/track_internal.h"
-#include "generate/conditions.h"
 
-enum { TAKES = CONTROL_SEEDS * CONTROL_REQUESTS, MOVED_BY = 3 };
+enum { TAKES = CONTROL_SEEDS * CONTROL_REQUESTS, MOVED_BY = 3, REAL_PARTS = 3 };
 static const double least_seconds = 4; /* of rg_tempo_of */
-
-/* ---- making ---- */
-
-static int rising(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Tempi that training has seen: its lower, middle and upper part. */
-static rg_status choose_tempi(const track_evaluation *t, double out[CONTROL_REQUESTS],
-                              rg_error *err)
-{
-    static const double shares[CONTROL_REQUESTS] = {0.15, 0.5, 0.85};
-    static const double usual[CONTROL_REQUESTS] = {90, 120, 150};
-    int64_t songs = rg_store_songs(t->e->store), n = 0;
-    double *tempi = malloc((size_t)(songs + 1) * sizeof *tempi);
-    if (!tempi) return rg_fail(err, RG_ERR_NOMEM, "no memory for tempi");
-    for (int64_t i = 0; i < songs; i++) {
-        const rg_song *song = rg_store_song(t->e->store, i);
-        if (song->split == RG_SPLIT_TRAIN && song->tempo_bpm > 0) tempi[n++] = song->tempo_bpm;
-    }
-    if (n > 0) qsort(tempi, (size_t)n, sizeof *tempi, rising);
-    for (int j = 0; j < CONTROL_REQUESTS; j++) {
-        double bpm = n > 0 ? tempi[(int64_t)(shares[j] * (double)(n - 1) + 0.5)] : usual[j];
-        out[j] = fmax(40, fmin(240, round(bpm)));
-    }
-    free(tempi);
-    return RG_OK;
-}
-
-/* Keys that the bundle was trained with, one per request; fewer keys are used in turn. */
-static void choose_keys(const track_evaluation *t, rg_key out[CONTROL_REQUESTS])
-{
-    const rg_track_config *config = &t->bundle.config;
-    int32_t field = rg_track_find_field(config, "key"), n = 0;
-    for (int32_t w = 0; field >= 0 && w < config->fields[field].n_words; w++) {
-        const char *word = config->fields[field].words[w];
-        rg_key key;
-        if (n == CONTROL_REQUESTS || !rg_key_parse(word, &key.tonic, &key.mode)) continue;
-        if (rg_bundle_trained_with(&t->bundle, "key", word) != 0) out[n++] = key;
-    }
-    for (int32_t j = n; j < CONTROL_REQUESTS; j++) out[j] = n > 0 ? out[j % n] : (rg_key){-1, 0};
-}
-
-static rg_status ask(track_evaluation *t, double tempo, rg_key key, rg_conditions *out,
-                     rg_error *err)
-{
-    const rg_prompt *none[RG_TRACK_ROLES] = {0};
-    char text[2][48], name[16];
-    const char *settings[] = {text[0], text[1]};
-    rg_prompt *prompt = calloc(1, sizeof *prompt);
-    if (!prompt) return rg_fail(err, RG_ERR_NOMEM, "no memory for a prompt");
-    rg_format(text[0], sizeof text[0], "tempo=%.0f", tempo);
-    if (key.tonic >= 0)
-        rg_format(text[1], sizeof text[1], "key=%s", rg_key_name(key.tonic, key.mode, name));
-    rg_status status = rg_prompt_analyze("", &t->bundle.vocabulary, prompt, err);
-    if (status == RG_OK)
-        status = rg_conditions_make(&t->bundle, prompt, none, settings, key.tonic >= 0 ? 2 : 1, out,
-                                    err);
-    free(prompt);
-    return status;
-}
-
-static void write_beats(const track_evaluation *t, const rg_conditions *asked, rg_track_batch *rows,
-                        int32_t item)
-{
-    rg_beat_grid grid = rg_conditions_grid(asked);
-    rg_beat_features(&grid, t->bundle.config.frame_rate, 0, rows->frames,
-                     rows->beat + (int64_t)item * rows->frames * RG_BEAT_FEATURES);
-}
-
-static rg_status fill_role(track_evaluation *t, rg_track_batch *rows, int32_t role,
-                           const rg_conditions *asked, rg_error *err)
-{
-    int32_t fields = t->bundle.config.n_fields;
-    uint64_t seeds[TAKES];
-    for (int32_t i = 0; i < TAKES; i++) {
-        seeds[i] = t->e->options.seed + (uint64_t)(i / CONTROL_REQUESTS);
-        memcpy(rows->conditions + (int64_t)i * fields, asked[i % CONTROL_REQUESTS].ids[role],
-               (size_t)fields * sizeof(int32_t));
-    }
-    return rg__rows_fill(t, rows, role, seeds, err);
-}
-
-static rg_status make_sound(track_evaluation *t, control_takes *out, const double *tempi,
-                            const rg_key *keys, rg_error *err)
-{
-    RG_TRY(rg__pieces_make(&out->pieces, TAKES, err));
-    for (int32_t i = 0; i < TAKES; i++) {
-        piece *p = &out->pieces.all[i];
-        p->tempo = tempi[i % CONTROL_REQUESTS];
-        p->key = keys[i % CONTROL_REQUESTS];
-        rg_format(p->name, sizeof p->name, "seed %d, %.0f bpm", i / CONTROL_REQUESTS + 1, p->tempo);
-        for (int32_t r = 0; r < t->bundle.config.n_roles; r++)
-            RG_TRY(rg__rows_decode(t, out->rows, i, r, &p->stems[r], err));
-    }
-    return RG_OK;
-}
-
-rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *err)
-{
-    const rg_track_config *config = &t->bundle.config;
-    double tempi[CONTROL_REQUESTS];
-    rg_key keys[CONTROL_REQUESTS];
-    if (t->e->options.samples < 1) return RG_OK;
-    RG_TRY(choose_tempi(t, tempi, err));
-    choose_keys(t, keys);
-    rg_conditions *asked = calloc(CONTROL_REQUESTS, sizeof *asked);
-    if (!asked) return rg_fail(err, RG_ERR_NOMEM, "no memory for requests");
-    out->rows = rg_track_batch_create(config, TAKES, config->frames, err);
-    rg_status status = out->rows ? RG_OK : err->code;
-    for (int j = 0; j < CONTROL_REQUESTS && status == RG_OK; j++)
-        status = ask(t, tempi[j], keys[j], &asked[j], err);
-    for (int32_t i = 0; i < TAKES && status == RG_OK; i++)
-        write_beats(t, &asked[i % CONTROL_REQUESTS], out->rows, i);
-    rg_progress progress;
-    rg_progress_start(&progress, "asked takes", config->n_roles);
-    for (int32_t r = 0; r < config->n_roles && status == RG_OK; r++) {
-        status = fill_role(t, out->rows, r, asked, err);
-        rg_progress_step(&progress, t->e->log, r + 1, config->roles[r].name);
-    }
-    if (status == RG_OK) status = make_sound(t, out, tempi, keys, err);
-    free(asked);
-    return status;
-}
-
-void rg__control_free(control_takes *takes)
-{
-    rg_track_batch_free(takes->rows);
-    rg__pieces_free(&takes->pieces);
-    *takes = (control_takes){0};
-}
 
 /* ---- hearing ---- */
 
@@ -286,14 +151,29 @@ static void score_order(scores *s, int64_t unit, const piece *asked, const heard
                                                  : 0);
 }
 
+typedef struct listening {
+    const track_evaluation *t;
+    const pieces *set;
+    double seconds;
+    heard *out; /* (TAKES) */
+    scores *known, *moved;
+} listening;
+
+static rg_status listen_take(void *ctx, int64_t i, rg_error *err)
+{
+    const listening *l = ctx;
+    return listen(l->t, &l->set->all[i], 0, l->seconds, 0, &l->out[i], err);
+}
+
 static rg_status score_takes(const track_evaluation *t, const control_takes *takes, heard *h,
                              scores *own, scores *other, rg_error *err)
 {
-    double seconds = takes->rows->frames / t->bundle.config.frame_rate;
+    listening l = {.t = t, .set = &takes->pieces, .out = h};
+    l.seconds = takes->rows->frames / t->bundle.config.frame_rate;
+    RG_TRY(rg__each(t->e, TAKES, listen_take, &l, err));
     for (int32_t i = 0; i < TAKES; i++) {
         const piece *p = &takes->pieces.all[i];
         int32_t unit = i / CONTROL_REQUESTS, next = unit * CONTROL_REQUESTS;
-        RG_TRY(listen(t, p, 0, seconds, 0, &h[i], err));
         score_tempo(own, unit, p->tempo, h[i].tempo);
         score_key(own, unit, p->key, h[i].key);
         for (int32_t j = 0; j < CONTROL_REQUESTS; j++) {
@@ -309,24 +189,22 @@ static rg_status score_takes(const track_evaluation *t, const control_takes *tak
     return RG_OK;
 }
 
-/* Real excerpts in pieces as long as the takes: known tempi and keys, and known transpositions. */
-static rg_status score_real(const track_evaluation *t, const pieces *real, double seconds,
-                            scores *known, scores *moved, rg_error *err)
+/* One real song in pieces as long as the takes: known tempo and key, and a known transposition. */
+static rg_status listen_real(void *ctx, int64_t i, rg_error *err)
 {
-    for (int64_t i = 0; i < real->n; i++) {
-        const piece *p = &real->all[i];
-        double length = 0;
-        for (int32_t r = 0; r < t->bundle.config.n_roles; r++)
-            if (p->stems[r].frames > 0)
-                length = fmax(length, (double)p->stems[r].frames / p->stems[r].rate);
-        for (double at = 0; at + seconds <= length; at += seconds) {
-            heard plain, up;
-            RG_TRY(listen(t, p, at, seconds, 0, &plain, err));
-            RG_TRY(listen(t, p, at, seconds, MOVED_BY, &up, err));
-            score_tempo(known, i, p->tempo, plain.tempo);
-            score_key(known, i, p->key, plain.key);
-            score_key(moved, i, rg_key_moved(plain.key, MOVED_BY), up.key);
-        }
+    const listening *l = ctx;
+    const piece *p = &l->set->all[i];
+    double length = 0;
+    for (int32_t r = 0; r < l->t->bundle.config.n_roles; r++)
+        if (p->stems[r].frames > 0)
+            length = fmax(length, (double)p->stems[r].frames / p->stems[r].rate);
+    for (int k = 0; k < REAL_PARTS && (k + 1) * l->seconds <= length; k++) {
+        heard plain, up;
+        RG_TRY(listen(l->t, p, k * l->seconds, l->seconds, 0, &plain, err));
+        RG_TRY(listen(l->t, p, k * l->seconds, l->seconds, MOVED_BY, &up, err));
+        score_tempo(l->known, i, p->tempo, plain.tempo);
+        score_key(l->known, i, p->key, plain.key);
+        score_key(l->moved, i, rg_key_moved(plain.key, MOVED_BY), up.key);
     }
     return RG_OK;
 }
@@ -377,13 +255,15 @@ static void key_table(track_evaluation *t, const scores s[4], double seconds)
 {
     char caption[700];
     int32_t field = rg_track_find_field(&t->bundle.config, "key");
-    rg_format(caption, sizeof caption,
-              "Key heard in the pitched stems, over %.1f s, by profiles of pitch classes. MIREX "
-              "score: same 1, fifth 0.5, relative 0.3, parallel 0.2. The bundle was trained with "
-              "%d key word(s)%s. “Transposed”: real songs played %d semitones higher, heard "
-              "against what was heard of them untransposed: how steady the estimate is.",
-              seconds, field >= 0 ? t->bundle.config.fields[field].n_words : 0,
-              field >= 0 ? "" : ": nothing can be asked, so nothing is judged", MOVED_BY);
+    rg_format(
+        caption, sizeof caption,
+        "Key heard in the pitched stems, over %.1f s, by profiles of pitch classes. MIREX "
+        "score: same 1, fifth 0.5, relative 0.3, parallel 0.2. The bundle was trained with "
+        "%d key word(s)%s. “Transposed”: real songs played %d semitones higher, heard "
+        "against what was heard of them untransposed: how steady the estimate is. A dash: no song "
+        "of the split names its key.",
+        seconds, field >= 0 ? t->bundle.config.fields[field].n_words : 0,
+        field >= 0 ? "" : ": nothing can be asked, so nothing is judged", MOVED_BY);
     rg_table *table = rg_report_table(t->e->report, "control-key", caption);
     rg_table_column(table, "exact", "Exact", "% of takes", RG_HIGHER_BETTER, 0);
     rg_table_column(table, "mirex", "MIREX score", "", RG_HIGHER_BETTER, 2);
@@ -424,7 +304,8 @@ rg_status rg__control_section(track_evaluation *t, const pieces *real, const con
     for (int k = 0; k < 4 && status == RG_OK; k++)
         status = scores_make(&s[k], k < 2 ? CONTROL_SEEDS : real->n, err);
     if (status == RG_OK) status = score_takes(t, takes, h, &s[0], &s[1], err);
-    if (status == RG_OK) status = score_real(t, real, seconds, &s[2], &s[3], err);
+    listening l = {.t = t, .set = real, .seconds = seconds, .known = &s[2], .moved = &s[3]};
+    if (status == RG_OK) status = rg__each(t->e, real->n, listen_real, &l, err);
     if (status == RG_OK) {
         rg_report_section(t->e->report, "adherence", "Does it play what was asked?");
         if (seconds >= least_seconds)

@@ -33,26 +33,47 @@ bool rg__sounds(const rg_audio *a)
     return levels.rms_dbfs > -60 && levels.silent_share < 0.9;
 }
 
-static rg_status role_features(const rg_audio *a, features *f, int32_t r, rg_error *err)
+typedef struct extraction {
+    const pieces *set;
+    features *out;
+} extraction;
+
+/* Stem k of a set: role k % RG_TRACK_ROLES of piece k / RG_TRACK_ROLES. */
+static rg_status extract(void *ctx, int64_t k, rg_error *err)
 {
-    int64_t on = rg_onset_frames(a->frames, a->rate), ch = rg_chroma_frames(a->frames, a->rate);
-    f->onset[r] = malloc((size_t)on * sizeof(float));
-    f->chroma[r] = malloc((size_t)(12 * ch) * sizeof(float));
+    const extraction *x = ctx;
+    int64_t r = k % RG_TRACK_ROLES;
+    const rg_audio *a = &x->set->all[k / RG_TRACK_ROLES].stems[r];
+    features *f = &x->out[k / RG_TRACK_ROLES];
+    if (!rg__sounds(a)) return RG_OK;
+    size_t on = (size_t)rg_onset_frames(a->frames, a->rate),
+           ch = (size_t)rg_chroma_frames(a->frames, a->rate);
+    f->onset[r] = malloc(on * sizeof(float));
+    f->chroma[r] = malloc(12 * ch * sizeof(float));
     if (!f->onset[r] || !f->chroma[r]) return rg_fail(err, RG_ERR_NOMEM, "no memory for features");
-    if (f->onset_n == 0 || on < f->onset_n) f->onset_n = on;
-    if (f->chroma_n == 0 || ch < f->chroma_n) f->chroma_n = ch;
     RG_TRY(rg_onset_envelope(a->samples, a->frames, a->rate, f->onset[r], err));
     return rg_chroma(a->samples, a->frames, a->rate, f->chroma[r], err);
 }
 
-rg_status rg__features_make(const pieces *set, features **out, rg_error *err)
+/* All stems of a piece are compared over the length of the shortest. */
+static void find_lengths(const piece *p, features *f)
+{
+    for (int32_t r = 0; r < RG_TRACK_ROLES; r++) {
+        const rg_audio *a = &p->stems[r];
+        if (!f->onset[r]) continue;
+        int64_t on = rg_onset_frames(a->frames, a->rate), ch = rg_chroma_frames(a->frames, a->rate);
+        if (f->onset_n == 0 || on < f->onset_n) f->onset_n = on;
+        if (f->chroma_n == 0 || ch < f->chroma_n) f->chroma_n = ch;
+    }
+}
+
+rg_status rg__features_make(const evaluation *e, const pieces *set, features **out, rg_error *err)
 {
     *out = calloc((size_t)(set->n > 0 ? set->n : 1), sizeof **out);
     if (!*out) return rg_fail(err, RG_ERR_NOMEM, "no memory for features");
-    for (int64_t i = 0; i < set->n; i++)
-        for (int32_t r = 0; r < RG_TRACK_ROLES; r++)
-            if (rg__sounds(&set->all[i].stems[r]))
-                RG_TRY(role_features(&set->all[i].stems[r], &(*out)[i], r, err));
+    extraction x = {set, *out};
+    RG_TRY(rg__each(e, set->n * RG_TRACK_ROLES, extract, &x, err));
+    for (int64_t i = 0; i < set->n; i++) find_lengths(&set->all[i], &(*out)[i]);
     return RG_OK;
 }
 

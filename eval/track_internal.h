@@ -64,7 +64,7 @@ typedef struct features {
     int64_t onset_n, chroma_n;
     float *onset[RG_TRACK_ROLES], *chroma[RG_TRACK_ROLES];
 } features;
-rg_status rg__features_make(const pieces *set, features **out, rg_error *err);
+rg_status rg__features_make(const evaluation *e, const pieces *set, features **out, rg_error *err);
 void rg__features_free(features *f, int64_t n);
 bool rg__sounds(const rg_audio *a);
 bool rg__is_pitched(const char *role); /* percussion has no pitch to fit */
@@ -104,7 +104,7 @@ rg_status rg__place_audio(const track_evaluation *t, const track_place *p, int32
 int32_t rg__drums_role(const rg_track_config *config);
 int32_t rg__pitched_role(const rg_track_config *config, int32_t nth);
 
-/* ---- what is asked of the models (track_control.c) ---- */
+/* ---- what is asked of the models (track_takes.c, track_control.c) ---- */
 
 /*
  * Takes of one window, made from nothing but conditions: every seed at each of a few tempi (and

@@ -195,9 +195,9 @@ rg_status rg__music_section(track_evaluation *t, const pieces *real, const piece
 {
     features *fr = NULL, *fc = NULL, *fm = NULL;
     const pieces *const sets[] = {real, coded, made};
-    rg_status status = rg__features_make(real, &fr, err);
-    if (status == RG_OK) status = rg__features_make(coded, &fc, err);
-    if (status == RG_OK) status = rg__features_make(made, &fm, err);
+    rg_status status = rg__features_make(t->e, real, &fr, err);
+    if (status == RG_OK) status = rg__features_make(t->e, coded, &fc, err);
+    if (status == RG_OK) status = rg__features_make(t->e, made, &fm, err);
     if (status == RG_OK) {
         const group groups[] = {
             {"real songs", "real", RG_ROW_CEILING, fr, fr, real->n, 0},

@@ -13,7 +13,7 @@
 #include "eval/metrics/onset.h"
 #include "eval/track_internal.h"
 
-enum { PER_SONG = 3, MOST = 60 };
+enum { PER_SONG = 2, MOST = 48 };
 enum kind { SEEN, GRID, CODED, REAL, KINDS };
 
 static const struct shown {
