@@ -1,10 +1,10 @@
 /*
  * Training crops of one role of a stem store: activity-aware, deterministic, prefetched.
  *
- * One idea: crop (step, micro, item) is a pure function of (seed, step, micro, item) and the store.
- * It is read at the store's rate with a margin on both sides and resampled by itself, which costs
- * 0.1 to 0.3 ms, so nothing is cached and nothing depends on the number of threads or on what was
- * asked before. Threads fill a ring of batches ahead of the caller.
+ * One idea: crop (step, micro, item) is a pure function of (seed, step, micro, item) and the store,
+ * whatever the number of threads, the memory, and what was asked before. Stems are resampled once
+ * and held in memory as far as a budget goes (resampled.h), so that preparing crops takes little
+ * from a training that has no core to spare; threads fill a ring of batches ahead of the caller.
  * Not here: token windows (token_cache.h).
  */
 #ifndef RG_DATASETS_SAMPLER_H
@@ -19,18 +19,19 @@ typedef struct rg_sampler_options {
     int32_t micros; /* calls per step (gradient accumulation), 1 or more */
     rg_split split;
     uint64_t seed;
-    int32_t threads;   /* that prefetch; 0: none, crops are made inside rg_sampler_next */
-    int32_t ring;      /* batches ready ahead; 0: 4 */
-    double active;     /* at least this share of the crops is active; < 0: 0.75 */
-    double active_min; /* active: this share of its 100-ms blocks is above -60 dBFS; < 0: 0.5 */
+    int32_t threads;    /* that prefetch; 0: none, crops are made inside rg_sampler_next */
+    int32_t ring;       /* batches ready ahead; 0: 4 */
+    int64_t hold_bytes; /* of resampled songs kept in memory; the rest is resampled crop by crop */
+    double active;      /* at least this share of the crops is active; < 0: 0.75 */
+    double active_min;  /* active: this share of its 100-ms blocks is above -60 dBFS; < 0: 0.5 */
     /* With low_dbfs < high_dbfs every crop that is not silent gets a gain that brings its RMS level
      * to a uniform draw between them (dBFS), lowered where the peak would pass 0.99. Both 0: crops
      * stay as they are. -28 and -14 suit codecs: quiet stems would lie at the log-mel's floor. */
     double low_dbfs, high_dbfs;
 } rg_sampler_options;
 
-/* rate 0, frames 0: to be set by the caller; split train, one micro, one thread, 0.75 active with
- * 0.5, no gain. */
+/* rate 0, frames 0: to be set by the caller; split train, one micro, one thread, 512 MiB, 0.75
+ * active with 0.5, no gain. */
 rg_sampler_options rg_sampler_defaults(void);
 
 typedef struct rg_sampler rg_sampler;
@@ -43,6 +44,10 @@ typedef struct rg_sampler rg_sampler;
 rg_sampler *rg_sampler_create(const rg_store *store, int32_t role,
                               const rg_sampler_options *options, rg_error *err);
 void rg_sampler_destroy(rg_sampler *sampler); /* NULL is fine; joins the threads */
+
+/* Resamples what is to be held (0.2 s for an hour of music) and starts the threads. Without it,
+ * crops are made when they are asked for. */
+rg_status rg_sampler_start(rg_sampler *sampler, rg_error *err) RG_MUST_USE;
 
 /*
  * out (B,T). Steps are expected in order (step, micro), (step, micro+1) .. (step+1, 0) ..; any
@@ -57,10 +62,12 @@ rg_status rg_sampler_next(rg_sampler *sampler, int64_t step, int32_t micro, floa
 void rg_sampler_place(const rg_sampler *sampler, int64_t step, int32_t micro, int32_t item,
                       int64_t *song, int64_t *start);
 
-/* Songs that can be drawn, their hours, and the share of their crops that is active. */
+/* Songs that can be drawn, their hours, the share of their crops that is active; how many of the
+ * songs rg_sampler_start holds, and the bytes that it takes in all. */
 typedef struct rg_sampler_summary {
     int64_t songs;
     double hours, active_share;
+    int64_t held_songs, bytes;
 } rg_sampler_summary;
 rg_sampler_summary rg_sampler_describe(const rg_sampler *sampler);
 
@@ -78,10 +85,5 @@ typedef struct rg_fixed_crops {
 rg_status rg_sampler_fixed(const rg_store *store, int32_t role, const rg_sampler_options *options,
                            int32_t per_song, rg_fixed_crops *out, rg_error *err) RG_MUST_USE;
 void rg_fixed_crops_free(rg_fixed_crops *crops);
-
-/* A whole song's role at `rate`: *out (n) on the heap, the caller frees; n = round(frames * rate /
- * store's rate). An absent role gives zeros. */
-rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t role, int32_t rate,
-                                  float **out, int64_t *n, rg_error *err) RG_MUST_USE;
 
 #endif

@@ -80,6 +80,11 @@ json_t *rg_store_describe_json(const rg_store *store);
 rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64_t start, int64_t n,
                         float *out, rg_error *err) RG_MUST_USE;
 
+/* A whole song's role at `rate`: *out (n) on the heap, the caller frees; n = round(frames * rate /
+ * store's rate). An absent role gives zeros. */
+rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t role, int32_t rate,
+                                  float **out, int64_t *n, rg_error *err) RG_MUST_USE;
+
 /* Share of 100-ms blocks in [start, start+n) frames where the role is above -60 dBFS. */
 double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, int64_t start,
                              int64_t n);

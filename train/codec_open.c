@@ -132,6 +132,7 @@ static rg_status open_data(rg_codec_run *run, rg_error *err)
     o.micros = run->micros = (int32_t)rg_config_int(c, "accumulate");
     o.seed = run->context.seed;
     o.threads = (int32_t)rg_config_int(c, "data.threads");
+    o.hold_bytes = rg_config_int(c, "data.memory") << 20;
     o.active = rg_config_real(c, "data.active");
     o.low_dbfs = rg_config_real(c, "data.low_dbfs");
     o.high_dbfs = rg_config_real(c, "data.high_dbfs");
@@ -143,22 +144,30 @@ static rg_status open_data(rg_codec_run *run, rg_error *err)
                             (int32_t)rg_config_int(c, "validation.per_song"), &run->valid, err);
 }
 
+/* What validations write to. */
+static rg_status make_results(rg_codec_run *run, rg_error *err)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    size_t valid = (size_t)run->valid.n;
+    run->valid_db = calloc(valid + 1, sizeof *run->valid_db);
+    run->valid_mel = calloc(valid + 1, sizeof *run->valid_mel);
+    run->valid_counts =
+        calloc((size_t)c->codebooks * (size_t)c->entries, sizeof *run->valid_counts);
+    if (run->valid_db && run->valid_mel && run->valid_counts) return RG_OK;
+    return rg_fail(err, RG_ERR_NOMEM, "no memory for validations");
+}
+
 /* Everything that steps write to, so that no step uses the heap. */
 static rg_status make_buffers(rg_codec_run *run, rg_error *err)
 {
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
     size_t batch = (size_t)run->batch, crop = (size_t)run->frames;
     size_t vectors = (size_t)run->micros * batch * (crop / (size_t)rg_encodec_hop(c));
-    size_t books = (size_t)c->codebooks, valid = (size_t)run->valid.n;
+    size_t books = (size_t)c->codebooks;
     run->crops = calloc(batch * crop, sizeof *run->crops);
     run->codes = calloc(vectors * books, sizeof *run->codes);
     run->residuals = calloc(vectors * books * (size_t)c->dimension, sizeof *run->residuals);
-    run->valid_db = calloc(valid + 1, sizeof *run->valid_db);
-    run->valid_mel = calloc(valid + 1, sizeof *run->valid_mel);
-    run->valid_counts = calloc(books * (size_t)c->entries, sizeof *run->valid_counts);
-    if (run->crops && run->codes && run->residuals && run->valid_db && run->valid_mel &&
-        run->valid_counts)
-        return RG_OK;
+    if (run->crops && run->codes && run->residuals) return RG_OK;
     return rg_fail(err, RG_ERR_NOMEM, "no memory for batches of %zu crops", batch);
 }
 
@@ -185,13 +194,29 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
     rg_status status = open_model(run, err);
     if (status == RG_OK) status = read_losses(run, err);
     if (status == RG_OK) status = open_data(run, err);
-    if (status == RG_OK) status = make_buffers(run, err);
+    if (status == RG_OK) status = make_results(run, err);
     if (status != RG_OK) {
         rg_codec_run_close(run);
         return status;
     }
     say_what_was_found(run);
     *self = run;
+    return RG_OK;
+}
+
+rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err)
+{
+    rg_codec_run *run = self;
+    rg_sampler_summary s = rg_sampler_describe(run->sampler);
+    double started = rg_clock_seconds();
+    run->context.run_folder = run_folder;
+    RG_TRY(make_buffers(run, err));
+    RG_TRY(rg_sampler_start(run->sampler, err));
+    if (s.held_songs && rg_encodec_config_of(run->model)->sample_rate != rg_store_rate(run->store))
+        rg_log_line(run->context.log, RG_LOG_INFO,
+                    "%s: %lld of %lld songs resampled and held, %.0f MiB, in %.1f s",
+                    run->role_name, (long long)s.held_songs, (long long)s.songs,
+                    (double)s.bytes / 1048576, rg_clock_seconds() - started);
     return RG_OK;
 }
 

@@ -64,6 +64,14 @@ static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, 
     return RG_OK;
 }
 
+/* Vectors that the codebooks start from: whole batches. */
+static int64_t pool_size(const rg_codec_run *run)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c);
+    return (int64_t)ceil(run->plan.pool * c->entries / (double)per_batch) * per_batch;
+}
+
 /*
  * k-means over the latents of as many further crops as the codebooks need. They all come from the
  * encoder as it is now, so nothing has to be kept between steps.
@@ -72,14 +80,12 @@ static rg_status start_codebooks(rg_codec_run *run, int64_t step, double *wait)
 {
     rg_exec *ex = run->context.ex;
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c);
-    int64_t batches = (int64_t)ceil(run->plan.pool * c->entries / (double)per_batch);
-    int64_t n = batches * per_batch;
+    int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c), n = pool_size(run);
     rg_mark mark = rg_tape_mark(ex);
     rg_tensor *pool = rg_tensor_new(ex, RG_F32, RG_SHAPE(n, c->dimension));
     if (!pool) return rg_exec_status(ex);
     bool recording = rg_set_recording(ex, false);
-    rg_status status = pool_latents(run, step, batches, pool->data, wait);
+    rg_status status = pool_latents(run, step, n / per_batch, pool->data, wait);
     rg_set_recording(ex, recording);
     if (status == RG_OK)
         status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool->data, n,
@@ -190,12 +196,34 @@ static rg_tensor *balanced_seed(rg_codec_run *run, int64_t step, rg_tensor *y, r
     return seed;
 }
 
+/* Forward and backward of crops x (B,T,1); what the codebooks would learn from in *q. */
+static rg_status learn_from(rg_codec_run *run, int64_t step, rg_tensor *x, rg_rvq_out *q,
+                            rg_metrics *metrics)
+{
+    rg_exec *ex = run->context.ex;
+    double values[RG_CODEC_TERMS] = {0}, ratios[RG_CODEC_TERMS] = {0};
+    rg_tensor *z = rg_encodec_encode(ex, run->model, x);
+    *q = (rg_rvq_out){.quantized = z};
+    if (run->n_q) *q = rg_rvq(ex, z, rg_encodec_quantizer(run->model)->books, NULL, run->n_q);
+    rg_tensor *y = rg_encodec_decode(ex, run->model, q->quantized, run->frames);
+    rg_tensor *seed = balanced_seed(run, step, y, x, values, ratios);
+    RG_TRY(rg_exec_status(ex));
+    float commit_seed = (float)(run->commit_weight * *run->context.loss_scale);
+    rg_tensor *roots[] = {y, q->commit};
+    rg_tensor *seeds[] = {seed, rg_tensor_from_floats(ex, RG_SHAPE(1), &commit_seed)};
+    int32_t n_wrt;
+    rg_tensor *const *wrt = rg_params_trainable(run->params, &n_wrt);
+    RG_TRY(rg_backward(ex, roots, seeds, q->commit ? 2 : 1, wrt, n_wrt, NULL));
+    if (metrics)
+        report_losses(values, ratios, q->commit ? rg_tensor_get(q->commit, 0) : 0, metrics);
+    return rg_exec_status(ex);
+}
+
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait)
 {
     rg_codec_run *run = self;
-    rg_exec *ex = run->context.ex;
-    double values[RG_CODEC_TERMS] = {0}, ratios[RG_CODEC_TERMS] = {0};
+    rg_rvq_out q;
     if (micro == 0) {
         run->pending = run->balancer;
         run->n_q = draw_books(run, step);
@@ -203,21 +231,42 @@ rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
             RG_TRY(start_codebooks(run, step, data_wait));
     }
     rg_tensor *x = next_crops(run, step, micro, data_wait);
-    rg_tensor *z = rg_encodec_encode(ex, run->model, x);
-    rg_rvq_out q = {.quantized = z};
-    if (run->n_q) q = rg_rvq(ex, z, rg_encodec_quantizer(run->model)->books, NULL, run->n_q);
-    rg_tensor *y = rg_encodec_decode(ex, run->model, q.quantized, run->frames);
-    rg_tensor *seed = balanced_seed(run, step, y, x, values, ratios);
-    RG_TRY(rg_exec_status(ex));
-    float commit_seed = (float)(run->commit_weight * *run->context.loss_scale);
-    rg_tensor *roots[] = {y, q.commit};
-    rg_tensor *seeds[] = {seed, rg_tensor_from_floats(ex, RG_SHAPE(1), &commit_seed)};
-    int32_t n_wrt;
-    rg_tensor *const *wrt = rg_params_trainable(run->params, &n_wrt);
-    RG_TRY(rg_backward(ex, roots, seeds, q.commit ? 2 : 1, wrt, n_wrt, NULL));
+    RG_TRY(learn_from(run, step, x, &q, metrics));
     if (q.codes) keep_codes(run, &q, micro);
-    report_losses(values, ratios, q.commit ? rg_tensor_get(q.commit, 0) : 0, metrics);
-    return rg_exec_status(ex);
+    return RG_OK;
+}
+
+/* ---- the estimate of memory ---- */
+
+/* A validation crop, and the latents that the codebooks start from. */
+static rg_status rehearse_rest(rg_codec_run *run)
+{
+    rg_exec *ex = run->context.ex;
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    bool recording = rg_set_recording(ex, false);
+    rg_status status = run->valid.n ? rg_codec_run_measure(run, 0, true) : RG_OK;
+    if (status == RG_OK) {
+        rg_tensor_new(ex, RG_F32, RG_SHAPE(pool_size(run), c->dimension));
+        rg_encodec_encode(ex, run->model,
+                          rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(1, run->frames, 1)));
+        status = rg_exec_status(ex);
+    }
+    rg_set_recording(ex, recording);
+    return status;
+}
+
+rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items)
+{
+    rg_codec_run *run = self;
+    rg_exec *ex = run->context.ex;
+    rg_rvq_out q;
+    if (!training) return rehearse_rest(run);
+    run->pending = run->balancer;
+    run->n_q = rg_encodec_config_of(run->model)->codebooks;
+    rg_tensor *x = rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(items, run->frames, 1));
+    rg_status status = learn_from(run, 0, x, &q, NULL);
+    run->n_q = 0;
+    return status;
 }
 
 rg_status rg_codec_run_after_update(void *self, int64_t step, rg_metrics *metrics)

@@ -30,6 +30,8 @@ static const rg_config_key schema[] = {
     {"batch", RG_CONFIG_INT, "8", 1, 4096, NULL, "crops per micro-batch"},
     {"crop_seconds", RG_CONFIG_REAL, "0.5", 0.02, 60, NULL, "length of a crop"},
     {"data.threads", RG_CONFIG_INT, "1", 0, 64, NULL, "threads that read crops ahead"},
+    {"data.memory", RG_CONFIG_INT, "512", 0, 1 << 20, NULL,
+     "MiB for stems that are resampled once and held; the rest is resampled crop by crop"},
     {"data.active", RG_CONFIG_REAL, "0.9", 0, 1, NULL, "share of crops in which the role plays"},
     {"data.low_dbfs", RG_CONFIG_REAL, "-28", -120, 0, NULL, "softest level that crops are set to"},
     {"data.high_dbfs", RG_CONFIG_REAL, "-14", -120, 0, NULL, "loudest level that crops are set to"},
@@ -114,6 +116,23 @@ static json_t *describe(void *self)
     return out;
 }
 
+/* Buffers are of the sizes that codec_open.c gives them. */
+static int64_t bytes(void *self)
+{
+    const rg_codec_run *run = self;
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    int64_t crops = (int64_t)run->batch * run->frames, all = run->micros * crops;
+    int64_t vectors = all / rg_encodec_hop(c) * c->codebooks;
+    return rg_sampler_describe(run->sampler).bytes + 4 * crops + 4 * vectors * (1 + c->dimension) +
+           4 * run->valid.n * run->valid.frames;
+}
+
+/* A validation takes its crops one by one. */
+static int32_t items(void *self, bool training)
+{
+    return training ? ((rg_codec_run *)self)->batch : 1;
+}
+
 static double units_per_step(void *self, const char **unit)
 {
     const rg_codec_run *run = self;
@@ -126,6 +145,10 @@ const rg_task rg_codec_task = {.kind = "codec",
                                .schema = schema,
                                .n_schema = sizeof schema / sizeof schema[0],
                                .open = rg_codec_run_open,
+                               .rehearse = rg_codec_run_rehearse,
+                               .bytes = bytes,
+                               .items = items,
+                               .start = rg_codec_run_start,
                                .close = rg_codec_run_close,
                                .params = params_of,
                                .micro_step = rg_codec_run_step,

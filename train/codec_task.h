@@ -49,6 +49,7 @@ typedef struct rg_codec_run {
 } rg_codec_run;
 
 rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_error *err);
+rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
 
 /* Whether step `step` is quantized. */
@@ -56,7 +57,10 @@ bool rg_codec_run_quantized(const rg_codec_run *run, int64_t step);
 
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
+rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items);
 rg_status rg_codec_run_after_update(void *self, int64_t step, rg_metrics *metrics);
+/* Everything that measuring validation crop i takes. */
+rg_status rg_codec_run_measure(rg_codec_run *run, int64_t i, bool quantized);
 rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items);
 rg_status rg_codec_run_sample(void *self, int64_t step);
 

@@ -44,7 +44,7 @@ static void count_codes(rg_codec_run *run, const rg_tensor *codes)
     }
 }
 
-static rg_status measure_crop(rg_codec_run *run, int64_t i, bool quantized)
+rg_status rg_codec_run_measure(rg_codec_run *run, int64_t i, bool quantized)
 {
     rg_exec *ex = run->context.ex;
     rg_mark mark = rg_tape_mark(ex);
@@ -112,7 +112,7 @@ rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, j
     (void)step;
     memset(run->valid_counts, 0,
            (size_t)c->codebooks * (size_t)c->entries * sizeof *run->valid_counts);
-    for (int64_t i = 0; i < run->valid.n; i++) RG_TRY(measure_crop(run, i, quantized));
+    for (int64_t i = 0; i < run->valid.n; i++) RG_TRY(rg_codec_run_measure(run, i, quantized));
     report_curve(run, prefix, "mel_distance", run->valid_mel, metrics, items);
     report_curve(run, prefix, "si_sdr", run->valid_db, metrics, items);
     if (quantized) report_usage(run, metrics);

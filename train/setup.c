@@ -1,11 +1,10 @@
 /*
- * Before the first step (setup.h): the trainer's own configuration keys, machine, estimates.
+ * Before the first step (setup.h): the trainer's own configuration keys, machine.
  */
 #include "train/setup.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -133,31 +132,4 @@ char *rg_env_json(const rg_machine *machine, const rg_config *config, const char
     char *text = json_dumps(env, JSON_INDENT(2));
     json_decref(env);
     return text;
-}
-
-rg_status rg_check_resources(const rg_params *params, const rg_config *config,
-                             const char *run_folder, const rg_log *log, rg_error *err)
-{
-    /* values, gradients, two moments and perhaps an average, and the packed copies */
-    double mib = 1024.0 * 1024.0, n = (double)rg_params_elements(params);
-    bool ema = rg_config_real(config, "optimizer.ema_decay") > 0;
-    double file = n * 4 * (ema ? 4 : 3);
-    double disk = file * (double)(rg_config_int(config, "keep_checkpoints") + 2);
-    int64_t free_bytes = rg_fs_free_bytes(run_folder);
-    double have = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    double memory = n * 4 * (ema ? 7 : 6);
-    rg_log_line(log, RG_LOG_INFO,
-                "model: %.2f M parameters, %.0f MiB in memory besides activations (%.0f MiB free); "
-                "a checkpoint takes %.1f MiB, the run at most %.0f MiB",
-                n / 1e6, memory / mib, have / mib, file / mib, disk / mib);
-    if (free_bytes >= 0 && (double)free_bytes < disk)
-        return rg_fail(err, RG_ERR_IO,
-                       "%s: checkpoints need %.0f MiB and the disk has %.0f MiB free; free some or "
-                       "lower keep_checkpoints",
-                       run_folder, disk / mib, (double)free_bytes / mib);
-    if (memory > have)
-        return rg_fail(err, RG_ERR_NOMEM,
-                       "the model needs %.0f MiB of memory and %.0f MiB are free; make it smaller",
-                       memory / mib, have / mib);
-    return RG_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * What a run needs before its first step: schema, threads, exec, estimates of disk and memory, and
- * the description of the machine.
+ * What a run needs before its first step: schema, threads, exec, and the description of the
+ * machine.
  */
 #ifndef RG_TRAIN_SETUP_H
 #define RG_TRAIN_SETUP_H
@@ -18,10 +18,6 @@ void rg_machine_free(rg_machine *machine);
 
 /* Everything that decides bits or speed, as JSON text (heap). */
 char *rg_env_json(const rg_machine *machine, const rg_config *config, const char *version);
-
-/* Says in the log what the run will take, and refuses when the disk cannot hold its checkpoints. */
-rg_status rg_check_resources(const rg_params *params, const rg_config *config,
-                             const char *run_folder, const rg_log *log, rg_error *err) RG_MUST_USE;
 
 rg_adamw rg_adamw_from_config(const rg_config *config);
 rg_schedule rg_schedule_from_config(const rg_config *config);

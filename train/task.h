@@ -31,7 +31,7 @@ typedef struct rg_task_context {
     rg_exec *ex;
     const rg_log *log;
     uint64_t seed;
-    const char *run_folder;   /* where the task may put samples/ and links */
+    const char *run_folder;   /* where the task may put samples/ and links; NULL before `start` */
     const double *loss_scale; /* multiply the seed of every backward pass by this; the trainer
                                  divides again */
 } rg_task_context;
@@ -40,8 +40,20 @@ typedef struct rg_task {
     const char *kind; /* the config's `task:` */
     const rg_config_key *schema;
     size_t n_schema;
-    /* Builds model and data; *self is the task's own state. Says in the log what data it found. */
+    /* Builds model and data; *self is the task's own state. Says in the log what data it found.
+     * Refuses here all that can be refused: there is no run folder yet. */
     rg_status (*open)(const rg_task_context *context, void **self, rg_error *err);
+    /*
+     * For the estimate of memory, on kernels that compute nothing: `training`: one micro-batch of
+     * `items` crops or windows, forward and backward, with all that may ever be in it; else what a
+     * validation of as many takes at once. Leaves no trace but in the arenas. `items` says how many
+     * there really are; `bytes` what the task's data and buffers take, those of `start` included.
+     */
+    rg_status (*rehearse)(void *self, bool training, int32_t items);
+    int32_t (*items)(void *self, bool training);
+    int64_t (*bytes)(void *self);
+    /* The run folder is there: begins to prepare data, and may write. */
+    rg_status (*start)(void *self, const char *run_folder, rg_error *err);
     void (*close)(void *self);
     rg_params *(*params)(void *self);
     /*

@@ -275,15 +275,28 @@ rg_status rg_track_run_open(const rg_task_context *context, void **self, rg_erro
     read_training(run);
     rg_status status = open_data(run, err);
     if (status == RG_OK) status = open_model(run, err);
-    if (status == RG_OK) status = make_buffers(run, err);
     if (status == RG_OK) status = say_what_was_found(run, err);
-    if (status == RG_OK) status = keep_codecs(run, err);
     if (status != RG_OK) {
         rg_track_run_close(run);
         return status;
     }
     *self = run;
     return RG_OK;
+}
+
+int64_t rg_track_run_bytes(void *self)
+{
+    const rg_track_run *run = self;
+    return rg_track_batch_bytes(run->config, run->items, run->config->frames) +
+           rg_track_batch_bytes(run->config, run->windows, run->config->frames);
+}
+
+rg_status rg_track_run_start(void *self, const char *run_folder, rg_error *err)
+{
+    rg_track_run *run = self;
+    run->context.run_folder = run_folder;
+    RG_TRY(make_buffers(run, err));
+    return keep_codecs(run, err);
 }
 
 void rg_track_run_close(void *self)

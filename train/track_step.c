@@ -72,19 +72,26 @@ static rg_status draw_batch(rg_track_run *run, uint64_t round)
     return RG_OK;
 }
 
-/* Loss and gradients of one role; adds to *sum. */
+/* Loss and gradients of a batch. */
+static rg_status learn_from(rg_track_run *run, const rg_track_batch *batch, rg_track_out *out)
+{
+    rg_exec *ex = run->context.ex;
+    int32_t n;
+    RG_TRY(rg_track_loss(ex, run->tracks, batch, out));
+    float scale = (float)*run->context.loss_scale;
+    rg_tensor *seed = rg_tensor_from_floats(ex, RG_SHAPE(1), &scale);
+    rg_tensor *const *wrt = rg_params_trainable(run->params, &n);
+    return rg_backward(ex, &out->loss, &seed, 1, wrt, n, NULL);
+}
+
+/* One role's turn; adds to *sum. */
 static rg_status step_role(rg_track_run *run, rg_metrics *metrics, double *sum)
 {
     rg_exec *ex = run->context.ex;
     rg_mark mark = rg_tape_mark(ex);
     rg_track_out out;
-    int32_t n;
     char name[RG_METRIC_NAME];
-    RG_TRY(rg_track_loss(ex, run->tracks, run->batch, &out));
-    float scale = (float)*run->context.loss_scale;
-    rg_tensor *seed = rg_tensor_from_floats(ex, RG_SHAPE(1), &scale);
-    rg_tensor *const *wrt = rg_params_trainable(run->params, &n);
-    RG_TRY(rg_backward(ex, &out.loss, &seed, 1, wrt, n, NULL));
+    RG_TRY(learn_from(run, run->batch, &out));
     double bits = rg_tensor_get(out.loss, 0) / log(2);
     snprintf(name, sizeof name, "%.31s/loss", run->config->roles[run->batch->target].name);
     rg_metrics_set(metrics, name, bits);
@@ -111,4 +118,51 @@ rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
     }
     rg_metrics_set(metrics, "loss", sum / roles);
     return RG_OK;
+}
+
+/* ---- the estimate of memory ---- */
+
+/* All other roles are seen, and a little of the target's own; the rest of it is to be predicted. */
+static void show_all(const rg_track_run *run, rg_track_batch *b, int32_t target)
+{
+    int64_t cells = (int64_t)b->items * b->frames;
+    rg_track_batch_clear(run->config, b);
+    b->target = target;
+    for (int32_t r = 0; r < run->config->n_roles; r++) {
+        size_t books = (size_t)run->config->roles[r].books;
+        memset(b->codes[r], 0, (size_t)cells * books * sizeof *b->codes[r]);
+        memset(b->state[r], r == target ? RG_CELL_UNKNOWN : RG_CELL_KNOWN, (size_t)cells);
+    }
+    memset(b->cells, 1, (size_t)cells);
+    for (int64_t i = 0; i < b->items; i++) {
+        b->state[target][i * b->frames] = RG_CELL_KNOWN;
+        b->cells[i * b->frames] = 0;
+    }
+}
+
+static rg_status rehearse_role(rg_track_run *run, rg_track_batch *b, int32_t role, bool training)
+{
+    rg_exec *ex = run->context.ex;
+    rg_mark mark = rg_tape_mark(ex);
+    rg_track_out out;
+    bool recording = rg_set_recording(ex, training);
+    show_all(run, b, role);
+    rg_status status =
+        training ? learn_from(run, b, &out) : rg_track_loss(ex, run->tracks, b, &out);
+    rg_set_recording(ex, recording);
+    rg_tape_rewind(ex, mark);
+    return status;
+}
+
+rg_status rg_track_run_rehearse(void *self, bool training, int32_t items)
+{
+    rg_track_run *run = self;
+    rg_error err = {0};
+    rg_status status = RG_OK;
+    rg_track_batch *b = rg_track_batch_create(run->config, items, run->config->frames, &err);
+    if (!b) return rg_exec_fail(run->context.ex, err.code, "%s", err.text);
+    for (int32_t r = 0; r < run->config->n_roles && status == RG_OK; r++)
+        status = rehearse_role(run, b, r, training);
+    rg_track_batch_free(b);
+    return status;
 }

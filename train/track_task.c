@@ -120,6 +120,12 @@ static json_t *describe(void *self)
     return out;
 }
 
+static int32_t items(void *self, bool training)
+{
+    const rg_track_run *run = self;
+    return training ? run->items : run->windows;
+}
+
 static double units_per_step(void *self, const char **unit)
 {
     const rg_track_run *run = self;
@@ -133,6 +139,10 @@ const rg_task rg_track_task = {.kind = "tracks",
                                .schema = schema,
                                .n_schema = sizeof schema / sizeof schema[0],
                                .open = rg_track_run_open,
+                               .rehearse = rg_track_run_rehearse,
+                               .bytes = rg_track_run_bytes,
+                               .items = items,
+                               .start = rg_track_run_start,
                                .close = rg_track_run_close,
                                .params = params_of,
                                .micro_step = rg_track_run_step,

@@ -43,7 +43,10 @@ typedef struct rg_track_run {
 } rg_track_run;
 
 rg_status rg_track_run_open(const rg_task_context *context, void **self, rg_error *err);
+rg_status rg_track_run_start(void *self, const char *run_folder, rg_error *err);
+int64_t rg_track_run_bytes(void *self); /* of the batches */
 void rg_track_run_close(void *self);
+rg_status rg_track_run_rehearse(void *self, bool training, int32_t items);
 rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
 rg_status rg_track_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items);

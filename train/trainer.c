@@ -19,10 +19,13 @@ static void tee_line(void *ctx, rg_log_level level, const char *text)
     rg_error ignored = {0};
     char utc[32], line[1024];
     rg_log_line(t->outer, level, "%s", text);
-    if (!t->log_file || level == RG_LOG_PROGRESS) return;
+    if (level == RG_LOG_PROGRESS) return;
     int n = snprintf(line, sizeof line, "%s %s", rg_clock_utc(utc), text);
     size_t length = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
-    (void)!rg_appender_line(t->log_file, line, length, &ignored);
+    if (t->log_file)
+        (void)!rg_appender_line(t->log_file, line, length, &ignored);
+    else
+        rg_text_printf(&t->early, "%s\n", line);
 }
 
 static void format_eta(double seconds, char out[32])
@@ -218,94 +221,7 @@ static rg_status run_steps(rg__trainer *t, rg_error *err)
     return saved == t->step ? RG_OK : rg__trainer_save(t, err);
 }
 
-/* ---- opening and closing ---- */
-
-static rg_status open_config(rg__trainer *t, rg_error *err)
-{
-    const rg_train_options *o = t->options;
-    size_t n = 0;
-    t->task = rg_train_task_of(o->config_path, &t->schema, &n, err);
-    if (!t->task) return err->code;
-    t->config = rg_config_load(o->config_path, t->schema, n, o->overrides, o->n_overrides, err);
-    if (!t->config) return err->code;
-    t->steps = rg_config_int(t->config, "steps");
-    t->optimizer = rg_adamw_from_config(t->config);
-    t->schedule = rg_schedule_from_config(t->config);
-    t->scaler = rg_scaler_make(rg_config_bool(t->config, "precision.loss_scaling"));
-    return RG_OK;
-}
-
-static rg_status open_run(rg__trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
-{
-    char folder[RG_RUN_PATH], path[RG_RUN_PATH];
-    checkpoint[0] = 0;
-    if (t->options->resume) {
-        RG_TRY(rg__trainer_find_resumed(t, folder, checkpoint, err));
-        RG_TRY(rg_run_open(&t->run, folder, err));
-    } else {
-        char *env = rg_env_json(&t->machine, t->config, t->options->version);
-        rg_status status = rg_run_create(&t->run, rg_config_text(t->config, "runs"),
-                                         rg_config_text(t->config, "name"), t->config,
-                                         t->options->command_line ? t->options->command_line : "",
-                                         env ? env : "{}", err);
-        free(env);
-        RG_TRY(status);
-    }
-    RG_TRY(rg_run_path(&t->run, "train.log", path, err));
-    t->log_file = rg_appender_open(path, err);
-    return t->log_file ? RG_OK : err->code;
-}
-
-static rg_status write_description(rg__trainer *t, rg_error *err)
-{
-    char path[RG_RUN_PATH];
-    json_t *description = t->task->describe(t->self);
-    RG_TRY(rg_run_path(&t->run, "describe.json", path, err));
-    rg_status status = rg_json_write(description, path, err);
-    json_decref(description);
-    return status;
-}
-
-static rg_status open_trainer(rg__trainer *t, rg_error *err)
-{
-    char checkpoint[RG_RUN_PATH];
-    RG_TRY(open_config(t, err));
-    RG_TRY(rg_machine_make(&t->machine, t->config, err));
-    RG_TRY(open_run(t, checkpoint, err));
-    rg_exec *ex = t->machine.ex;
-    rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, %d threads, peak %.0f GF/s",
-                t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
-                rg_pool_threads(t->machine.pool), t->machine.peak_gflops);
-    rg_task_context context = {t->config, ex, &t->log, ex->seed, t->run.folder, &t->scaler.scale};
-    RG_TRY(t->task->open(&context, &t->self, err));
-    t->params = t->task->params(t->self);
-    if (!strcmp(rg_config_text(t->config, "precision.weights"), "bf16")) {
-        rg_params_set_packed_type(t->params, RG_BF16);
-        RG_TRY(rg_params_refresh(t->params, ex));
-    }
-    RG_TRY(rg_check_resources(t->params, t->config, t->run.folder, &t->log, err));
-    if (checkpoint[0]) RG_TRY(rg__trainer_load(t, checkpoint, err));
-    if (t->options->resume) {
-        if (!checkpoint[0]) rg_log_line(&t->log, RG_LOG_INFO, "no checkpoint yet: from step 0");
-        RG_TRY(rg_run_write_config(&t->run, t->config, err));
-    }
-    RG_TRY(write_description(t, err));
-    t->metrics = rg_metric_log_open(t->run.folder, t->step, err);
-    return t->metrics ? RG_OK : err->code;
-}
-
-static rg_status close_trainer(rg__trainer *t, rg_status status, rg_error *err)
-{
-    if (t->self) t->task->close(t->self);
-    rg_status closed = rg_metric_log_close(t->metrics, err);
-    if (status == RG_OK) status = closed;
-    rg_machine_free(&t->machine);
-    rg_config_free(t->config);
-    free(t->schema);
-    (void)!rg_appender_close(t->log_file, NULL);
-    rg_run_close(&t->run);
-    return status;
-}
+/* ---- all of it ---- */
 
 rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_result *result,
                    rg_error *err)
@@ -315,7 +231,8 @@ rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_
     *t = (rg__trainer){
         .options = options, .outer = log, .run.lock = -1, .best = INFINITY, .best_step = -1};
     t->log = (rg_log){tee_line, t};
-    rg_status status = open_trainer(t, err);
+    rg_text_init(&t->early, 1 << 20);
+    rg_status status = rg__trainer_open(t, err);
     if (status == RG_OK && t->step >= t->steps)
         rg_log_line(&t->log, RG_LOG_INFO, "nothing to do: step %lld of %lld is reached",
                     (long long)t->step, (long long)t->steps);
@@ -326,7 +243,7 @@ rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_
     rg_copy_text(result->run_folder, sizeof result->run_folder, t->run.folder);
     result->step = t->step;
     result->stopped = options->stop && *options->stop && t->step < t->steps;
-    status = close_trainer(t, status, err);
+    status = rg__trainer_close(t, status, err);
     free(t);
     return status;
 }

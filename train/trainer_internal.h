@@ -1,5 +1,6 @@
 /*
- * The state of a run while it is trained: shared by trainer.c and resume.c, not for anybody else.
+ * The state of a run while it is trained: shared by trainer.c, trainer_open.c and resume.c, not for
+ * anybody else.
  */
 #ifndef RG_TRAIN_TRAINER_INTERNAL_H
 #define RG_TRAIN_TRAINER_INTERNAL_H
@@ -26,11 +27,15 @@ typedef struct rg__trainer {
     rg_log log; /* the caller's, and train.log */
     const rg_log *outer;
     rg_appender *log_file;
+    rg_text early; /* what was said before there was a log file */
     int64_t step, steps, best_step, skipped_in_row;
     double best, lr, window_start, window_wait;
     int64_t window_steps, window_flops;
 } rg__trainer;
 
+rg_status rg__trainer_open(rg__trainer *t, rg_error *err) RG_MUST_USE;
+/* Returns `status`, or what closing found. */
+rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err);
 /* Writes the checkpoint of the current step and removes old ones. */
 rg_status rg__trainer_save(rg__trainer *t, rg_error *err) RG_MUST_USE;
 /* Reads one back and says in the log what was restored and what changed. */

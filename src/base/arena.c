@@ -36,10 +36,11 @@ enum { GUARD = 64 * 1024 };
 
 struct rg_arena {
     unsigned char *base;
-    size_t capacity; /* a multiple of the page size */
-    size_t low;      /* bytes used at the low end, a multiple of RG_ALIGN */
-    size_t high;     /* the same at the high end */
-    size_t high_water;
+    size_t capacity;   /* a multiple of the page size */
+    size_t low;        /* bytes used at the low end, a multiple of RG_ALIGN */
+    size_t high;       /* the same at the high end */
+    size_t high_water; /* since rg_arena_watch */
+    size_t most;       /* ever */
     char name[32];
 };
 
@@ -81,7 +82,7 @@ void rg_arena_destroy(rg_arena *arena)
 {
     if (!arena) return;
     /* only what was ever poisoned: touching the shadow of 64 GiB takes 8 GiB */
-    size_t touched = smaller(arena->high_water + GUARD, arena->capacity);
+    size_t touched = smaller(arena->most + GUARD, arena->capacity);
     ASAN_UNPOISON_MEMORY_REGION(arena->base, touched);
     ASAN_UNPOISON_MEMORY_REGION(arena->base + arena->capacity - touched, touched);
     munmap(arena->base, arena->capacity);
@@ -100,6 +101,7 @@ static void note_use(rg_arena *arena)
 {
     size_t used = arena->low + arena->high;
     if (used > arena->high_water) arena->high_water = used;
+    if (used > arena->most) arena->most = used;
 }
 
 void *rg_arena_alloc(rg_arena *arena, size_t bytes)
@@ -167,6 +169,11 @@ size_t rg_arena_used(const rg_arena *arena)
 size_t rg_arena_high_water(const rg_arena *arena)
 {
     return arena->high_water;
+}
+
+void rg_arena_watch(rg_arena *arena)
+{
+    arena->high_water = arena->low + arena->high;
 }
 
 const char *rg_arena_name(const rg_arena *arena)

@@ -36,7 +36,8 @@ void rg_arena_restore(rg_arena *arena, rg_arena_mark mark); /* frees all that ca
 void rg_arena_reset(rg_arena *arena);
 
 size_t rg_arena_used(const rg_arena *arena);       /* both ends */
-size_t rg_arena_high_water(const rg_arena *arena); /* most ever used */
+size_t rg_arena_high_water(const rg_arena *arena); /* most used since rg_arena_watch, or ever */
+void rg_arena_watch(rg_arena *arena); /* the high-water mark starts from what is used now */
 const char *rg_arena_name(const rg_arena *arena);
 
 /* How many arenas were created in this process: tests check that a step creates none. */

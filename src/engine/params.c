@@ -156,6 +156,11 @@ const rg_param *rg_params_find(const rg_params *params, const char *name)
     return NULL;
 }
 
+int64_t rg_params_bytes(const rg_params *params)
+{
+    return params->arena ? (int64_t)rg_arena_used(params->arena) : 0;
+}
+
 int64_t rg_params_elements(const rg_params *params)
 {
     return params->elements;

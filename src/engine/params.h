@@ -65,7 +65,8 @@ rg_tensor *rg_params_add_state(rg_params *params, const char *name, rg_dtype typ
 void rg_params_use_as_matrix(rg_params *params, rg_tensor *tensor);
 
 /* Lays out, initialises from (seed, name) so that adding a parameter changes no other, folds and
- * packs. `trainable` false: no gradients, moments or EMA are allocated (inference). */
+ * packs. `trainable` false: no gradients, moments or EMA are allocated (inference). RG_ERR_NOMEM,
+ * before anything is taken, when that is more memory than is free. */
 rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
                            rg_error *err) RG_MUST_USE;
 
@@ -82,6 +83,7 @@ size_t rg_params_count(const rg_params *params); /* entries */
 const rg_param *rg_params_at(const rg_params *params, size_t i);
 const rg_param *rg_params_find(const rg_params *params, const char *name); /* NULL: none */
 int64_t rg_params_elements(const rg_params *params);                       /* trained numbers */
+int64_t rg_params_bytes(const rg_params *params); /* memory that rg_params_finish took */
 /* The tensors to hand to rg_backward as wrt: all trained ones (n is 0 when not trainable). */
 rg_tensor *const *rg_params_trainable(const rg_params *params, int32_t *n);
 

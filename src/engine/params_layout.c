@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "engine/params_private.h"
 
 bool rg_view_is_flat(const rg_params *params, const view *v)
@@ -113,6 +114,13 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
 {
     taker counting = {.trainable = trainable};
     lay_out(params, &counting, ex->kernels);
+    double have = (double)rg_memory_available(), mib = 1024.0 * 1024.0;
+    if ((double)counting.bytes > have)
+        return rg_fail(err, RG_ERR_NOMEM,
+                       "a model of %.1f M parameters needs %.0f MiB of memory%s, and %.0f MiB are "
+                       "free; make it smaller",
+                       (double)params->elements / 1e6, (double)counting.bytes / mib,
+                       trainable ? " to be trained" : "", have / mib);
     params->arena = rg_arena_create(counting.bytes, "parameters", err);
     if (!params->arena) return RG_ERR_NOMEM;
     taker taking = {.arena = params->arena, .trainable = trainable};

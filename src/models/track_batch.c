@@ -41,6 +41,16 @@ static size_t bytes_per_item(const batch_array *array, int32_t frames)
     return array->element * array->width * (array->framed ? (size_t)frames : 1);
 }
 
+int64_t rg_track_batch_bytes(const rg_track_config *config, int32_t items, int32_t frames)
+{
+    rg_track_batch any;
+    batch_array arrays[MAX_ARRAYS];
+    int64_t bytes = 0;
+    int32_t n = list_arrays(config, &any, arrays);
+    for (int32_t i = 0; i < n; i++) bytes += (int64_t)bytes_per_item(&arrays[i], frames) * items;
+    return bytes;
+}
+
 rg_track_batch *rg_track_batch_create(const rg_track_config *config, int32_t items, int32_t frames,
                                       rg_error *err)
 {

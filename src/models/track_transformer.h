@@ -111,6 +111,8 @@ typedef struct rg_track_batch {
 rg_track_batch *rg_track_batch_create(const rg_track_config *config, int32_t items, int32_t frames,
                                       rg_error *err);
 void rg_track_batch_free(rg_track_batch *batch); /* NULL is fine */
+/* Memory that a batch takes. */
+int64_t rg_track_batch_bytes(const rg_track_config *config, int32_t items, int32_t frames);
 /* Back to that state, with items <= those it was made for and the same frames. */
 void rg_track_batch_clear(const rg_track_config *config, rg_track_batch *batch);
 /* Copies one item's arrays (all roles, cells, conditions) to another item or batch. */

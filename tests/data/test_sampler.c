@@ -29,6 +29,7 @@ static rg_sampler *open_sampler(const rg_store *store, int32_t role, const rg_sa
     rg_error err = {0};
     rg_sampler *s = rg_sampler_create(store, role, o, &err);
     ck_assert_msg(s != NULL, "%s", err.text);
+    RG_ASSERT_OK(rg_sampler_start(s, &err), &err);
     return s;
 }
 
@@ -59,6 +60,87 @@ START_TEST(any_number_of_threads_and_any_order_give_the_same_bits)
     ck_assert(memcmp(first, first + 6 * frames, (size_t)frames * sizeof *first) != 0);
     free(first);
     free(batch);
+    rg_store_close(store);
+}
+END_TEST
+
+/* All songs in memory, one of them, none; started and not started. */
+START_TEST(any_budget_of_memory_gives_the_same_bits)
+{
+    static const int32_t rates[] = {8000, 12000, 11025};
+    enum { FRAMES = 9001, STEPS = 6, N = 6 * FRAMES }; /* more than one block of half a second */
+    rg_store *store = toy_store("budget", &usual);
+    float *first = malloc(STEPS * N * sizeof *first), *batch = malloc(N * sizeof *batch);
+    for (int i = 0; i < 3; i++) {
+        rg_sampler_options o = options_for(rates[i], FRAMES, 1);
+        const int64_t song = 13 * (int64_t)rates[i] * 2; /* a little more than one of 12 s */
+        const int64_t budgets[] = {(int64_t)512 << 20, song, 0}, songs[] = {4, 1, 0};
+        for (int k = 0; k < 4; k++) {
+            rg_error err = {0};
+            o.hold_bytes = budgets[k % 3];
+            rg_sampler *s =
+                k < 3 ? open_sampler(store, 1, &o) : rg_sampler_create(store, 1, &o, &err);
+            rg_sampler_summary sum = rg_sampler_describe(s);
+            ck_assert_int_eq(sum.held_songs, songs[k % 3]);
+            int64_t ring = 5 * N * (int64_t)sizeof(float);
+            ck_assert_int_ge(sum.bytes, ring + sum.held_songs * 12 * rates[i] * 2);
+            ck_assert_int_le(sum.bytes, ring + sum.held_songs * song);
+            for (int64_t step = 0; step < STEPS; step++) {
+                float *to = k == 0 ? first + step * N : batch;
+                RG_ASSERT_OK(rg_sampler_next(s, step, 0, to, NULL, &err), &err);
+                ck_assert_msg(memcmp(to, first + step * N, N * sizeof *to) == 0,
+                              "%d Hz, budget %lld, step %lld", rates[i], (long long)o.hold_bytes,
+                              (long long)step);
+            }
+            rg_sampler_destroy(s);
+        }
+    }
+    free(first);
+    free(batch);
+    rg_store_close(store);
+}
+END_TEST
+
+/* Stems that are as loud as they can be pass full scale between samples; they must not wrap. */
+START_TEST(full_scale_does_not_wrap)
+{
+    rg_error err = {0};
+    const rg_toy toy = {1, 3, 16000, 2, 0};
+    rg_store_info info = rg_toy_info(&toy);
+    char path[700];
+    snprintf(path, sizeof path, "%s/loud", rg_test_folder());
+    rg_store_writer *writer = rg_store_create(path, &info, &err);
+    int16_t *x = malloc(32000 * sizeof *x);
+    for (int i = 0; i < 32000; i++) x[i] = sin(0.31 * i) > 0 ? 32767 : -32768;
+    for (int i = 0; i < 3; i++) {
+        rg_song song = {.frames = 32000, .split = (rg_split)i, .key_tonic = -1, .present = {true}};
+        rg_provenance p = {.license = "CC0-1.0", .file = "loud"};
+        snprintf(song.id, sizeof song.id, "loud-%d", i);
+        snprintf(song.content_hash, sizeof song.content_hash, "%032x", i);
+        RG_ASSERT_OK(rg_store_add(writer, &song, &p, x, &err), &err);
+    }
+    RG_ASSERT_OK(rg_store_finish(writer, &err), &err);
+    rg_store *store = rg_store_open(path, &err);
+    rg_sampler_options o = options_for(8000, 4000, 1);
+    rg_sampler *s = open_sampler(store, 0, &o);
+    float *batch = malloc(6 * 4000 * sizeof *batch), worst = 0;
+    int64_t n, song, start;
+    RG_ASSERT_OK(rg_sampler_next(s, 0, 0, batch, NULL, &err), &err);
+    for (int32_t item = 0; item < 6; item++) {
+        float *whole;
+        rg_sampler_place(s, 0, 0, item, &song, &start);
+        RG_ASSERT_OK(rg_store_read_resampled(store, song, 0, 8000, &whole, &n, &err), &err);
+        for (int k = 0; k < 4000; k++) {
+            float want = fmaxf(-1, fminf(1, whole[start / 2 + k]));
+            if (start / 2 + k > 100 && start / 2 + k < n - 100)
+                worst = fmaxf(worst, fabsf(want - batch[item * 4000 + k]));
+        }
+        free(whole);
+    }
+    ck_assert_msg(worst <= 2e-3, "%g", worst);
+    free(x);
+    free(batch);
+    rg_sampler_destroy(s);
     rg_store_close(store);
 }
 END_TEST
@@ -193,11 +275,11 @@ START_TEST(what_cannot_be_sampled_is_refused_in_words)
         int64_t frames;
         rg_status code;
         const char *word;
-    } cases[] = {{24000, 0, 1000, RG_ERR_USAGE, "higher rate"},
-                 {8000, 5, 1000, RG_ERR_USAGE, "no role"},
-                 {8000, 1, 1000, RG_ERR_MISMATCH, "bass"}, /* absent in the only train song */
-                 {8000, 0, 80000, RG_ERR_MISMATCH, "drums"},
-                 {7919, 0, 1000, RG_ERR_USAGE, "ratio"}};
+    } cases[] = {
+        {24000, 0, 1000, RG_ERR_USAGE, "higher rate"}, {8000, 5, 1000, RG_ERR_USAGE, "no role"},
+        {8000, 1, 1000, RG_ERR_MISMATCH, "bass"}, /* absent in the only train song */
+        {8000, 0, 80000, RG_ERR_MISMATCH, "drums"},    {7919, 0, 1000, RG_ERR_USAGE, "ratio"},
+        {8000, 0, 1 << 30, RG_ERR_USAGE, "at once"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rg_sampler_options o = options_for(cases[i].rate, cases[i].frames, 1);
         rg_error err = {0};
@@ -210,6 +292,7 @@ START_TEST(what_cannot_be_sampled_is_refused_in_words)
 END_TEST
 
 RG_TEST_MAIN("sampler", 120, any_number_of_threads_and_any_order_give_the_same_bits,
+             any_budget_of_memory_gives_the_same_bits, full_scale_does_not_wrap,
              crops_at_the_stores_rate_are_its_samples, resampled_crops_fit_the_resampled_song,
              most_crops_are_active_and_levels_are_drawn, fixed_crops_are_fixed,
              what_cannot_be_sampled_is_refused_in_words)

@@ -7,6 +7,7 @@
 #include "test.h"
 #include "toy_store.h"
 #include "train/codec_task.h"
+#include "train/resources.h"
 
 enum { STEPS = 300 };
 
@@ -55,6 +56,9 @@ static const char *toy_folder(void)
     return folder;
 }
 
+static const char *const *overrides; /* "key=value" for the next loops */
+static size_t n_overrides;
+
 static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
 {
     rg_config_key schema[128];
@@ -64,7 +68,8 @@ static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
     memcpy(schema + n, rg_codec_task.schema, rg_codec_task.n_schema * sizeof *schema);
     snprintf(text, sizeof text, yaml, toy_folder(), STEPS, threads - 1);
     strncat(text, more, sizeof text - strlen(text) - 1);
-    return rg_config_parse(text, "codec.yaml", schema, n + rg_codec_task.n_schema, NULL, 0, err);
+    return rg_config_parse(text, "codec.yaml", schema, n + rg_codec_task.n_schema, overrides,
+                           n_overrides, err);
 }
 
 static loop *open_loop(int32_t threads, const char *more)
@@ -82,8 +87,8 @@ static loop *open_loop(int32_t threads, const char *more)
     l->scale = 1;
     rg_task_context context = {
         .config = l->config, .ex = l->ex, .seed = 11, .loss_scale = &l->scale};
-    context.run_folder = rg_test_folder();
     RG_ASSERT_OK(rg_codec_task.open(&context, &l->self, &err), &err);
+    RG_ASSERT_OK(rg_codec_task.start(l->self, rg_test_folder(), &err), &err);
     l->params = rg_codec_task.params(l->self);
     l->accumulate = (int32_t)rg_config_int(l->config, "accumulate");
     return l;
@@ -250,6 +255,52 @@ START_TEST(a_resumed_run_has_the_same_bits)
 }
 END_TEST
 
+static double arena_bytes(const rg_exec *ex)
+{
+    return (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
+}
+
+/* What steps with all codebooks and a validation really take, against the rehearsal's word; and a
+ * rehearsal leaves no trace in what is learnt. */
+START_TEST(memory_is_known_before_the_first_step)
+{
+    static const char *const sizes[][3] = {
+        {"batch=4", "crop_seconds=0.3"},
+        {"batch=24", "crop_seconds=0.3"},
+        {"batch=16", "lstm_layers=2", "dimension=64"},
+        {"batch=1", "validation.seconds=8", "validation.per_song=1"},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        rg_error err = {0};
+        double estimate;
+        json_t *items;
+        const char *set[] = {"quantizer.start=0", sizes[i][0], sizes[i][1],
+                             sizes[i][2] ? sizes[i][2] : "lstm_layers=1"};
+        overrides = set;
+        n_overrides = 4;
+        loop *rehearsed = open_loop(1, ""), *plain = open_loop(1, "");
+        overrides = NULL;
+        n_overrides = 0;
+        rg_exec *ex = rehearsed->ex;
+        RG_ASSERT_OK(rg_activation_bytes(&rg_codec_task, rehearsed->self, ex, &estimate, &err),
+                     &err);
+        rg_arena_watch(ex->step);
+        rg_arena_watch(ex->scratch);
+        run(rehearsed, 0, 3);
+        validate(rehearsed, 3, &items);
+        json_decref(items);
+        double real = arena_bytes(ex), slack = 4 << 20; /* blocks of kernels do not depend on B */
+        ck_assert_msg(estimate >= real - slack && estimate <= 1.1 * real,
+                      "%s: %.2f MiB expected, %.2f taken", sizes[i][0], estimate / 1048576,
+                      real / 1048576);
+        run(plain, 0, 3);
+        check_equal(rehearsed, plain);
+        close_loop(rehearsed);
+        close_loop(plain);
+    }
+}
+END_TEST
+
 START_TEST(faulty_configurations_name_their_place)
 {
     static const struct {
@@ -279,4 +330,5 @@ START_TEST(faulty_configurations_name_their_place)
 END_TEST
 
 RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence, threads_do_not_change_bits,
-             a_resumed_run_has_the_same_bits, faulty_configurations_name_their_place)
+             a_resumed_run_has_the_same_bits, memory_is_known_before_the_first_step,
+             faulty_configurations_name_their_place)

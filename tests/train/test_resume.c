@@ -228,6 +228,56 @@ START_TEST(a_changed_model_is_refused)
 }
 END_TEST
 
+/* What cannot run is refused in words before it has a folder; nothing has run out by then. */
+START_TEST(refused_runs_leave_nothing)
+{
+    static const struct {
+        const char *set[4];
+        rg_status code;
+        const char *word;
+    } rows[] = {
+        {{"role=bells"}, RG_ERR_CONFIG, "no role 'bells'"},
+        {{"crop_seconds=30"}, RG_ERR_MISMATCH, "shorter crops"},
+        {{"sample_rate=16000", "ratios=[8, 8, 5]"}, RG_ERR_USAGE, "higher rate"},
+        {{"mel.scales=[60]"}, RG_ERR_CONFIG, "power of two"},
+        {{"validation.seconds=30"}, RG_ERR_MISMATCH, "valid song"},
+        {{"filters=512", "dimension=4096", "lstm_layers=4", "residual_layers=4"},
+         RG_ERR_NOMEM,
+         "make it smaller"},
+        {{"filters=32", "batch=4096", "crop_seconds=2.8"}, RG_ERR_NOMEM, "lower batch (now 4096)"},
+    };
+    setup();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rg_error err = {0};
+        rg_train_result result = {0};
+        size_t n = 0;
+        while (n < 4 && rows[i].set[n]) n++;
+        rg_status status = train("refused", false, rows[i].set, n, &result, &err);
+        ck_assert_msg(status == rows[i].code && strstr(err.text, rows[i].word), "%zu: %d %s", i,
+                      status, err.text);
+        ck_assert_msg(!rg_fs_exists("runs"), "%zu left a folder", i);
+    }
+}
+END_TEST
+
+/* What was said before the run had a folder is in its log. */
+START_TEST(the_log_begins_with_the_beginning)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    char *text, path[RG_RUN_PATH + 32];
+    size_t n;
+    setup();
+    RG_ASSERT_OK(train("runs", false, NULL, 0, &result, &err), &err);
+    snprintf(path, sizeof path, "%s/train.log", result.run_folder);
+    RG_ASSERT_OK(rg_fs_read_all(path, 1 << 20, &text, &n, &err), &err);
+    const char *found = strstr(text, "songs, "), *model = strstr(text, "of which activations ");
+    const char *begun = strstr(text, "kernels, ");
+    ck_assert_msg(found && model && begun && found < model && model < begun, "%s", text);
+    free(text);
+}
+END_TEST
+
 START_TEST(resume_goes_on_with_more_steps)
 {
     rg_error err = {0};
@@ -301,6 +351,7 @@ START_TEST(metrics_are_written_once_per_step)
 END_TEST
 
 RG_TEST_MAIN("resume", 600, killed_runs_end_with_the_same_bits, repeated_kills_still_get_there,
-             threads_do_not_change_bits, a_changed_model_is_refused, resume_goes_on_with_more_steps,
+             threads_do_not_change_bits, a_changed_model_is_refused, refused_runs_leave_nothing,
+             the_log_begins_with_the_beginning, resume_goes_on_with_more_steps,
              values_that_stay_nonfinite_stop_the_run, a_signal_leaves_a_checkpoint,
              metrics_are_written_once_per_step)

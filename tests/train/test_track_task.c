@@ -196,6 +196,35 @@ START_TEST(resumed_runs_have_the_same_bits)
 }
 END_TEST
 
+START_TEST(too_large_is_refused)
+{
+    static const struct {
+        const char *set[3], *word;
+    } rows[] = {
+        {{"batch=4096", "model.width=512", "model.frames=256"}, "lower batch (now 4096)"},
+        {{"batch=4096", "model.frames=16384", "validation.windows=1024"}, "lower batch"},
+        {{"model.width=8192", "model.encoder_layers=32", "model.decoder_layers=32"},
+         "make it smaller"},
+    };
+    world w;
+    open_world(&w);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rg_error err = {0};
+        const char *all[24];
+        memcpy(all, w.overrides, w.n * sizeof *all);
+        memcpy(all + w.n, rows[i].set, sizeof rows[i].set);
+        all[w.n + 3] = "runs=none";
+        rg_train_options options = {
+            .config_path = w.config, .overrides = all, .n_overrides = w.n + 4, .resume_step = -1};
+        rg_train_result result = {0};
+        rg_status status = rg_train(&options, NULL, &result, &err);
+        ck_assert_msg(status == RG_ERR_NOMEM && strstr(err.text, rows[i].word), "%zu: %d %s", i,
+                      status, err.text);
+        ck_assert(!rg_fs_exists("none"));
+    }
+}
+END_TEST
+
 START_TEST(wrong_codecs_are_refused)
 {
     world w;
@@ -213,5 +242,5 @@ START_TEST(wrong_codecs_are_refused)
 }
 END_TEST
 
-RG_TEST_MAIN("track_task", 120, three_phases, resumed_runs_have_the_same_bits,
+RG_TEST_MAIN("track_task", 120, three_phases, resumed_runs_have_the_same_bits, too_large_is_refused,
              wrong_codecs_are_refused)

@@ -1,0 +1,90 @@
+/*
+ * Questions about an open store that need no file: names, rate, roles, songs; names of splits.
+ */
+#include <string.h>
+
+#include "datasets/store_reader.h"
+
+static const char *const split_names[RG_SPLIT_COUNT] = {"train", "valid", "test"};
+
+const char *rg_split_name(rg_split split)
+{
+    return split_names[split];
+}
+
+bool rg_split_parse(const char *text, rg_split *out)
+{
+    for (int s = 0; s < RG_SPLIT_COUNT; s++)
+        if (strcmp(text, split_names[s]) == 0) {
+            *out = (rg_split)s;
+            return true;
+        }
+    return false;
+}
+
+const char *rg_store_folder(const rg_store *store)
+{
+    return store->folder;
+}
+
+int32_t rg_store_rate(const rg_store *store)
+{
+    return store->rate;
+}
+
+int32_t rg_store_roles(const rg_store *store)
+{
+    return store->n_roles;
+}
+
+const char *rg_store_role(const rg_store *store, int32_t role)
+{
+    return store->roles[role];
+}
+
+int32_t rg_store_find_role(const rg_store *store, const char *name)
+{
+    for (int32_t r = 0; r < store->n_roles; r++)
+        if (strcmp(store->roles[r], name) == 0) return r;
+    return -1;
+}
+
+int64_t rg_store_songs(const rg_store *store)
+{
+    return store->n_songs;
+}
+
+const rg_song *rg_store_song(const rg_store *store, int64_t song)
+{
+    return &store->songs[song].song;
+}
+
+int64_t rg_store_find_song(const rg_store *store, const char *id)
+{
+    int64_t low = 0, high = store->n_songs;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        int order = strcmp(store->songs[middle].song.id, id);
+        if (order == 0) return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
+const char *rg_store_hash(const rg_store *store)
+{
+    return store->hash;
+}
+
+const char *rg_store_config_yaml(const rg_store *store)
+{
+    return store->config ? store->config : "";
+}
+
+const char *rg__store_shard_name(const rg_store *store, int64_t song)
+{
+    return store->shards[store->songs[song].shard].name;
+}

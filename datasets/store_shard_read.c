@@ -1,0 +1,150 @@
+/*
+ * Opening one shard of a store for reading: its attributes, its songs, and where their samples lie.
+ *
+ * One idea: a song's array is contiguous, unfiltered and of native type, so its place in the file
+ * is asked once (H5Dget_offset). Where a shard was repacked by somebody (chunks, compression), the
+ * file stays open and its samples are read through HDF5.
+ * Not here: the list of shards (store_open.c), reading samples (store_read.c).
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/store_reader.h"
+
+static rg_status bad_shard(rg_error *err, const char *path, const char *what)
+{
+    return rg_fail(err, RG_ERR_FORMAT, "%s: %s; build the store again", path, what);
+}
+
+static rg_status check_root(const rg_store *s, hid_t file, const char *path, rg_error *err)
+{
+    char conventions[64];
+    int32_t major = 0, minor = 0, channels = 0;
+    uint8_t complete = 0;
+    if (!rg__h5_get_text(file, "Conventions", conventions, sizeof conventions) ||
+        strncmp(conventions, "ResonantGen-Stems-", 18) != 0 ||
+        !rg__h5_get(file, "format_major", H5T_NATIVE_INT32, &major, 0) ||
+        !rg__h5_get(file, "format_minor", H5T_NATIVE_INT32, &minor, 0))
+        return bad_shard(err, path, "is not a shard of a stem store");
+    if (major != RG_STORE_MAJOR)
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "%s: the store has format %d.%d, this program reads %d.x", path, major,
+                       minor, RG_STORE_MAJOR);
+    if (!rg__h5_get(file, "complete", H5T_NATIVE_UINT8, &complete, 0) || complete != 1)
+        return bad_shard(err, path, "the shard is not complete");
+    if (!rg__h5_get(file, "channels", H5T_NATIVE_INT32, &channels, 0) || channels != 1)
+        return rg_fail(err, RG_ERR_UNSUPPORTED, "%s: has %d channels, mono stems were expected",
+                       path, channels);
+    (void)s;
+    return RG_OK;
+}
+
+/* Rate and roles: taken from the first shard, compared with it afterwards. */
+static rg_status check_roles(rg_store *s, bool first, hid_t file, const char *path, rg_error *err)
+{
+    int32_t rate = 0, n = 0;
+    char text[RG_MAX_ROLES * 32], roles[RG_MAX_ROLES][32] = {{0}}, *rest = text;
+    if (!rg__h5_get(file, "sample_rate", H5T_NATIVE_INT32, &rate, 0) || rate < 1000 ||
+        !rg__h5_get_text(file, "roles", text, sizeof text))
+        return bad_shard(err, path, "its sample rate or roles are missing");
+    for (char *name; (name = strsep(&rest, ",")); n++)
+        if (n >= RG_MAX_ROLES || !*name || !rg_copy_text(roles[n], sizeof roles[n], name))
+            return bad_shard(err, path, "its list of roles is malformed");
+    if (first) {
+        s->rate = rate;
+        s->n_roles = n;
+        memcpy(s->roles, roles, sizeof roles);
+        s->config = rg__h5_get_long_text(file, "config_yaml");
+        return RG_OK;
+    }
+    if (rate != s->rate || memcmp(roles, s->roles, sizeof roles) != 0)
+        return rg_fail(err, RG_ERR_MISMATCH, "%s: rate or roles differ from the first shard's",
+                       path);
+    return RG_OK;
+}
+
+/* The place of a song's array, when it may be read directly. */
+static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char *path,
+                        int64_t bytes, rg_error *err)
+{
+    char name[128];
+    snprintf(name, sizeof name, "/audio/%s", e->song.id);
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(set);
+    hid_t type = H5Dget_type(set), plist = H5Dget_create_plist(set);
+    hsize_t dims[2] = {0, 0};
+    bool shaped = H5Sget_simple_extent_ndims(space) == 2 &&
+                  H5Sget_simple_extent_dims(space, dims, NULL) == 2 &&
+                  dims[0] == (hsize_t)s->n_roles && dims[1] == (hsize_t)e->song.frames;
+    bool direct = H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_nfilters(plist) == 0 &&
+                  H5Pget_external_count(plist) == 0 && H5Tequal(type, H5T_NATIVE_INT16) > 0;
+    haddr_t offset = direct ? H5Dget_offset(set) : HADDR_UNDEF;
+    H5Pclose(plist);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Dclose(set);
+    e->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
+    int64_t size = (int64_t)(dims[0] * dims[1] * sizeof(int16_t));
+    if (shaped && (e->offset < 0 || e->offset + size <= bytes)) return RG_OK;
+    return rg_fail(err, RG_ERR_FORMAT, "%s: the samples of song '%s' are cut or of wrong shape",
+                   path, e->song.id);
+}
+
+static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *path,
+                            int64_t expected, int64_t bytes, rg_error *err)
+{
+    rg_song *rows = NULL;
+    int64_t n = 0;
+    RG_TRY(rg__store_read_columns(file, path, &rows, &n, err));
+    rg__entry *grown = realloc(s->songs, (size_t)(s->n_songs + n) * sizeof *grown);
+    rg_status status = RG_OK;
+    if (!grown)
+        status = rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its songs", path);
+    else
+        s->songs = grown;
+    if (status == RG_OK && n != expected)
+        status = rg_fail(err, RG_ERR_MISMATCH, "%s: holds %lld songs, the index says %lld", path,
+                         (long long)n, (long long)expected);
+    for (int64_t i = 0; status == RG_OK && i < n; i++) {
+        rg__entry *e = &s->songs[s->n_songs];
+        *e = (rg__entry){.song = rows[i], .shard = index};
+        e->song.n_activity = rg__store_blocks(e->song.frames, s->rate);
+        status = rg__store_load_song(file, path, s->n_roles, &e->song, &e->block, err);
+        if (status != RG_OK) break;
+        s->n_songs++;
+        status = locate(s, e, file, path, bytes, err);
+    }
+    free(rows);
+    return status;
+}
+
+static bool needs_hdf5(const rg_store *s, int32_t index)
+{
+    for (int64_t i = 0; i < s->n_songs; i++)
+        if (s->songs[i].shard == index && s->songs[i].offset < 0) return true;
+    return false;
+}
+
+rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_t bytes,
+                               rg_error *err)
+{
+    rg__shard *sh = &s->shards[index];
+    char path[RG__PATH];
+    RG_TRY(rg_fs_join(path, sizeof path, s->folder, sh->name, err));
+    int64_t size = rg_fs_size(path);
+    if (size != bytes)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: has %lld bytes, the index says %lld", path,
+                       (long long)size, (long long)bytes);
+    hid_t file = rg__h5_open(path);
+    if (file < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open");
+    rg_status status = check_root(s, file, path, err);
+    if (status == RG_OK) status = check_roles(s, index == 0, file, path, err);
+    if (status == RG_OK) status = load_songs(s, index, file, path, songs, bytes, err);
+    if (status == RG_OK && needs_hdf5(s, index))
+        sh->file = file;
+    else
+        H5Fclose(file);
+    if (status != RG_OK) return status;
+    sh->fd = rg__store_open_file(path, O_RDONLY);
+    return sh->fd < 0 ? rg_fail(err, RG_ERR_IO, "%s: cannot open it for reading", path) : RG_OK;
+}

@@ -1,0 +1,90 @@
+/*
+ * Memory and disk of a run (resources.h).
+ */
+#include "train/resources.h"
+
+#include "base/fs.h"
+#include "base/memory.h"
+#include "kernels/idle.h"
+
+static const double mib = 1024.0 * 1024.0;
+
+/* What a rehearsal of `items` takes of step and scratch arena. */
+static rg_status rehearse(const rg_task *task, void *self, rg_exec *ex, bool training,
+                          int32_t items, double *bytes)
+{
+    rg_step_begin(ex, 0);
+    rg_arena_watch(ex->step);
+    rg_arena_watch(ex->scratch);
+    rg_status status = task->rehearse(self, training, items);
+    if (status == RG_OK) status = rg_exec_status(ex);
+    *bytes = (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
+    rg_step_begin(ex, 0);
+    return status;
+}
+
+/* Memory is a fixed part and a part for each item. */
+static rg_status estimate(const rg_task *task, void *self, rg_exec *ex, bool training,
+                          double *bytes)
+{
+    double one, two;
+    RG_TRY(rehearse(task, self, ex, training, 1, &one));
+    RG_TRY(rehearse(task, self, ex, training, 2, &two));
+    *bytes = one + (two - one) * (task->items(self, training) - 1);
+    return RG_OK;
+}
+
+rg_status rg_activation_bytes(const rg_task *task, void *self, rg_exec *ex, double *bytes,
+                              rg_error *err)
+{
+    const rg_kernels *kernels = ex->kernels, idle = rg_kernels_idle(kernels);
+    double step = 0, validation = 0;
+    ex->kernels = &idle;
+    rg_status status = estimate(task, self, ex, true, &step);
+    if (status == RG_OK) status = estimate(task, self, ex, false, &validation);
+    ex->kernels = kernels;
+    if (status != RG_OK) return rg_fail(err, status, "%s", ex->error.text);
+    *bytes = step > validation ? step : validation;
+    return RG_OK;
+}
+
+static rg_status check_memory(const rg_task *task, void *self, rg_exec *ex, const char *disk,
+                              const rg_log *log, rg_error *err)
+{
+    const rg_params *params = task->params(self);
+    double activations, data = (double)task->bytes(self), have = (double)rg_memory_available();
+    RG_TRY(rg_activation_bytes(task, self, ex, &activations, err));
+    double model = (double)rg_params_bytes(params);
+    rg_log_line(log, RG_LOG_INFO,
+                "model: %.2f M parameters; %.0f MiB in memory, of which activations %.0f MiB and "
+                "data %.0f MiB (%.0f MiB are free); %s",
+                (double)rg_params_elements(params) / 1e6, (model + activations + data) / mib,
+                activations / mib, data / mib, (have + model) / mib, disk);
+    if (activations + data <= have) return RG_OK;
+    return rg_fail(
+        err, RG_ERR_NOMEM,
+        "the run needs %.0f MiB more of memory (activations %.0f MiB, data %.0f MiB), and "
+        "%.0f MiB are free; lower batch (now %d) and raise accumulate, or make crops, "
+        "windows or the model smaller",
+        (activations + data) / mib, activations / mib, data / mib, have / mib,
+        task->items(self, true));
+}
+
+rg_status rg_check_resources(const rg_task *task, void *self, const rg_config *config, rg_exec *ex,
+                             const char *where, const rg_log *log, rg_error *err)
+{
+    /* values and two moments, and perhaps an average */
+    bool ema = rg_config_real(config, "optimizer.ema_decay") > 0;
+    double file = (double)rg_params_elements(task->params(self)) * 4 * (ema ? 4 : 3);
+    double need = file * (double)(rg_config_int(config, "keep_checkpoints") + 2);
+    int64_t have = rg_fs_free_bytes(where);
+    char disk[160];
+    snprintf(disk, sizeof disk, "a checkpoint takes %.1f MiB of the disk, the run at most %.0f MiB",
+             file / mib, need / mib);
+    RG_TRY(check_memory(task, self, ex, disk, log, err));
+    if (have < 0 || (double)have >= need) return RG_OK;
+    return rg_fail(err, RG_ERR_IO,
+                   "%s: checkpoints need %.0f MiB and the disk has %.0f MiB free; free some or "
+                   "lower keep_checkpoints",
+                   where, need / mib, (double)have / mib);
+}

@@ -1,0 +1,130 @@
+/*
+ * Opening a run and closing it (trainer.h).
+ *
+ * One idea: everything that can be refused is refused before a new run has a folder: the
+ * configuration, the data, the memory, the disk. Lines that are logged until then are kept for
+ * train.log.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "train/resources.h"
+#include "train/trainer_internal.h"
+
+static rg_status open_config(rg__trainer *t, rg_error *err)
+{
+    const rg_train_options *o = t->options;
+    size_t n = 0;
+    t->task = rg_train_task_of(o->config_path, &t->schema, &n, err);
+    if (!t->task) return err->code;
+    t->config = rg_config_load(o->config_path, t->schema, n, o->overrides, o->n_overrides, err);
+    if (!t->config) return err->code;
+    t->steps = rg_config_int(t->config, "steps");
+    t->optimizer = rg_adamw_from_config(t->config);
+    t->schedule = rg_schedule_from_config(t->config);
+    t->scaler = rg_scaler_make(rg_config_bool(t->config, "precision.loss_scaling"));
+    return RG_OK;
+}
+
+/* The folder of a run that goes on; checkpoint "" when there is none yet. */
+static rg_status reopen_run(rg__trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
+{
+    char folder[RG_RUN_PATH];
+    RG_TRY(rg__trainer_find_resumed(t, folder, checkpoint, err));
+    return rg_run_open(&t->run, folder, err);
+}
+
+static rg_status create_run(rg__trainer *t, rg_error *err)
+{
+    char *env = rg_env_json(&t->machine, t->config, t->options->version);
+    rg_status status = rg_run_create(
+        &t->run, rg_config_text(t->config, "runs"), rg_config_text(t->config, "name"), t->config,
+        t->options->command_line ? t->options->command_line : "", env ? env : "{}", err);
+    free(env);
+    return status;
+}
+
+/* Opens train.log with what was said before. */
+static rg_status open_log(rg__trainer *t, rg_error *err)
+{
+    char path[RG_RUN_PATH];
+    RG_TRY(rg_run_path(&t->run, "train.log", path, err));
+    t->log_file = rg_appender_open(path, err);
+    if (!t->log_file) return err->code;
+    for (char *rest = t->early.data, *line; rest && (line = strsep(&rest, "\n"));)
+        if (*line) RG_TRY(rg_appender_line(t->log_file, line, strlen(line), err));
+    rg_exec *ex = t->machine.ex;
+    rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, %d threads, peak %.0f GF/s",
+                t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
+                rg_pool_threads(t->machine.pool), t->machine.peak_gflops);
+    return RG_OK;
+}
+
+static rg_status write_description(rg__trainer *t, rg_error *err)
+{
+    char path[RG_RUN_PATH];
+    json_t *description = t->task->describe(t->self);
+    RG_TRY(rg_run_path(&t->run, "describe.json", path, err));
+    rg_status status = rg_json_write(description, path, err);
+    json_decref(description);
+    return status;
+}
+
+/* The model and the data; nothing is written. */
+static rg_status open_task(rg__trainer *t, rg_error *err)
+{
+    rg_exec *ex = t->machine.ex;
+    rg_task_context context = {.config = t->config,
+                               .ex = ex,
+                               .log = &t->log,
+                               .seed = ex->seed,
+                               .loss_scale = &t->scaler.scale};
+    RG_TRY(t->task->open(&context, &t->self, err));
+    t->params = t->task->params(t->self);
+    if (strcmp(rg_config_text(t->config, "precision.weights"), "bf16") != 0) return RG_OK;
+    rg_params_set_packed_type(t->params, RG_BF16);
+    rg_status status = rg_params_refresh(t->params, ex);
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
+static rg_status go_on(rg__trainer *t, const char *checkpoint, rg_error *err)
+{
+    if (checkpoint[0]) RG_TRY(rg__trainer_load(t, checkpoint, err));
+    if (!checkpoint[0]) rg_log_line(&t->log, RG_LOG_INFO, "no checkpoint yet: from step 0");
+    return rg_run_write_config(&t->run, t->config, err);
+}
+
+rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
+{
+    char checkpoint[RG_RUN_PATH] = "";
+    bool resume = t->options->resume;
+    RG_TRY(open_config(t, err));
+    RG_TRY(rg_machine_make(&t->machine, t->config, err));
+    if (resume) RG_TRY(reopen_run(t, checkpoint, err));
+    RG_TRY(open_task(t, err));
+    const char *where = resume ? t->run.folder : rg_config_text(t->config, "runs");
+    RG_TRY(rg_check_resources(t->task, t->self, t->config, t->machine.ex, where, &t->log, err));
+    if (!resume) RG_TRY(create_run(t, err));
+    RG_TRY(open_log(t, err));
+    if (resume) RG_TRY(go_on(t, checkpoint, err));
+    RG_TRY(t->task->start(t->self, t->run.folder, err));
+    RG_TRY(write_description(t, err));
+    t->metrics = rg_metric_log_open(t->run.folder, t->step, err);
+    return t->metrics ? RG_OK : err->code;
+}
+
+rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err)
+{
+    if (t->self) t->task->close(t->self);
+    rg_status closed = rg_metric_log_close(t->metrics, err);
+    if (status == RG_OK) status = closed;
+    rg_machine_free(&t->machine);
+    rg_config_free(t->config);
+    free(t->schema);
+    rg_text_free(&t->early);
+    (void)!rg_appender_close(t->log_file, NULL);
+    rg_run_close(&t->run);
+    return status;
+}
