@@ -2,7 +2,7 @@
  * Does the end of a regenerated span know where it has to arrive?
  *
  * One idea: the same span of the same song is scored twice, with and without the own track after
- * it; its last half second is where a join is made or missed (handbook "codec-and-tracks" 15.9).
+ * it; its last half second is where a join is made or missed.
  */
 #include <math.h>
 #include <stdlib.h>

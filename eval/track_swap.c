@@ -3,7 +3,7 @@
  *
  * One idea: with the same seed and no words, a bass made against drums A and one against drums B
  * are crossed with both drums. Beats alone buy synchrony, so a bass that was shown only the beat
- * grid stands beside (handbook "codec-and-tracks" 15.9).
+ * grid stands beside.
  */
 #include <math.h>
 #include <stdlib.h>

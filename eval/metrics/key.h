@@ -2,8 +2,8 @@
  * Keys: which one a sound is in, how near two of them are, and how far one sound was transposed.
  *
  * One idea: the mean of a chroma is compared with 24 rotated profiles of pitch classes by Pearson
- * correlation. Profiles: Albrecht and Shanahan; method and measured accuracy (0.81 exact on stems
- * without drums): handbook "music-eval-ecosystem" 4.2, 4.3.
+ * correlation. Profiles: Albrecht and Shanahan 2013; on rendered songs of known key, without their
+ * drums, they named 81 % exactly, those of Krumhansl 62 %.
  */
 #ifndef RG_EVAL_KEY_H
 #define RG_EVAL_KEY_H
