@@ -16,7 +16,7 @@
  *   right-context       with without gain, bit/token of a span's last half second, by role
  *   swap                own other gain found: bass against crossed drums; the beat grid alone
  *   transposition       gain turned: bass against a moved harmony
- *   control-tempo       acc1 acc2 order; control-key: exact mirex; control-heard: take by take
+ *   control-tempo       acc1 acc2 order; control-key: exact mirex; control-heard: seed by seed
  *   coherence-rhythm, coherence-harmony, pairs-real, pairs-generated, levels
  *   distance            kad fad fad_infinity r2 seconds warning
  *   copying             copied copied_first repeats loop silent differs, by role, made and real

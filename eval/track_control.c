@@ -209,25 +209,31 @@ static rg_status listen_real(void *ctx, int64_t i, rg_error *err)
     return RG_OK;
 }
 
+/* One row a seed, two columns a request. */
 static void heard_table(track_evaluation *t, const control_takes *takes, const heard *h)
 {
     rg_table *table = rg_report_table(
         t->e->report, "control-heard",
-        "Every request and what was heard of it, seed by seed: the same seed with other words.");
-    static const char *const titles[] = {"Tempo asked", "Tempo heard", "Key asked", "Key heard"};
-    static const char *const ids[] = {"tempo_asked", "tempo_heard", "key_asked", "key_heard"};
-    for (int c = 0; c < 4; c++)
-        rg_table_column(table, ids[c], titles[c], c < 2 ? "bpm" : "", RG_NO_DIRECTION, c == 1);
+        "What was heard of each request, seed by seed: the same seed with other words.");
+    for (int j = 0; j < CONTROL_REQUESTS; j++) {
+        const piece *p = &takes->pieces.all[j];
+        char id[24], title[48], name[16] = "";
+        rg_format(id, sizeof id, "tempo%d", j + 1);
+        rg_format(title, sizeof title, "Asked %.0f", p->tempo);
+        rg_table_column(table, id, title, "bpm", RG_NO_DIRECTION, 1);
+        rg_format(id, sizeof id, "key%d", j + 1);
+        if (p->key.tonic >= 0) rg_key_name(p->key.tonic, p->key.mode, name);
+        rg_format(title, sizeof title, "%s%s", name[0] ? "Asked " : "No key asked", name);
+        rg_table_column(table, id, title, "", RG_NO_DIRECTION, 0);
+    }
     for (int32_t i = 0; i < TAKES; i++) {
-        const piece *p = &takes->pieces.all[i];
         char name[16];
-        int32_t row = rg_table_row(table, RG_ROW_PLAIN, "%s", p->name);
-        rg_table_number(table, row, 0, p->tempo);
-        rg_table_number(table, row, 1, h[i].tempo > 0 ? h[i].tempo : NAN);
-        if (p->key.tonic >= 0)
-            rg_table_text(table, row, 2, "%s", rg_key_name(p->key.tonic, p->key.mode, name));
+        int32_t j = i % CONTROL_REQUESTS, seed = i / CONTROL_REQUESTS;
+        if (j == 0) rg_table_row(table, RG_ROW_PLAIN, "seed %d", seed + 1);
+        rg_table_number(table, seed, 2 * j, h[i].tempo > 0 ? h[i].tempo : NAN);
         if (h[i].key.tonic >= 0)
-            rg_table_text(table, row, 3, "%s", rg_key_name(h[i].key.tonic, h[i].key.mode, name));
+            rg_table_text(table, seed, 2 * j + 1, "%s",
+                          rg_key_name(h[i].key.tonic, h[i].key.mode, name));
     }
 }
 

@@ -177,9 +177,8 @@ static rg_status show(const swap *s, rg_error *err)
     double gains[KINDS][MOST];
     rg_table *table = begin_table(s);
     for (enum kind k = 0; k < KINDS; k++) RG_TRY(add_row(s, table, k, gains[k], err));
-    rg__judge(&j, "the drums rather than none", rg_bootstrap(gains[SEEN], s->units, seed),
-              "correlation");
-    rg__judge(&j, "the drums rather than the beat grid",
+    rg__judge(&j, "its own drums", rg_bootstrap(gains[SEEN], s->units, seed), "correlation");
+    rg__judge(&j, "them beyond what the beat grid gives",
               rg_bootstrap_paired(gains[SEEN], gains[GRID], s->units, seed), "correlation");
     rg__judge_say(s->t->e->report, &j, "The bass follows");
     return RG_OK;
