@@ -257,10 +257,19 @@ static void tempo_table(track_evaluation *t, const scores s[4], double seconds)
     show(t, table, RG_ROW_CEILING, "real songs, known tempo", &s[2], ACC1, 2);
 }
 
+static int32_t trained_keys(const track_evaluation *t)
+{
+    const rg_track_config *config = &t->bundle.config;
+    int32_t field = rg_track_find_field(config, "key"), n = 0;
+    for (int32_t w = 0; field >= 0 && w < config->fields[field].n_words; w++)
+        n += rg_bundle_trained_with(&t->bundle, "key", config->fields[field].words[w]) != 0;
+    return n;
+}
+
 static void key_table(track_evaluation *t, const scores s[4], double seconds)
 {
     char caption[700];
-    int32_t field = rg_track_find_field(&t->bundle.config, "key");
+    int32_t words = trained_keys(t);
     rg_format(
         caption, sizeof caption,
         "Key heard in the pitched stems, over %.1f s, by profiles of pitch classes. MIREX "
@@ -268,8 +277,7 @@ static void key_table(track_evaluation *t, const scores s[4], double seconds)
         "%d key word(s)%s. “Transposed”: real songs played %d semitones higher, heard "
         "against what was heard of them untransposed: how steady the estimate is. A dash: no song "
         "of the split names its key.",
-        seconds, field >= 0 ? t->bundle.config.fields[field].n_words : 0,
-        field >= 0 ? "" : ": nothing can be asked, so nothing is judged", MOVED_BY);
+        seconds, words, words > 0 ? "" : ": nothing can be asked, so nothing is judged", MOVED_BY);
     rg_table *table = rg_report_table(t->e->report, "control-key", caption);
     rg_table_column(table, "exact", "Exact", "% of takes", RG_HIGHER_BETTER, 0);
     rg_table_column(table, "mirex", "MIREX score", "", RG_HIGHER_BETTER, 2);
