@@ -19,8 +19,8 @@
         }                                                              \
     }
 
-/* For each input: its axes, then one more in front and one behind where there may be; '.' is accepted, 'x'
- * refused. */
+/* For each input: its axes, then one more in front and one behind where there may be; '.' is
+ * accepted, 'x' refused. */
 typedef struct row {
     const rg_op *op;
     const char *attributes_of; /* the operator's test case that has them */
@@ -122,7 +122,8 @@ static bool runs(const rg_op *op, const rg_shape *shapes, const void *attr)
     return false;
 }
 
-/* Axis `axis` of an input one longer; the two behind the last: one more axis in front, or behind. */
+/* Axis `axis` of an input one longer; the two behind the last: one more axis in front, or one
+ * behind. */
 static bool runs_longer(const row *r, int32_t input, int32_t axis)
 {
     rg_shape shapes[RG_MAX_IN];
