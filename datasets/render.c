@@ -56,11 +56,6 @@ const char *rg_renderer_version(const rg_renderer *renderer)
     return renderer->version;
 }
 
-const char *rg_renderer_soundfont(const rg_renderer *renderer)
-{
-    return renderer->soundfont;
-}
-
 const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer)
 {
     return renderer->sha256;

@@ -18,9 +18,8 @@ typedef struct rg_renderer rg_renderer;
 /* RG_ERR_UNSUPPORTED naming the Debian package when libfluidsynth or the SoundFont is not there.
  * `soundfont` is an .sf2 or .sf3 file. Thread-safe in use. */
 rg_renderer *rg_renderer_open(const char *soundfont, rg_error *err);
-void rg_renderer_close(rg_renderer *renderer);                  /* NULL is fine */
-const char *rg_renderer_version(const rg_renderer *renderer);   /* "2.3.1" */
-const char *rg_renderer_soundfont(const rg_renderer *renderer); /* its path */
+void rg_renderer_close(rg_renderer *renderer);                /* NULL is fine */
+const char *rg_renderer_version(const rg_renderer *renderer); /* "2.3.1" */
 const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer);
 
 typedef struct rg_render_options {

@@ -42,18 +42,33 @@ static rg_status check_options(const rg_build_options *o, rg_error *err)
     return RG_OK;
 }
 
+/* "there is no corpus 'x'; did you mean 'y'? known are: y (what it is, 23 MB to download)". */
+static rg_status unknown_corpus(const char *name, rg_error *err)
+{
+    const char *names[N_CORPORA];
+    rg_text list;
+    rg_text_init(&list, 4096);
+    for (int32_t i = 0; i < N_CORPORA; i++) {
+        const rg_corpus *c = rg_corpus_at(i);
+        names[i] = c->name;
+        rg_text_printf(&list, "%s%s (%s, %s to download)", i ? "; " : "", c->name, c->summary,
+                       c->download);
+    }
+    const char *near = rg_nearest_name(name, names, N_CORPORA);
+    rg_fail(err, RG_ERR_USAGE, "there is no corpus '%s'; %s%s%sknown are: %s", name,
+            near ? "did you mean '" : "", near ? near : "", near ? "'? " : "",
+            list.data ? list.data : "");
+    rg_text_free(&list);
+    return RG_ERR_USAGE;
+}
+
 rg_status rg_corpus_build(const char *corpus, const rg_build_options *options, const rg_log *log,
                           rg_error *err)
 {
-    const char *names[N_CORPORA];
     RG_TRY(check_options(options, err));
-    for (int i = 0; i < N_CORPORA; i++) {
-        names[i] = corpora[i].name;
-        if (strcmp(corpus, names[i]) == 0) return corpora[i].build(options, log, err);
-    }
-    const char *near = rg_nearest_name(corpus, names, N_CORPORA);
-    return rg_fail(err, RG_ERR_USAGE, "there is no corpus '%s'; %s '%s'%s", corpus,
-                   near ? "did you mean" : "known are", near ? near : names[0], near ? "?" : "");
+    for (int32_t i = 0; i < N_CORPORA; i++)
+        if (strcmp(corpus, corpora[i].name) == 0) return corpora[i].build(options, log, err);
+    return unknown_corpus(corpus, err);
 }
 
 rg_status rg_corpus_default_cache(char *out, size_t size, rg_error *err)

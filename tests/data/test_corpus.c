@@ -337,6 +337,10 @@ START_TEST(wrong_wishes_are_refused_in_words)
     ck_assert_int_eq(rg_corpus_build("debian-bond-v0", &o, NULL, &err), RG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.text, "did you mean 'debian-band-v0'"));
     rg_error_clear(&err);
+    ck_assert_int_eq(rg_corpus_build("something", &o, NULL, &err), RG_ERR_USAGE);
+    for (int32_t i = 0; rg_corpus_at(i); i++)
+        ck_assert_msg(strstr(err.text, rg_corpus_at(i)->name) != NULL, "%s", err.text);
+    rg_error_clear(&err);
     o.songs = 2;
     ck_assert_int_eq(rg_corpus_build("debian-band-v0", &o, NULL, &err), RG_ERR_USAGE);
     rg_error_clear(&err);

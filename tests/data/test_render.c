@@ -153,8 +153,15 @@ START_TEST(impossible_wishes_are_refused)
     rg_error_clear(&err);
     ck_assert_int_eq(rg_render_song(r, &m, &parts, 4, &late, &s, &err), RG_ERR_USAGE);
     rg_error_clear(&err);
-    for (int32_t k = 0; k < parts.n; k++) parts.part[k].role = RG_ROLE_DROP;
     const rg_render_options usual = {.rate = 16000};
+    static const int32_t counts[] = {-1, 0, RG_MAX_ROLES + 1};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(rg_render_song(r, &m, &parts, counts[i], &usual, &s, &err), RG_ERR_USAGE);
+        ck_assert_ptr_nonnull(strstr(err.text, "1 to 16 roles"));
+        ck_assert_ptr_null(s.samples);
+        rg_error_clear(&err);
+    }
+    for (int32_t k = 0; k < parts.n; k++) parts.part[k].role = RG_ROLE_DROP;
     ck_assert_int_eq(rg_render_song(r, &m, &parts, 4, &usual, &s, &err), RG_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(err.text, "nothing sounds"));
     rg_midi_free(&m);
