@@ -1,5 +1,5 @@
 /*
- * Benchmarks of the kernels and of a training step, for `resonant bench`.
+ * Benchmarks of models and of kernels, for `resonant bench`.
  *
  * One idea: every figure stands beside the FMA peak measured around it in the same run, because
  * hosts differ and are shared; the share of that peak is what can be compared.
@@ -14,10 +14,16 @@
 #include "base/text.h"
 
 /*
- * Runs the groups in names[0..n): "gemm", "conv", "lstm", "attention", "train"; n 0: all. On all
- * CPUs of the process, pinned; kernels of the level that RG_ISA allows. Writes a table to `out`, or
- * with `json` one object {isa, threads, rows: [{group, name, min_ms, median_ms, gflops, share}]}.
- * An unknown name is RG_ERR_USAGE. Takes some seconds a group.
+ * Runs the groups in names[0..n); n 0: all. On all CPUs of the process, pinned; kernels of the
+ * level that RG_ISA allows. An unknown name is RG_ERR_USAGE. Takes some seconds a row.
+ *
+ * Models, with the shapes that other frameworks are timed on: "train" (a transformer's training
+ * step), "seanet" and "lstm" (forward and backward), "codec" (five seconds encoded and decoded),
+ * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", and a layer in "lstm".
+ *
+ * Writes a table to `out`, or with `json` one object {isa, threads, rows: [{group, name, precision,
+ * threads, min_ms, median_ms, gflops, share_of_peak, x_real_time, per_s}]}; the last four where
+ * they mean something.
  */
 rg_status rg_bench_run(const char *const *names, size_t n, bool json, rg_text *out,
                        const rg_log *log, rg_error *err) RG_MUST_USE;

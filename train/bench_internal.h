@@ -1,11 +1,12 @@
 /*
- * What the groups of bench.c and bench_train.c share: one timed job.
+ * What the files of the benchmarks share: a timed job, and an engine for whole models.
  */
 #ifndef RG_TRAIN_BENCH_INTERNAL_H
 #define RG_TRAIN_BENCH_INTERNAL_H
 
 #include <jansson.h>
 
+#include "engine/params.h"
 #include "kernels/kernels.h"
 #include "train/bench.h"
 
@@ -19,13 +20,32 @@ typedef struct rg_bench {
     rg_error *err;
 } rg_bench;
 
+/* What one call of a job does; what is 0 is not said. */
+typedef struct rg_bench_work {
+    double flop, audio_seconds, steps;
+    bool bf16; /* weights in bf16, sums in fp32 */
+} rg_bench_work;
+
 typedef rg_status rg_bench_fn(rg_bench *b, void *args);
 
 /* Runs fn(args) for about half a second, at least five times, and reports it. */
-rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, double flop,
+rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const rg_bench_work *work,
                         rg_bench_fn *fn, void *args) RG_MUST_USE;
 
-/* The transformer step: a decoder with d 512, 4 layers, 4 x 512 tokens, vocabulary 1024, AdamW. */
+/* Calls run(what) with a fresh engine and empty parameters; what fails there ends in b->err. */
+typedef rg_status rg_bench_model_fn(rg_bench *b, rg_exec *ex, rg_params *params, const void *what);
+rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what) RG_MUST_USE;
+
+/* The groups. Models: as their peers are timed, one row each; the shapes stand in their files. */
 rg_status rg_bench_train(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_seanet(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_lstm(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_codec(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_decode(rg_bench *b) RG_MUST_USE;
+/* Kernels. */
+rg_status rg_bench_gemm(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_conv(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_lstm_layer(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_attention(rg_bench *b) RG_MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * resonant bench: kernels and a training step, timed against this machine's measured peak.
+ * resonant bench: models and kernels, timed against this machine's measured peak.
  */
 #include <stdio.h>
 

@@ -16,7 +16,8 @@ START_TEST(test_json)
     json_t *all = json_loads(out.data, 0, NULL);
     ck_assert_msg(all != NULL, "not JSON: %s", out.data);
     json_t *rows = json_object_get(all, "rows"), *row;
-    ck_assert_uint_eq(json_array_size(rows), 2);
+    ck_assert_uint_eq(json_array_size(rows), 3);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "name")), "lstm");
     size_t i;
     json_array_foreach(rows, i, row)
     {
@@ -25,7 +26,9 @@ START_TEST(test_json)
         ck_assert_str_eq(json_string_value(json_object_get(row, "group")), "lstm");
         ck_assert(least > 0 && median >= least);
         ck_assert(json_number_value(json_object_get(row, "gflops")) > 0);
-        ck_assert(json_number_value(json_object_get(row, "share")) > 0);
+        ck_assert(json_number_value(json_object_get(row, "share_of_peak")) > 0);
+        ck_assert_str_eq(json_string_value(json_object_get(row, "precision")), "fp32");
+        ck_assert_int_ge(json_integer_value(json_object_get(row, "threads")), 1);
     }
     json_decref(all);
     rg_text_free(&out);

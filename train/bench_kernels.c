@@ -1,0 +1,309 @@
+/*
+ * Kernels one by one: tables of shapes, one timed job for each direction (bench.h).
+ *
+ * One idea: a row is a call of a slot of the kernel table on operands made once, so it times the
+ * kernel and nothing else. Not here: whole models (bench_train.c and its siblings).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/rng.h"
+#include "train/bench_internal.h"
+
+/* n numbers in [-1,1); NULL with the error set. */
+static float *operand(rg_bench *b, int64_t n)
+{
+    float *x = rg_arena_alloc(b->data, (size_t)n * sizeof *x);
+    rg_rng rng = rg_rng_make(1, (uint64_t)n);
+    if (x)
+        rg_rng_fill_uniform(&rng, x, n, -1, 1);
+    else
+        rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for an operand");
+    return x;
+}
+
+static void *packed(rg_bench *b, const float *w, int64_t rows, int64_t cols)
+{
+    void *p = rg_arena_alloc(b->data, b->kernels->matrix.packed_size(rows, cols, RG_F32) + 1);
+    if (!p || b->kernels->matrix.pack(&b->ctx, w, rows, cols, RG_F32, p) != RG_OK) return NULL;
+    return p;
+}
+
+/* A slot's call as a job. */
+#define JOB(name, call, type)                                                   \
+    static rg_status name(rg_bench *b, void *args)                              \
+    {                                                                           \
+        const rg_status status = b->kernels->call(&b->ctx, (const type *)args); \
+        rg_arena_reset(b->ctx.scratch);                                         \
+        return status;                                                          \
+    }
+JOB(run_linear, linear.forward, rg_linear_args)
+JOB(run_linear_grad, linear.grad, rg_linear_grad_args)
+JOB(run_conv1d, conv1d.forward, rg_conv1d_args)
+JOB(run_conv1d_grad, conv1d.grad, rg_conv1d_grad_args)
+JOB(run_conv2d, conv2d.forward, rg_conv2d_args)
+JOB(run_conv2d_grad, conv2d.grad, rg_conv2d_grad_args)
+JOB(run_lstm, lstm.forward, rg_lstm_args)
+JOB(run_lstm_grad, lstm.grad, rg_lstm_grad_args)
+JOB(run_attention, attention.forward, rg_attention_args)
+JOB(run_attention_grad, attention.grad, rg_attention_grad_args)
+
+/* Forward, dx, dw of one operator: three jobs whose names differ in their last word. */
+typedef struct passes {
+    const char *group;
+    const char *shape;
+    double flop;
+    rg_bench_fn *forward, *grad;
+    void *args, *dx, *dw;
+} passes;
+
+static rg_status time_passes(rg_bench *b, const passes *p)
+{
+    char name[96];
+    const rg_bench_work work = {.flop = p->flop};
+    snprintf(name, sizeof name, "%s forward", p->shape);
+    RG_TRY(rg_bench_time(b, p->group, name, &work, p->forward, p->args));
+    snprintf(name, sizeof name, "%s dx", p->shape);
+    RG_TRY(rg_bench_time(b, p->group, name, &work, p->grad, p->dx));
+    snprintf(name, sizeof name, "%s dw", p->shape);
+    return rg_bench_time(b, p->group, name, &work, p->grad, p->dw);
+}
+
+/* ---- gemm ---- */
+
+typedef struct gemm_shape {
+    int64_t rows, k, n;
+    rg_act act;
+} gemm_shape;
+
+static const gemm_shape gemm_shapes[] = {
+    {1024, 128, 384, RG_ACT_NONE},   {1024, 128, 512, RG_ACT_GELU},  {1024, 512, 128, RG_ACT_NONE},
+    {2048, 512, 512, RG_ACT_NONE},   {2048, 512, 2048, RG_ACT_NONE}, {2048, 2048, 512, RG_ACT_NONE},
+    {2048, 2048, 2048, RG_ACT_NONE}, {1, 512, 2048, RG_ACT_NONE},    {2, 512, 2048, RG_ACT_NONE},
+    {2, 1024, 4096, RG_ACT_NONE},
+};
+
+static rg_status bench_gemm_row(rg_bench *b, const gemm_shape *s)
+{
+    char shape[64];
+    float *w = operand(b, s->k * s->n), *pre = operand(b, s->rows * s->n);
+    rg_linear_args a = {.x = operand(b, s->rows * s->k),
+                        .w = w,
+                        .bias = operand(b, s->n),
+                        .packed_type = RG_F32,
+                        .y = operand(b, s->rows * s->n),
+                        .pre = pre,
+                        .rows = s->rows,
+                        .c_in = s->k,
+                        .c_out = s->n,
+                        .act = s->act};
+    rg_linear_grad_args dx = {.dy = operand(b, s->rows * s->n), .dx = operand(b, s->rows * s->k)};
+    rg_linear_grad_args dw = {.dy = dx.dy, .dw = operand(b, s->k * s->n)};
+    if (b->err->code != RG_OK) return b->err->code;
+    a.w_packed = packed(b, w, s->k, s->n);
+    dx.fwd = dw.fwd = a;
+    if (s->act == RG_ACT_NONE) a.pre = NULL;
+    snprintf(shape, sizeof shape, "%" PRId64 "x%" PRId64 " by %" PRId64 "%s", s->rows, s->k, s->n,
+             s->act == RG_ACT_GELU ? " gelu" : "");
+    const passes p = {
+        "gemm", shape, 2.0 * (double)(s->rows * s->k * s->n), run_linear, run_linear_grad, &a,
+        &dx,    &dw};
+    return time_passes(b, &p);
+}
+
+rg_status rg_bench_gemm(rg_bench *b)
+{
+    for (size_t i = 0; i < sizeof gemm_shapes / sizeof gemm_shapes[0]; i++) {
+        RG_TRY(bench_gemm_row(b, &gemm_shapes[i]));
+        rg_arena_reset(b->data);
+    }
+    return RG_OK;
+}
+
+/* ---- conv ---- */
+
+typedef struct conv_shape {
+    int64_t batch, t, c_in, c_out;
+    int32_t kernel, stride;
+} conv_shape;
+
+/* A codec with 8 filters as the quickstart trains it, then one with 32. */
+static const conv_shape conv_shapes[] = {
+    {4, 12000, 1, 8, 7, 1},     {4, 12000, 8, 4, 3, 1},    {4, 12000, 8, 16, 6, 3},
+    {4, 4000, 16, 32, 8, 4},    {4, 1000, 32, 64, 10, 5},  {4, 200, 64, 128, 16, 8},
+    {4, 24000, 32, 32, 3, 1},   {4, 24000, 32, 64, 4, 2},  {4, 12000, 64, 128, 8, 4},
+    {4, 3000, 128, 256, 10, 5}, {4, 600, 256, 512, 16, 8}, {4, 75, 512, 512, 7, 1},
+};
+
+static rg_status bench_conv_row(rg_bench *b, const conv_shape *s)
+{
+    char shape[64];
+    const int64_t k = s->kernel, t_out = (s->t + (k - s->stride) - k) / s->stride + 1;
+    float *w = operand(b, k * s->c_in * s->c_out);
+    rg_conv1d_args a = {.x = operand(b, s->batch * s->t * s->c_in),
+                        .w = w,
+                        .bias = operand(b, s->c_out),
+                        .packed_type = RG_F32,
+                        .y = operand(b, s->batch * t_out * s->c_out),
+                        .batch = s->batch,
+                        .t_in = s->t,
+                        .t_out = t_out,
+                        .c_in = s->c_in,
+                        .c_out = s->c_out,
+                        .kernel = s->kernel,
+                        .stride = s->stride,
+                        .dilation = 1,
+                        .pad_left = k - s->stride,
+                        .pad_mode = RG_PAD_REFLECT,
+                        .act_in = s->c_in > 1 ? RG_ACT_ELU : RG_ACT_NONE};
+    rg_conv1d_grad_args dx = {.dy = operand(b, s->batch * t_out * s->c_out),
+                              .dx = operand(b, s->batch * s->t * s->c_in)};
+    rg_conv1d_grad_args dw = {.dy = dx.dy, .dw = operand(b, k * s->c_in * s->c_out)};
+    if (b->err->code != RG_OK) return b->err->code;
+    a.w_packed = packed(b, w, k * s->c_in, s->c_out);
+    dx.fwd = dw.fwd = a;
+    snprintf(shape, sizeof shape,
+             "conv1d %" PRId64 "->%" PRId64 " k%" PRId64 " s%" PRId32 " T %" PRId64, s->c_in,
+             s->c_out, k, s->stride, s->t);
+    const passes p = {"conv",
+                      shape,
+                      2.0 * (double)(s->batch * t_out * k * s->c_in * s->c_out),
+                      run_conv1d,
+                      run_conv1d_grad,
+                      &a,
+                      &dx,
+                      &dw};
+    return time_passes(b, &p);
+}
+
+/* The convolution that a spectrogram discriminator is made of: kernel (3,9), stride (1,2). */
+static rg_status bench_conv2d(rg_bench *b, int64_t c, int64_t h, int64_t w_in)
+{
+    char shape[64];
+    const int64_t w_out = (w_in - 1) / 2 + 1, n_w = 27 * c * c, batch = 4;
+    float *w = operand(b, n_w);
+    rg_conv2d_args a = {.x = operand(b, batch * h * w_in * c),
+                        .w = w,
+                        .bias = operand(b, c),
+                        .packed_type = RG_F32,
+                        .y = operand(b, batch * h * w_out * c),
+                        .batch = batch,
+                        .h_in = h,
+                        .w_in = w_in,
+                        .h_out = h,
+                        .w_out = w_out,
+                        .c_in = c,
+                        .c_out = c,
+                        .kernel_h = 3,
+                        .kernel_w = 9,
+                        .stride_h = 1,
+                        .stride_w = 2,
+                        .dilation_h = 1,
+                        .dilation_w = 1,
+                        .pad_h = 1,
+                        .pad_w = 4};
+    rg_conv2d_grad_args dx = {.dy = operand(b, batch * h * w_out * c),
+                              .dx = operand(b, batch * h * w_in * c)};
+    rg_conv2d_grad_args dw = {.dy = dx.dy, .dw = operand(b, n_w)};
+    if (b->err->code != RG_OK) return b->err->code;
+    a.w_packed = packed(b, w, 27 * c, c);
+    dx.fwd = dw.fwd = a;
+    snprintf(shape, sizeof shape, "conv2d %" PRId64 "->%" PRId64 " 3x9 s(1,2) %" PRId64 "x%" PRId64,
+             c, c, h, w_in);
+    const passes p = {
+        "conv", shape, 2.0 * (double)(batch * h * w_out * n_w), run_conv2d, run_conv2d_grad, &a,
+        &dx,    &dw};
+    return time_passes(b, &p);
+}
+
+rg_status rg_bench_conv(rg_bench *b)
+{
+    for (size_t i = 0; i < sizeof conv_shapes / sizeof conv_shapes[0]; i++) {
+        RG_TRY(bench_conv_row(b, &conv_shapes[i]));
+        rg_arena_reset(b->data);
+    }
+    RG_TRY(bench_conv2d(b, 8, 90, 513));
+    rg_arena_reset(b->data);
+    return bench_conv2d(b, 32, 90, 513);
+}
+
+/* ---- one layer of an LSTM, attention ---- */
+
+rg_status rg_bench_lstm_layer(rg_bench *b)
+{
+    enum { B = 4, T = 75, H = 512, ROWS = B * T, WIDE = 4 * H };
+    const double flop = 2.0 * ROWS * WIDE * (2 * H);
+    float *w_ih = operand(b, H * WIDE), *w_hh = operand(b, H * WIDE);
+    if (b->err->code != RG_OK) return b->err->code;
+    for (int64_t i = 0; i < (int64_t)H * WIDE; i++) w_ih[i] *= 0.04F, w_hh[i] *= 0.04F;
+    rg_lstm_args a = {.x = operand(b, ROWS * H),
+                      .w_ih = w_ih,
+                      .w_hh = w_hh,
+                      .bias = operand(b, WIDE),
+                      .w_ih_packed = packed(b, w_ih, H, WIDE),
+                      .w_hh_packed = packed(b, w_hh, H, WIDE),
+                      .packed_type = RG_F32,
+                      .y = operand(b, ROWS * H),
+                      .gates = operand(b, ROWS * WIDE),
+                      .cells = operand(b, ROWS * H),
+                      .batch = B,
+                      .steps = T,
+                      .c_in = H,
+                      .hidden = H};
+    rg_lstm_grad_args g = {.fwd = a,
+                           .dy = operand(b, ROWS * H),
+                           .dx = operand(b, ROWS * H),
+                           .dw_ih = operand(b, H * WIDE),
+                           .dw_hh = operand(b, H * WIDE),
+                           .dbias = operand(b, WIDE)};
+    if (b->err->code != RG_OK) return b->err->code;
+    RG_TRY(rg_bench_time(b, "lstm", "layer B 4 T 75 C 512 forward", &(rg_bench_work){.flop = flop},
+                         run_lstm, &a));
+    return rg_bench_time(b, "lstm", "layer B 4 T 75 C 512 backward",
+                         &(rg_bench_work){.flop = 2 * flop}, run_lstm_grad, &g);
+}
+
+static rg_status bench_attention_row(rg_bench *b, int64_t batch, int64_t heads, int64_t t,
+                                     int64_t d, bool causal)
+{
+    char name[96];
+    const int64_t width = heads * d, n = batch * t * width;
+    float *qkv = operand(b, 3 * n), *dqkv = operand(b, 3 * n);
+    rg_attention_args a = {.q = qkv,
+                           .k = qkv + width,
+                           .v = qkv + 2 * width,
+                           .ld_q = 3 * width,
+                           .ld_k = 3 * width,
+                           .ld_v = 3 * width,
+                           .out = operand(b, n),
+                           .lse = operand(b, batch * heads * t),
+                           .batch = batch,
+                           .heads = heads,
+                           .t_q = t,
+                           .t_k = t,
+                           .head_dim = d,
+                           .causal = causal,
+                           .window = -1,
+                           .rope_base = 10000};
+    if (b->err->code != RG_OK) return b->err->code;
+    rg_attention_grad_args g = {
+        .fwd = a, .dout = operand(b, n), .dq = dqkv, .dk = dqkv + width, .dv = dqkv + 2 * width};
+    const double flop = 4.0 * (double)(n * t) * (causal ? 0.5 : 1);
+    const char *kind = causal ? "causal" : "full";
+    snprintf(name, sizeof name, "B %d H %d T %d D %d %s forward", (int)batch, (int)heads, (int)t,
+             (int)d, kind);
+    RG_TRY(rg_bench_time(b, "attention", name, &(rg_bench_work){.flop = flop}, run_attention, &a));
+    snprintf(name, sizeof name, "B %d H %d T %d D %d %s backward", (int)batch, (int)heads, (int)t,
+             (int)d, kind);
+    RG_TRY(rg_bench_time(b, "attention", name, &(rg_bench_work){.flop = 2.5 * flop},
+                         run_attention_grad, &g));
+    rg_arena_reset(b->data);
+    return RG_OK;
+}
+
+rg_status rg_bench_attention(rg_bench *b)
+{
+    RG_TRY(bench_attention_row(b, 4, 4, 256, 32, true));
+    RG_TRY(bench_attention_row(b, 4, 4, 256, 32, false));
+    return bench_attention_row(b, 4, 8, 512, 64, true);
+}
