@@ -41,7 +41,7 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
     if (!turned || !panels) return ctx->error->code;
     const float *w = a->w;
     for (int64_t tap = 0; tap < k; tap++)
-        rg_cpu_turn(w + tap * ci * co, ci, co, co, turned + tap * co * ci, ci);
+        isa->vec->turn(w + tap * ci * co, ci, co, co, turned + tap * co * ci, ci);
     rg_panels_pack(isa, ctx->pool, turned, ci, 1, k * co, ci, panels);
     rg_rows_conv v = {.in = output_of(g),
                       .step = a->stride,

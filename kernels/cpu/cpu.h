@@ -14,7 +14,7 @@
 
 #include "kernels/kernels.h"
 
-enum { RG_TILE_WIDTHS = 4 };
+enum { RG_TILE_WIDTHS = 4, RG_WIDEST_TILE = 32 };
 
 static inline int64_t min64(int64_t a, int64_t b)
 {
@@ -33,13 +33,14 @@ static inline int64_t div_up(int64_t a, int64_t b)
  * One column panel of a product: c(m,n) = base(m,n) + a(m,k) b(k,n), n <= the tile's width.
  * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at
  * a[i / mr * a_tile + i % mr * a_row + s * a_seg + p * a_col]; row k of b at b + k * b_row.
- * base NULL: zero; base may be c; base_row 0: one row for all.
+ * base NULL: zero; base may be c; base_row 0: one row for all. b holds floats, or bf16 for the tiles
+ * that say so.
  */
 typedef struct rg_tile {
     int64_t m, n;
     const float *a;
     int64_t a_row, a_col, a_tile, a_seg, segs, len;
-    const float *b;
+    const void *b;
     int64_t b_row;
     float *c;
     int64_t c_row;
@@ -62,6 +63,11 @@ typedef struct rg_vec {
     void (*accumulate)(const float *x, float *y, int64_t n);
     /* y = x */
     void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
+    /* y = x to the nearest, ties to even; NaN stays NaN */
+    void (*narrow_bf16)(const float *x, uint16_t *y, int64_t n);
+    /* out (cols,rows) = x (rows,cols)^T; rows of x are ld_x apart, of out ld_out */
+    void (*turn)(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
+                 int64_t ld_out);
     /* out (depth,width) = x (depth,cols), rows x_row apart, filled up with zeros */
     void (*pack_rows)(const float *x, int64_t x_row, int64_t cols, int64_t width, int64_t depth,
                       float *out);
@@ -103,6 +109,7 @@ typedef struct rg_isa {
     /* Widths from the widest; a tile function per width; 0 ends the list. */
     int64_t width[RG_TILE_WIDTHS + 1];
     rg_tile_fn *tile[RG_TILE_WIDTHS];
+    rg_tile_fn *tile_bf16; /* of the widest, for b in bf16; the same bits as widened before */
     const rg_vec *vec;
     double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
 } rg_isa;
@@ -116,13 +123,9 @@ extern const rg_vec rg_vec_avx2, rg_vec_avx512;
  * that starts at column j lies at element j*k. Narrower than its width: filled with zeros. */
 int64_t rg_panels_size(const rg_isa *isa, int64_t k, int64_t n); /* in elements */
 
-/* out = the panels of b(k,n), element (p, j) at b[p*b_row + j*b_col]. */
+/* out = the panels of b(k,n), element (p, j) at b[p*b_row + j*b_col]; b_row or b_col is 1. */
 void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_row, int64_t b_col,
                     int64_t k, int64_t n, float *out);
-
-/* out (cols, rows) = x (rows, cols)^T; rows of x are ld_x apart, of out ld_out. */
-void rg_cpu_turn(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
-                 int64_t ld_out);
 
 /* ---- gemm ---- */
 

@@ -107,8 +107,14 @@ typedef struct block {
     bool first;
 } block;
 
+/* A panel in bf16 that is visited once is widened by the tile itself. */
+static bool reads_bf16(const block *b, int64_t n)
+{
+    return b->g->b_type == RG_BF16 && b->g->m <= b->isa->mr && width_index(b->isa, n) == 0;
+}
+
 /* The panel of columns [j, j+n) for this block of k, and its row pitch. */
-static const float *panel_of(const block *b, int64_t j, int64_t n, int64_t n0, int64_t *pitch)
+static const void *panel_of(const block *b, int64_t j, int64_t n, int64_t n0, int64_t *pitch)
 {
     const rg_gemm *g = b->g;
     const int64_t k = g->segs * g->len, width = b->isa->width[width_index(b->isa, n)];
@@ -120,8 +126,10 @@ static const float *panel_of(const block *b, int64_t j, int64_t n, int64_t n0, i
         return (const float *)g->b + k0 * g->b_row + j;
     }
     if (g->b_type == RG_F32) return (const float *)g->b + j * k + k0 * width;
+    const uint16_t *narrow = (const uint16_t *)g->b + j * k + k0 * width;
+    if (reads_bf16(b, n)) return narrow;
     float *wide = b->right + (j - n0) * b->depth;
-    b->isa->vec->widen_bf16((const uint16_t *)g->b + j * k + k0 * width, wide, b->depth * width);
+    b->isa->vec->widen_bf16(narrow, wide, b->depth * width);
     return wide;
 }
 
@@ -131,12 +139,10 @@ static void run_columns(const block *b, int64_t n0, int64_t n1)
     const rg_gemm *g = b->g;
     const rg_isa *isa = b->isa;
     const int64_t wide = isa->width[0], chunk = CHUNK_TILES * isa->mr, len = b->kb.k1 - b->kb.k0;
-    const bool direct_rows = g->m <= chunk;
-    const float *panels[NC / 4];
+    const void *panels[NC / 4];
     int64_t pitch[NC / 4];
     for (int64_t j = n0; j < n1; j += wide)
         panels[(j - n0) / wide] = panel_of(b, j, min64(wide, n1 - j), n0, &pitch[(j - n0) / wide]);
-    (void)direct_rows;
     rg_tile t = {.a_row = g->a_row,
                  .a_col = g->a_col,
                  .a_tile = isa->mr * g->a_row,
@@ -158,7 +164,9 @@ static void run_columns(const block *b, int64_t n0, int64_t n1)
             t.c = g->c + i * g->c_row + j;
             t.base = b->first ? g->base : g->c, t.base_row = b->first ? g->base_row : g->c_row;
             if (t.base) t.base += i * t.base_row + j;
-            isa->tile[width_index(isa, t.n)](&t);
+            rg_tile_fn *tile =
+                reads_bf16(b, t.n) ? isa->tile_bf16 : isa->tile[width_index(isa, t.n)];
+            tile(&t);
         }
     }
 }

@@ -18,7 +18,35 @@ static inline __m256i mask_of(int64_t n)
     return _mm256_loadu_si256((const __m256i *)(const void *)(lanes + 8 - n));
 }
 
+static inline __m256 widened(const uint16_t *p)
+{
+    const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
 #define NAME tile_16
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define V __m256
+#define LANES 8
+#define NV 2
+#define ZERO _mm256_setzero_ps()
+#define SPLAT(p) _mm256_broadcast_ss(p)
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define FMA _mm256_fmadd_ps
+#define ADD _mm256_add_ps
+#define MASK __m256i
+#define MASK_OF(n) mask_of(n)
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_16_bf16
+#define ELEMENT uint16_t
+#define LOAD_B(p) widened(p)
+#define LOAD_B_PART(p, m) widened(p) /* panels are filled up with zeros */
 #define V __m256
 #define LANES 8
 #define NV 2
@@ -35,6 +63,9 @@ static inline __m256i mask_of(int64_t n)
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_8
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
 #define V __m256
 #define LANES 8
 #define NV 1
@@ -51,6 +82,9 @@ static inline __m256i mask_of(int64_t n)
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_4
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
 #define V __m128
 #define LANES 4
 #define NV 1
@@ -90,6 +124,7 @@ const rg_isa rg_isa_avx2 = {
     .mr = MR,
     .width = {16, 8, 4, 0},
     .tile = {tile_16, tile_8, tile_4},
+    .tile_bf16 = tile_16_bf16,
     .vec = &rg_vec_avx2,
     .burst = burst,
 };

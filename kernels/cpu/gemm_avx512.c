@@ -11,7 +11,35 @@
 
 #define MR 14
 
+static inline __m512 widened(const uint16_t *p)
+{
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
 #define NAME tile_32
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define V __m512
+#define LANES 16
+#define NV 2
+#define ZERO _mm512_setzero_ps()
+#define SPLAT(p) _mm512_set1_ps(*(p))
+#define LOAD(p) _mm512_loadu_ps(p)
+#define LOAD_PART(p, m) _mm512_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
+#define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
+#define FMA _mm512_fmadd_ps
+#define ADD _mm512_add_ps
+#define MASK __mmask16
+#define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
+#include "kernels/cpu/micro.inc"
+
+#define NAME tile_32_bf16
+#define ELEMENT uint16_t
+#define LOAD_B(p) widened(p)
+#define LOAD_B_PART(p, m) widened(p) /* panels are filled up with zeros */
 #define V __m512
 #define LANES 16
 #define NV 2
@@ -28,6 +56,9 @@
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_16
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
 #define V __m512
 #define LANES 16
 #define NV 1
@@ -44,6 +75,9 @@
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_8
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
 #define V __m256
 #define LANES 8
 #define NV 1
@@ -60,6 +94,9 @@
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_4
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
 #define V __m128
 #define LANES 4
 #define NV 1
@@ -99,6 +136,7 @@ const rg_isa rg_isa_avx512 = {
     .mr = MR,
     .width = {32, 16, 8, 4, 0},
     .tile = {tile_32, tile_16, tile_8, tile_4},
+    .tile_bf16 = tile_32_bf16,
     .vec = &rg_vec_avx512,
     .burst = burst,
 };

@@ -32,14 +32,20 @@ typedef struct pack_job {
     uint16_t *out16;
 } pack_job;
 
-/* To the nearest, ties to even; NaN stays NaN. */
-static uint16_t bf16_of(float x)
+/* Depths [k0, k0 + depth) of the panel whose first column is b. */
+static void pack_part(const pack_job *j, const float *b, int64_t cols, int64_t width, int64_t k0,
+                      int64_t depth, float *out)
 {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    if ((u & 0x7fffffffU) > 0x7f800000U) return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+    b += k0 * j->b_row;
+    if (j->b_col == 1) {
+        j->isa->vec->pack_rows(b, j->b_row, cols, width, depth, out);
+        return;
+    }
+    if (cols < width) memset(out, 0, (size_t)(depth * width) * sizeof *out);
+    j->isa->vec->turn(b, cols, depth, j->b_col, out, width);
 }
+
+enum { DEPTH = 64 }; /* of a panel's part on its way to bf16 */
 
 static void pack_panel(void *ctx, int64_t panel, int32_t thread)
 {
@@ -47,15 +53,16 @@ static void pack_panel(void *ctx, int64_t panel, int32_t thread)
     const pack_job *j = ctx;
     const int64_t j0 = panel * j->isa->width[0], cols = min64(j->isa->width[0], j->n - j0);
     const int64_t width = width_of(j->isa, cols), at = j0 * j->k;
-    for (int64_t p = 0; p < j->k; p++) {
-        const float *src = j->b + p * j->b_row + j0 * j->b_col;
-        for (int64_t i = 0; i < width; i++) {
-            const float v = i < cols ? src[i * j->b_col] : 0;
-            if (j->out32)
-                j->out32[at + p * width + i] = v;
-            else
-                j->out16[at + p * width + i] = bf16_of(v);
-        }
+    const float *b = j->b + j0 * j->b_col;
+    float part[DEPTH * RG_WIDEST_TILE];
+    if (j->out32) {
+        pack_part(j, b, cols, width, 0, j->k, j->out32 + at);
+        return;
+    }
+    for (int64_t k0 = 0; k0 < j->k; k0 += DEPTH) {
+        const int64_t depth = min64(DEPTH, j->k - k0);
+        pack_part(j, b, cols, width, k0, depth, part);
+        j->isa->vec->narrow_bf16(part, j->out16 + at + k0 * width, depth * width);
     }
 }
 
@@ -70,17 +77,6 @@ void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_
 {
     pack_job j = {.isa = isa, .b = b, .b_row = b_row, .b_col = b_col, .k = k, .n = n, .out32 = out};
     run_pack(&j, pool);
-}
-
-void rg_cpu_turn(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
-                 int64_t ld_out)
-{
-    enum { SIDE = 16 }; /* a square of both matrices stays in L1 */
-    for (int64_t r0 = 0; r0 < rows; r0 += SIDE)
-        for (int64_t c0 = 0; c0 < cols; c0 += SIDE)
-            for (int64_t c = c0; c < min64(cols, c0 + SIDE); c++)
-                for (int64_t r = r0; r < min64(rows, r0 + SIDE); r++)
-                    out[c * ld_out + r] = x[r * ld_x + c];
 }
 
 /* ---- weights ---- */

@@ -18,6 +18,7 @@ static int64_t gap_of(const rg_polyphase *p)
 }
 
 typedef struct tap_job {
+    const rg_isa *isa;
     const rg_polyphase *p;
     float *plain;
 } tap_job;
@@ -34,7 +35,7 @@ static void tap_task(void *ctx, int64_t k, int32_t thread)
     float *out = j->plain + row * ci * n + phase * co;
     const float *w = p->w + k * ci * co;
     if (p->turned) {
-        rg_cpu_turn(w, co, ci, ci, out, n);
+        j->isa->vec->turn(w, co, ci, ci, out, n);
         return;
     }
     for (int64_t i = 0; i < ci; i++) memcpy(out + i * n, w + i * co, (size_t)co * sizeof(float));
@@ -47,7 +48,7 @@ rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase 
     float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, reach * ci, n));
     if (!plain || !panels) return ctx->error->code;
     if (p->taps < reach * p->stride) memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
-    tap_job j = {p, plain};
+    tap_job j = {isa, p, plain};
     rg_pool_run(reach * ci * n < 16384 ? NULL : ctx->pool, tap_task, &j, p->taps);
     rg_panels_pack(isa, ctx->pool, plain, n, 1, reach * ci, n, panels);
     p->panels = panels, p->bias_rows = NULL;
