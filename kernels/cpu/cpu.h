@@ -33,8 +33,8 @@ static inline int64_t div_up(int64_t a, int64_t b)
  * One column panel of a product: c(m,n) = base(m,n) + a(m,k) b(k,n), n <= the tile's width.
  * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at
  * a[i / mr * a_tile + i % mr * a_row + s * a_seg + p * a_col]; row k of b at b + k * b_row.
- * base NULL: zero; base may be c; base_row 0: one row for all. b holds floats, or bf16 for the tiles
- * that say so.
+ * base NULL: zero; base may be c; base_row 0: one row for all. b holds floats, or bf16 for the
+ * tiles that say so.
  */
 typedef struct rg_tile {
     int64_t m, n;
