@@ -29,7 +29,7 @@ roles=(drums bass harmony melody)
 prompt="dark techno with driving bassline, 128 bpm, A minor"
 
 if [ $short = 1 ]; then
-    songs=6 minutes=0.5 rate=24000 seconds=4 need_mib=1500
+    songs=16 minutes=0.5 rate=24000 seconds=4 need_mib=1500
     codec_set=(steps=60 validate_every=30 checkpoint_every=30 keep_checkpoints=1)
     track_steps=(40 20 20)
     track_set=(validate_every=20 checkpoint_every=20 keep_checkpoints=1 validation.windows=8)
