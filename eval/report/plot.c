@@ -8,7 +8,7 @@
 
 #include "eval/report/html.h"
 
-enum { LEFT = 62, RIGHT = 14, TOP = 34, BOTTOM = 46, LEGEND = 18, TICKS = 6 };
+enum { LEFT = 62, RIGHT = 24, TOP = 34, BOTTOM = 46, LEGEND = 18, TICKS = 6 };
 
 static const char *const palette[] = {"#2f7ed8", "#e07b39", "#2a9d63", "#c0427a",
                                       "#8a63d2", "#b08d17", "#2ba3b5", "#7a8490"};
