@@ -82,8 +82,8 @@ static rg_status list_songs(rg_sampler *s, rg_error *err)
 {
     int64_t n = rg_store_songs(s->store);
     double sum = 0, frames = 0;
-    s->songs = malloc((size_t)(n + 1) * sizeof *s->songs);
-    s->ends = malloc((size_t)(n + 1) * sizeof *s->ends);
+    s->songs = calloc((size_t)n + 1, sizeof *s->songs);
+    s->ends = calloc((size_t)n + 1, sizeof *s->ends);
     if (!s->songs || !s->ends) return rg_fail(err, RG_ERR_NOMEM, "no memory for a sampler");
     for (int64_t i = 0; i < n; i++) {
         const rg_song *song = rg_store_song(s->store, i);

@@ -102,8 +102,7 @@ static void count_outside(seams *s, int32_t r, int64_t i, const rg_audio *old, c
 {
     int64_t from = llround(s->start[r] * old->rate), to = llround(s->end[r] * old->rate), n = 0;
     for (int64_t k = 0; k < old->frames && k < new->frames; k++)
-        n +=
-            (k < from || k >= to) && memcmp(&old->samples[k], &new->samples[k], sizeof(float)) != 0;
+        n += (k < from || k >= to) && old->samples[k] != new->samples[k];
     *value(s, r, OUTSIDE, i) = (double)n + fabs((double)(old->frames - new->frames));
 }
 

@@ -121,7 +121,11 @@ rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *er
     rg_conditions *asked = calloc(CONTROL_REQUESTS, sizeof *asked);
     if (!asked) return rg_fail(err, RG_ERR_NOMEM, "no memory for requests");
     out->rows = rg_track_batch_create(config, TAKES, config->frames, err);
-    rg_status status = out->rows ? RG_OK : err->code;
+    if (!out->rows) {
+        free(asked);
+        return err->code;
+    }
+    rg_status status = RG_OK;
     for (int j = 0; j < CONTROL_REQUESTS && status == RG_OK; j++)
         status = ask(t, tempi[j], keys[j], &asked[j], err);
     for (int32_t i = 0; i < TAKES && status == RG_OK; i++)

@@ -74,8 +74,9 @@ rg_interval rg_bootstrap_of(int64_t n, uint64_t seed, rg_statistic *statistic, v
     int64_t *songs = malloc((size_t)(n > 0 ? n : 1) * sizeof *songs);
     double values[RG_BOOTSTRAP_RESAMPLES];
     int64_t m = 0;
-    for (int64_t i = 0; songs && i < n; i++) songs[i] = i;
-    double all = songs && n > 0 ? statistic(ctx, songs, n) : NAN;
+    if (!songs) return out;
+    for (int64_t i = 0; i < n; i++) songs[i] = i;
+    double all = n > 0 ? statistic(ctx, songs, n) : NAN;
     rg_rng rng = rg_rng_make(seed, rg_rng_stream(0x626f6f74, (uint64_t)n, 1));
     for (int r = 0; r < RG_BOOTSTRAP_RESAMPLES && n > 1 && isfinite(all); r++) {
         for (int64_t i = 0; i < n; i++) songs[i] = (int64_t)rg_rng_below(&rng, (uint64_t)n);
