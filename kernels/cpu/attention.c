@@ -11,10 +11,11 @@ enum { KEYS = RG_ATTENTION_KEYS, ANGLE_ROWS = 32 };
 /* ---- preparation ---- */
 
 typedef struct angle_job {
+    const rg_isa *isa;
     const float *pos;
     float *cosine, *sine;
     int64_t steps, half;
-    double base;
+    double *rate; /* (half): radians of a step */
 } angle_job;
 
 static void angle_task(void *ctx, int64_t task, int32_t thread)
@@ -22,25 +23,22 @@ static void angle_task(void *ctx, int64_t task, int32_t thread)
     (void)thread;
     const angle_job *j = ctx;
     const int64_t end = min64(j->steps, (task + 1) * ANGLE_ROWS);
-    for (int64_t d = 0; d < j->half; d++) {
-        const double rate = pow(j->base, -(double)d / (double)j->half);
-        for (int64_t t = task * ANGLE_ROWS; t < end; t++) {
-            const double angle = j->pos[t] * rate;
-            j->cosine[t * j->half + d] = (float)cos(angle);
-            j->sine[t * j->half + d] = (float)sin(angle);
-        }
-    }
+    for (int64_t t = task * ANGLE_ROWS; t < end; t++)
+        j->isa->vec->angle_row(j->pos[t], j->rate, j->cosine + t * j->half, j->sine + t * j->half,
+                               j->half);
 }
 
 static rg_status make_angles(rg_kernel_ctx *ctx, const rg_attention_job *j, const float *pos,
                              int64_t steps, const float **cosine, const float **sine)
 {
     const int64_t half = j->a->head_dim / 2;
-    angle_job a = {pos, NULL, NULL, steps, half, j->a->rope_base};
+    angle_job a = {.isa = j->isa, .pos = pos, .steps = steps, .half = half};
     a.cosine = rg_cpu_scratch(ctx, steps * half);
     a.sine = rg_cpu_scratch(ctx, steps * half);
-    if (!a.cosine || !a.sine) return ctx->error->code;
-    rg_pool_run(ctx->pool, angle_task, &a, (steps + ANGLE_ROWS - 1) / ANGLE_ROWS);
+    a.rate = (double *)(void *)rg_cpu_scratch(ctx, 2 * half);
+    if (!a.cosine || !a.sine || !a.rate) return ctx->error->code;
+    for (int64_t d = 0; d < half; d++) a.rate[d] = pow(j->a->rope_base, -(double)d / (double)half);
+    rg_pool_run(ctx->pool, angle_task, &a, div_up(steps, ANGLE_ROWS));
     *cosine = a.cosine, *sine = a.sine;
     return RG_OK;
 }
@@ -83,6 +81,7 @@ static void panel_task(void *ctx, int64_t task, int32_t thread)
     const int64_t item = head / a->heads, k0 = block * KEYS, k1 = min64(a->t_k, k0 + KEYS);
     const int64_t column = head % a->heads * d, at = head * j->panel_size + block * KEYS * d;
     float *rows = j->scratch + thread * j->scratch_size;
+    if (rg_attention_sight(j, 0, a->t_q, k0, k1) == RG_SEES_NONE) return;
     rg_attention_gather(j, a->k, a->ld_k, item * a->t_k * a->ld_k + column, k0, k1, j->k_cos,
                         j->k_sin, 1, rows);
     rg_panels_pack(j->isa, NULL, rows, 1, d, d, k1 - k0, j->k_panels + at);

@@ -82,6 +82,9 @@ typedef struct rg_vec {
     float (*softmax_row)(float *s, int64_t n, int64_t block, float *max, float *sum);
     void (*softmax_row_grad)(float *s, float *dp, int64_t n, float lse, float delta, float scale);
     void (*scale_row)(float *x, float factor, int64_t n);
+    /* cosine and sine (half) of position * rate[d] */
+    void (*angle_row)(double position, const double *rate, float *cosine, float *sine,
+                      int64_t half);
     void (*rotate_row)(const float *x, const float *cosine, const float *sine, int64_t half,
                        float scale, float *y);
     void (*unrotate_row)(const float *x, const float *cosine, const float *sine, int64_t half,

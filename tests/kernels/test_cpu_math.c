@@ -1,6 +1,6 @@
 /*
- * The vectorised exp, expm1, normal distribution and log10 against libm in double: the bounds that
- * kernels/cpu/math.inc states, seen through the operators that use them.
+ * The vectorised exp, expm1, normal distribution, log10, sine and cosine against libm in double: the
+ * bounds that kernels/cpu/math.inc states, seen through the operators that use them.
  *
  * One idea: bounds are in ulps where the function has relative accuracy, absolute where it has not;
  * the same number gives the same bits at every place of an array.
@@ -133,6 +133,53 @@ START_TEST(test_bounds)
 END_TEST
 
 /* A level's name caps the table; what it is not is said. */
+/* A query (1,0) turned by its position, and one key at 0: the sum of the softmax is the score. */
+static void angles(const rg_kernels *k, double high)
+{
+    static float q[2 * N], out[2 * N], turns[N];
+    const float key[2][2] = {{1, 0}, {0, 1}}, at = 0;
+    for (int i = 0; i < N; i++) q[2 * i] = 1, turns[i] = (float)(high * i / (N - 1));
+    for (int which = 0; which < 2; which++) {
+        const rg_attention_args a = {.q = q,
+                                     .k = key[which],
+                                     .v = key[which],
+                                     .ld_q = 2,
+                                     .ld_k = 2,
+                                     .ld_v = 2,
+                                     .q_pos = turns,
+                                     .k_pos = &at,
+                                     .out = out,
+                                     .lse = y,
+                                     .batch = 1,
+                                     .heads = 1,
+                                     .t_q = N,
+                                     .t_k = 1,
+                                     .head_dim = 2,
+                                     .window = -1,
+                                     .rope_base = 10000};
+        RG_ASSERT_OK(k->attention.forward(&ctx, &a), &error);
+        rg_arena_reset(ctx.scratch);
+        for (int i = 0; i < N; i++) {
+            const double truth = which ? sin(turns[i]) : cos(turns[i]), got = y[i] * M_SQRT2;
+            ck_assert_msg(fabs(got - truth) <= 3e-7, "%s(%.9g) = %.9g, libm %.9g",
+                          which ? "sine" : "cosine", turns[i], got, truth);
+        }
+    }
+}
+
+START_TEST(test_angles)
+{
+    setup();
+    for (const char *const *name = rg_kernels_cpu_levels(); *name; name++) {
+        const rg_kernels *k = rg_kernels_cpu_level(*name);
+        if (!k) continue;
+        angles(k, 10);
+        angles(k, 1e6);
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(test_dispatch)
 {
     rg_error err = {0};
@@ -152,4 +199,4 @@ START_TEST(test_dispatch)
 }
 END_TEST
 
-RG_TEST_MAIN("cpu math", 120, test_bounds, test_dispatch)
+RG_TEST_MAIN("cpu math", 120, test_bounds, test_angles, test_dispatch)
