@@ -1,6 +1,6 @@
 /*
- * The vectorised exp, expm1, normal distribution, log10, sine and cosine against libm in double: the
- * bounds that kernels/cpu/math.inc states, seen through the operators that use them.
+ * The vectorised exp, expm1, normal distribution, log10, sine and cosine against libm in double:
+ * the bounds that kernels/cpu/math.inc states, seen through the operators that use them.
  *
  * One idea: bounds are in ulps where the function has relative accuracy, absolute where it has not;
  * the same number gives the same bits at every place of an array.
