@@ -24,13 +24,8 @@ static inline __m256 widened(const uint16_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
-#define NAME tile_16
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define V __m256
 #define LANES 8
-#define NV 2
 #define ZERO _mm256_setzero_ps()
 #define SPLAT(p) _mm256_broadcast_ss(p)
 #define LOAD(p) _mm256_loadu_ps(p)
@@ -41,53 +36,31 @@ static inline __m256 widened(const uint16_t *p)
 #define ADD _mm256_add_ps
 #define MASK __m256i
 #define MASK_OF(n) mask_of(n)
+
+#define NAME tile_16
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define NV 2
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_16_bf16
 #define ELEMENT uint16_t
 #define LOAD_B(p) widened(p)
 #define LOAD_B_PART(p, m) widened(p) /* panels are filled up with zeros */
-#define V __m256
-#define LANES 8
 #define NV 2
-#define ZERO _mm256_setzero_ps()
-#define SPLAT(p) _mm256_broadcast_ss(p)
-#define LOAD(p) _mm256_loadu_ps(p)
-#define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
-#define STORE(p, v) _mm256_storeu_ps(p, v)
-#define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
-#define FMA _mm256_fmadd_ps
-#define ADD _mm256_add_ps
-#define MASK __m256i
-#define MASK_OF(n) mask_of(n)
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_8
 #define ELEMENT float
 #define LOAD_B LOAD
 #define LOAD_B_PART LOAD_PART
-#define V __m256
-#define LANES 8
 #define NV 1
-#define ZERO _mm256_setzero_ps()
-#define SPLAT(p) _mm256_broadcast_ss(p)
-#define LOAD(p) _mm256_loadu_ps(p)
-#define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
-#define STORE(p, v) _mm256_storeu_ps(p, v)
-#define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
-#define FMA _mm256_fmadd_ps
-#define ADD _mm256_add_ps
-#define MASK __m256i
-#define MASK_OF(n) mask_of(n)
 #include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_end.inc"
 
-#define NAME tile_4
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define V __m128
 #define LANES 4
-#define NV 1
 #define ZERO _mm_setzero_ps()
 #define SPLAT(p) _mm_broadcast_ss(p)
 #define LOAD(p) _mm_loadu_ps(p)
@@ -98,7 +71,14 @@ static inline __m256 widened(const uint16_t *p)
 #define ADD _mm_add_ps
 #define MASK __m128i
 #define MASK_OF(n) _mm256_castsi256_si128(mask_of(n))
+
+#define NAME tile_4
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define NV 1
 #include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_end.inc"
 
 /* Twelve chains hide the latency of every machine we know. */
 static double burst(int64_t loops)

@@ -17,13 +17,8 @@ static inline __m512 widened(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-#define NAME tile_32
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define V __m512
 #define LANES 16
-#define NV 2
 #define ZERO _mm512_setzero_ps()
 #define SPLAT(p) _mm512_set1_ps(*(p))
 #define LOAD(p) _mm512_loadu_ps(p)
@@ -34,53 +29,31 @@ static inline __m512 widened(const uint16_t *p)
 #define ADD _mm512_add_ps
 #define MASK __mmask16
 #define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
+
+#define NAME tile_32
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define NV 2
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_32_bf16
 #define ELEMENT uint16_t
 #define LOAD_B(p) widened(p)
 #define LOAD_B_PART(p, m) widened(p) /* panels are filled up with zeros */
-#define V __m512
-#define LANES 16
 #define NV 2
-#define ZERO _mm512_setzero_ps()
-#define SPLAT(p) _mm512_set1_ps(*(p))
-#define LOAD(p) _mm512_loadu_ps(p)
-#define LOAD_PART(p, m) _mm512_maskz_loadu_ps(m, p)
-#define STORE(p, v) _mm512_storeu_ps(p, v)
-#define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
-#define FMA _mm512_fmadd_ps
-#define ADD _mm512_add_ps
-#define MASK __mmask16
-#define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
 #include "kernels/cpu/micro.inc"
 
 #define NAME tile_16
 #define ELEMENT float
 #define LOAD_B LOAD
 #define LOAD_B_PART LOAD_PART
-#define V __m512
-#define LANES 16
 #define NV 1
-#define ZERO _mm512_setzero_ps()
-#define SPLAT(p) _mm512_set1_ps(*(p))
-#define LOAD(p) _mm512_loadu_ps(p)
-#define LOAD_PART(p, m) _mm512_maskz_loadu_ps(m, p)
-#define STORE(p, v) _mm512_storeu_ps(p, v)
-#define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
-#define FMA _mm512_fmadd_ps
-#define ADD _mm512_add_ps
-#define MASK __mmask16
-#define MASK_OF(n) ((__mmask16)((1U << (n)) - 1))
 #include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_end.inc"
 
-#define NAME tile_8
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define V __m256
 #define LANES 8
-#define NV 1
 #define ZERO _mm256_setzero_ps()
 #define SPLAT(p) _mm256_set1_ps(*(p))
 #define LOAD(p) _mm256_loadu_ps(p)
@@ -91,15 +64,17 @@ static inline __m512 widened(const uint16_t *p)
 #define ADD _mm256_add_ps
 #define MASK __mmask8
 #define MASK_OF(n) ((__mmask8)((1U << (n)) - 1))
-#include "kernels/cpu/micro.inc"
 
-#define NAME tile_4
+#define NAME tile_8
 #define ELEMENT float
 #define LOAD_B LOAD
 #define LOAD_B_PART LOAD_PART
+#define NV 1
+#include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_end.inc"
+
 #define V __m128
 #define LANES 4
-#define NV 1
 #define ZERO _mm_setzero_ps()
 #define SPLAT(p) _mm_set1_ps(*(p))
 #define LOAD(p) _mm_loadu_ps(p)
@@ -110,7 +85,14 @@ static inline __m512 widened(const uint16_t *p)
 #define ADD _mm_add_ps
 #define MASK __mmask8
 #define MASK_OF(n) ((__mmask8)((1U << (n)) - 1))
+
+#define NAME tile_4
+#define ELEMENT float
+#define LOAD_B LOAD
+#define LOAD_B_PART LOAD_PART
+#define NV 1
 #include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_end.inc"
 
 /* Twelve chains hide the latency of every machine we know. */
 static double burst(int64_t loops)
