@@ -141,7 +141,7 @@ static const char *const program_names[128] = {"acoustic grand piano",
                                                "applause",
                                                "gunshot"};
 
-const char *rg_midi_program_name(int32_t program)
+static const char *program_name(int32_t program)
 {
     return program_names[program & 127];
 }
@@ -173,7 +173,7 @@ void rg_roles_instruments(const rg_midi_parts *parts, int32_t role, int32_t most
         if (!best) return;
         below = best->notes * RG_MIDI_MAX_PARTS - (best - parts->part);
         bool drums = best->channel == RG_MIDI_DRUM_CHANNEL;
-        added += add_name(out, size, drums ? "drum kit" : rg_midi_program_name(best->program));
+        added += add_name(out, size, drums ? "drum kit" : program_name(best->program));
     }
 }
 

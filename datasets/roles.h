@@ -82,8 +82,6 @@ rg_status rg_roles_presence(const rg_midi *midi, const rg_midi_parts *parts, int
 rg_status rg_roles_best_window(const rg_midi *midi, const rg_midi_parts *parts, int32_t n_roles,
                                double seconds, double *start, rg_error *err) RG_MUST_USE;
 
-/* "acoustic grand piano"; the General MIDI name of a program, 0 .. 127. */
-const char *rg_midi_program_name(int32_t program);
 /* Programs of a role by share of its notes, as "fretless bass, synth bass 1"; "drum kit" for
  * channel 10. At most `most` names. */
 void rg_roles_instruments(const rg_midi_parts *parts, int32_t role, int32_t most, char *out,

@@ -14,7 +14,7 @@
 
 enum { STREAM_DROPOUT = 0x6471, STREAM_CODEBOOKS = 0x6362, STREAM_SIGN = 0x7367 };
 
-bool rg_codec_run_quantized(const rg_codec_run *run, int64_t step)
+static bool is_quantized(const rg_codec_run *run, int64_t step)
 {
     return step >= run->plan.start_step;
 }
@@ -101,7 +101,7 @@ static rg_status start_codebooks(rg_codec_run *run, int64_t step, double *wait)
 /* How many codebooks this step uses: all, or a draw that every process makes alike. */
 static int32_t draw_books(const rg_codec_run *run, int64_t step)
 {
-    if (!rg_codec_run_quantized(run, step)) return 0;
+    if (!is_quantized(run, step)) return 0;
     int32_t books = rg_encodec_config_of(run->model)->codebooks;
     rg_rng rng = rg_rng_make(run->context.seed, rg_rng_stream(STREAM_DROPOUT, (uint64_t)step, 0));
     if (!(rg_rng_uniform(&rng) < run->plan.dropout)) return books;

@@ -52,9 +52,6 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
 rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
 
-/* Whether step `step` is quantized. */
-bool rg_codec_run_quantized(const rg_codec_run *run, int64_t step);
-
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
 rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items);

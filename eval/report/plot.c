@@ -13,7 +13,7 @@ enum { LEFT = 62, RIGHT = 24, TOP = 34, BOTTOM = 46, LEGEND = 18, TICKS = 6 };
 static const char *const palette[] = {"#2f7ed8", "#e07b39", "#2a9d63", "#c0427a",
                                       "#8a63d2", "#b08d17", "#2ba3b5", "#7a8490"};
 
-const char *rg_plot_color(int32_t i)
+static const char *color_of(int32_t i)
 {
     return palette[i % (int32_t)(sizeof palette / sizeof palette[0])];
 }
@@ -157,7 +157,7 @@ static double legend(const rg_plot *plot, const frame *f, rg_text *out)
             rg_text_printf(out,
                            "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
                            "stroke-width=\"3\"%s/><text x=\"%.1f\" y=\"%.1f\">",
-                           x, x + 14, y - 4, y - 4, rg_plot_color(s),
+                           x, x + 14, y - 4, y - 4, color_of(s),
                            plot->series[s].dashed ? " stroke-dasharray=\"4 3\"" : "", x + 19, y);
             rg_html_escape(out, name);
             rg_text_add(out, "</text>");
@@ -170,7 +170,7 @@ static double legend(const rg_plot *plot, const frame *f, rg_text *out)
 static void draw_band(const frame *f, const rg_series *s, int32_t index, rg_text *out)
 {
     if (!s->low || !s->high || s->n < 2) return;
-    rg_text_printf(out, "<path fill=\"%s\" fill-opacity=\".16\" d=\"", rg_plot_color(index));
+    rg_text_printf(out, "<path fill=\"%s\" fill-opacity=\".16\" d=\"", color_of(index));
     char command = 'M';
     for (int64_t i = 0; i < s->n; i++)
         if (isfinite(s->high[i])) {
@@ -187,7 +187,7 @@ static void draw_line(const frame *f, const rg_series *s, int32_t index, rg_text
 {
     bool pen_down = false;
     rg_text_printf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s d=\"",
-                   rg_plot_color(index), s->dashed ? " stroke-dasharray=\"5 4\"" : "");
+                   color_of(index), s->dashed ? " stroke-dasharray=\"5 4\"" : "");
     for (int64_t i = 0; i < s->n; i++) {
         if (!isfinite(s->y[i])) {
             pen_down = false;
@@ -201,7 +201,7 @@ static void draw_line(const frame *f, const rg_series *s, int32_t index, rg_text
     for (int64_t i = 0; i < s->n && s->n <= 12; i++)
         if (isfinite(s->y[i]))
             rg_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>",
-                           map_x(f, s->x[i]), map_y(f, s->y[i]), rg_plot_color(index));
+                           map_x(f, s->x[i]), map_y(f, s->y[i]), color_of(index));
 }
 
 static void draw_bar(const frame *f, const rg_series *s, int32_t index, int64_t i, double x,
@@ -213,7 +213,7 @@ static void draw_bar(const frame *f, const rg_series *s, int32_t index, int64_t 
     rg_text_printf(out,
                    "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
                    "fill-opacity=\".85\"/>",
-                   x, top, width, fmax(0.5, bottom - top), rg_plot_color(index));
+                   x, top, width, fmax(0.5, bottom - top), color_of(index));
     if (s->low && isfinite(s->low[i]) && s->high[i] > s->low[i])
         rg_text_printf(out,
                        "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" "

@@ -37,7 +37,5 @@ typedef struct rg_plot {
 
 /* Appends one <svg> element. */
 void rg_plot_draw(const rg_plot *plot, rg_text *out);
-/* The colour of series i, as "#rrggbb". */
-const char *rg_plot_color(int32_t i);
 
 #endif

@@ -38,7 +38,8 @@ static double seconds_per_beat(const rg_beat_grid *grid)
     return grid->tempo > 0 ? 60 / grid->tempo : 0;
 }
 
-void rg_beat_position(const rg_beat_grid *grid, double seconds, double *beat, double *bar)
+/* Beats since the first beat and bars since the first downbeat, at a time; may be negative. */
+static void beat_position(const rg_beat_grid *grid, double seconds, double *beat, double *bar)
 {
     double step = seconds_per_beat(grid), meter = grid->meter > 0 ? grid->meter : 4;
     *beat = *bar = 0;
@@ -61,9 +62,9 @@ int32_t rg_bar_starts(const rg_beat_grid *grid, double frame_rate, int64_t first
     if (!(seconds_per_beat(grid) > 0)) return 0;
     int32_t found = 0;
     double beat, bar, before;
-    rg_beat_position(grid, ((double)first - 0.5) / frame_rate, &beat, &before);
+    beat_position(grid, ((double)first - 0.5) / frame_rate, &beat, &before);
     for (int32_t t = 0; t < n && found < capacity; t++) {
-        rg_beat_position(grid, ((double)(first + t) + 0.5) / frame_rate, &beat, &bar);
+        beat_position(grid, ((double)(first + t) + 0.5) / frame_rate, &beat, &bar);
         if (floor(bar) > floor(before)) out[found++] = t;
         before = bar;
     }
@@ -78,7 +79,7 @@ void rg_beat_features(const rg_beat_grid *grid, double frame_rate, int64_t first
     if (!(step > 0)) return;
     for (int32_t t = 0; t < n; t++, out += RG_BEAT_FEATURES) {
         double beat, bar;
-        rg_beat_position(grid, (double)(first + t) / frame_rate, &beat, &bar);
+        beat_position(grid, (double)(first + t) / frame_rate, &beat, &bar);
         const double phases[5] = {beat, 2 * beat, bar, bar / 4, bar / 16};
         for (int32_t i = 0; i < 5; i++) {
             out[2 * i] = (float)sin(tau * (phases[i] - floor(phases[i])));

@@ -24,8 +24,6 @@ typedef struct rg_beat_grid {
     int64_t n_beats, n_downbeats;
 } rg_beat_grid;
 
-/* Beats since the first beat and bars since the first downbeat, at a time; may be negative. */
-void rg_beat_position(const rg_beat_grid *grid, double seconds, double *beat, double *bar);
 /* The frames at which bars begin in [first, first+n), at most `capacity`; returns how many. */
 int32_t rg_bar_starts(const rg_beat_grid *grid, double frame_rate, int64_t first, int32_t n,
                       int32_t *out, int32_t capacity);

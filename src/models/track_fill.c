@@ -89,7 +89,7 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
                                     int32_t frames, rg_error *err)
 {
     const rg_track_config *c = &tracks->config;
-    if (role < 0 || role >= c->n_roles || !(tracks->roles >> role & 1)) {
+    if (role < 0 || role >= c->n_roles) {
         rg_fail(err, RG_ERR_MISMATCH, "role %d has no model here", role);
         return NULL;
     }

@@ -40,7 +40,6 @@ typedef struct track_net {
 
 struct rg_tracks {
     rg_track_config config;
-    uint32_t roles;                       /* bit r: net[r] is declared */
     rg_tensor *project[RG_TRACK_ROLES];   /* A_j (D,d) */
     rg_tensor *mean[RG_TRACK_ROLES];      /* state (D) */
     rg_tensor *deviation[RG_TRACK_ROLES]; /* state (D); 0 counts as 1 */

@@ -29,8 +29,7 @@ static void declare_shared(rg_tracks *tracks, rg_params *params)
         rg_table_declare(params, 2, c->n_roles > 3 ? c->n_roles : 3, c->width, 0.3, "shared.space");
 }
 
-rg_tracks *rg_tracks_create_some(rg_params *params, const rg_track_config *config, uint32_t roles,
-                                 rg_error *err)
+rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg_error *err)
 {
     if (rg_track_config_check(config, err) != RG_OK) return NULL;
     rg_tracks *tracks = calloc(1, sizeof *tracks);
@@ -39,19 +38,12 @@ rg_tracks *rg_tracks_create_some(rg_params *params, const rg_track_config *confi
         return NULL;
     }
     tracks->config = *config;
-    tracks->roles = roles;
     declare_shared(tracks, params);
     for (int32_t r = 0; r < config->n_roles; r++) {
-        if (!(roles >> r & 1)) continue;
         track_context_declare(tracks, params, r, config->roles[r].name);
         track_decoder_declare(tracks, params, r, config->roles[r].name);
     }
     return tracks;
-}
-
-rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg_error *err)
-{
-    return rg_tracks_create_some(params, config, UINT32_MAX, err);
 }
 
 void rg_tracks_destroy(rg_tracks *tracks)
@@ -115,7 +107,7 @@ static rg_status check_batch(rg_exec *ex, const rg_tracks *tracks, const rg_trac
     if (batch->frames < c->patch || batch->frames % c->patch)
         return rg_exec_fail(ex, RG_ERR_SHAPE, "window of %d frames is no multiple of the patch %d",
                             batch->frames, c->patch);
-    if (batch->target < 0 || batch->target >= c->n_roles || !(tracks->roles >> batch->target & 1))
+    if (batch->target < 0 || batch->target >= c->n_roles)
         return rg_exec_fail(ex, RG_ERR_MISMATCH, "role %d has no model here", batch->target);
     int64_t cells = (int64_t)batch->items * batch->frames;
     for (int64_t i = 0; i < cells; i++)

@@ -129,9 +129,6 @@ typedef struct rg_tracks rg_tracks;
 
 /* Declares the parameters of all roles in `params`, which must outlive the result. */
 rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg_error *err);
-/* Only these roles' models (bit r: role r), for a bundle with fewer; "shared." always. */
-rg_tracks *rg_tracks_create_some(rg_params *params, const rg_track_config *config, uint32_t roles,
-                                 rg_error *err);
 void rg_tracks_destroy(rg_tracks *tracks); /* NULL is fine */
 
 /*
