@@ -311,6 +311,10 @@ static rg_status add_extended(layer *l, const rg_yaml_node *root, int depth, int
     if (slash && extends->text[0] != '/')
         rg_format(folder, sizeof folder, "%.*s", (int)(slash - l->name + 1), l->name);
     RG_TRY(rg_fs_join(path, sizeof path, folder, extends->text, l->err));
+    if (rg_fs_exists(path) && !rg_fs_is_file(path))
+        return rg_fail(l->err, RG_ERR_CONFIG,
+                       "%s:%d:%d: 'extends' must name a file, but %s is a folder, device or pipe",
+                       l->name, line, column, path);
     rg_status status = add_file(l->config, path, depth + 1, number, l->err);
     if (status == RG_ERR_IO) rg_error_prefix(l->err, "%s:%d:%d: 'extends'", l->name, line, column);
     return status;

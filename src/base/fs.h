@@ -89,6 +89,7 @@ rg_status rg_fs_link(const char *target, const char *path,
                      rg_error *err) RG_MUST_USE; /* replaces, atomically */
 bool rg_fs_exists(const char *path);
 bool rg_fs_is_folder(const char *path);
+bool rg_fs_is_file(const char *path);       /* no folder, device, pipe or socket: reading it ends */
 int64_t rg_fs_size(const char *path);       /* -1 when absent */
 int64_t rg_fs_free_bytes(const char *path); /* of the file system that holds path; -1 unknown */
 

@@ -110,6 +110,12 @@ bool rg_fs_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool rg_fs_is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 int64_t rg_fs_size(const char *path)
 {
     struct stat info;

@@ -112,6 +112,8 @@ static const struct {
     {GOOD "extends: [b.yaml]\n", NULL, "a.yaml:3:1: 'extends' must name a file"},
     {GOOD "extends: none.yaml\n", NULL,
      "a.yaml:3:1: 'extends': none.yaml: cannot open: No such file or directory"},
+    {GOOD "extends: /dev/zero\n", NULL,
+     "a.yaml:3:1: 'extends' must name a file, but /dev/zero is a folder, device or pipe"},
     {GOOD, "optimizer.lr", "command line: 'optimizer.lr' is not KEY=VALUE"},
     {GOOD, "=3", "command line: '=3' is not KEY=VALUE"},
     {GOOD, "optimizer.rl=3", "command line: unknown key 'rl' in 'optimizer'; did you mean 'lr'?"},
