@@ -300,11 +300,12 @@ void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *trut
         if (!a || !b) continue;
         const double tolerance = unit * sqrt(c->fields[f].length) * (rms(a, c->fields[f].n) + 1e-6);
         for (int64_t i = 0; i < c->fields[f].n; i++) {
-            const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= tolerance
+            const double allowed = tolerance + unit * fabs(a[i]);
+            const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= allowed
                                : isnan(a[i])  ? isnan(b[i])
                                               : a[i] == b[i];
             REQUIRE(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level,
-                    c->name, c->fields[f].name, (long long)i, b[i], a[i], tolerance);
+                    c->name, c->fields[f].name, (long long)i, b[i], a[i], allowed);
         }
     }
 }

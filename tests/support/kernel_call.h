@@ -47,6 +47,7 @@ typedef struct rg_call {
     rg_call_pack packs[RG_CALL_PACKS];
     int32_t n_packs;
     bool nan_defined; /* what a NaN does is promised */
+    int32_t index;    /* of the case */
     uint64_t seed;
     rg_arena *memory; /* where values live */
 } rg_call;
@@ -91,8 +92,8 @@ typedef struct rg_outcome {
  */
 void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_outcome *out);
 
-/* Fails the test unless every output of `seen` is within units * sqrt(length) * rms of `truth`,
- * NaN for NaN. */
+/* Fails the test unless every output of `seen` is within units * (sqrt(length) * rms of `truth`
+ * + its own size), NaN for NaN. */
 void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
                      const rg_outcome *seen, double unit);
 /* Fails the test unless the outputs present in both have the same bits. */
