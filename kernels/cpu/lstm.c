@@ -1,31 +1,44 @@
 /*
  * LSTM over a sequence: one product for the inputs of all steps, then the recurrence.
  *
- * One idea: a step is cut by units, not by gates: a task takes some units' columns of all four
- * gates and finishes their cells, so one rendezvous a step is enough, forward and backward. Steps
- * visit the recurrent weights alternately up and down, so that what the last step left in cache is
- * used first.
+ * One idea: a step is cut by units, not by gates: whoever owns some units computes their columns of
+ * all four gates and finishes their cells, so one rendezvous a step is enough, forward and
+ * backward. Every thread owns the same units in all steps and visits them alternately up and down,
+ * so that the recurrent weights that it read last are still in its cache when it reads them first.
+ * The threads stay together for the whole sequence and meet by spinning: a step takes some 30
+ * microseconds, of which waking anybody would be a good part.
  */
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "kernels/cpu/rows.h"
 
-enum { SMALL_STEP = 60000 }; /* multiply-adds of a step below which one thread is faster */
+enum {
+    SMALL_STEP = 60000, /* multiply-adds of a step below which one thread is faster */
+    PATIENCE = 2000     /* looks at who has arrived before the CPU is offered to others */
+};
 
-typedef struct lstm_job {
+typedef struct lstm_job lstm_job;
+/* Step t of units [j0, j0 + n). */
+typedef void lstm_step_fn(const lstm_job *j, int64_t t, int64_t j0, int64_t n, float *scratch);
+
+struct lstm_job {
     const rg_isa *isa;
     const rg_lstm_args *a;
-    const rg_lstm_grad_args *grad;
+    const rg_lstm_grad_args *grad; /* NULL: forward */
+    lstm_step_fn *step;
     rg_gemm hh;            /* b: panels of w_hh or of its transpose */
     const float *h0;       /* (B,H), never NULL in forward */
     float *gates, *cells;  /* (B,T,4H); (B,T,H), or (B,H) carried when `carry` */
     float *dpre, *dh, *dc; /* (B,T,4H), (B,H), (B,H) */
     bool carry;
-    int64_t units, blocks, t; /* of a task; tasks; the step */
+    int64_t units, blocks; /* of a block; of all members together */
+    int32_t members;
+    atomic_int_least64_t arrived; /* members at the end of a step, over all steps */
     float *scratch;
     int64_t scratch_size;
-    bool threaded;
-} lstm_job;
+};
 
 static rg_weight weight_hh(const rg_lstm_args *a)
 {
@@ -49,22 +62,54 @@ static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transpos
     return RG_OK;
 }
 
-/* Units of a task: whole panels when the gates begin at panels, else all of them in one task. */
+/* ---- members: threads that take all steps together ---- */
+
+/* Blocks of whole panels when the gates begin at panels and there is enough to share. */
 static void cut_units(lstm_job *j, rg_kernel_ctx *ctx)
 {
     const int64_t h = j->a->hidden, wide = j->isa->width[0];
-    j->threaded = j->a->batch * h * h * 4 >= SMALL_STEP && h % wide == 0;
-    j->units = h;
-    if (j->threaded && rg_pool_threads(ctx->pool) > 1)
-        j->units = h / wide < 8 ? wide : h / wide / 8 * wide;
-    j->blocks = (h + j->units - 1) / j->units;
+    const bool shared = j->a->batch * h * h * 4 >= SMALL_STEP && h % wide == 0;
+    j->units = shared ? wide : h;
+    j->blocks = h > 0 ? h / j->units : 0;
+    j->members = (int32_t)min64(rg_pool_threads(ctx->pool), j->blocks);
 }
 
-static rg_status step_scratch(rg_kernel_ctx *ctx, lstm_job *j, int64_t depth)
+/* Returns when all members have taken `steps` steps: each then sees what the others wrote. */
+static void meet(lstm_job *j, int64_t steps)
+{
+    atomic_fetch_add(&j->arrived, 1);
+    for (int32_t looks = 0; atomic_load(&j->arrived) < steps * j->members; looks++) {
+        if (looks < PATIENCE)
+            __builtin_ia32_pause();
+        else
+            sched_yield();
+    }
+}
+
+static void member_task(void *ctx, int64_t member, int32_t thread)
+{
+    lstm_job *j = ctx;
+    const int64_t first = j->blocks * member / j->members;
+    const int64_t last = j->blocks * (member + 1) / j->members - 1, steps = j->a->steps;
+    float *scratch = j->scratch + thread * j->scratch_size;
+    for (int64_t s = 0; s < steps; s++) {
+        const int64_t t = j->grad ? steps - 1 - s : s;
+        for (int64_t i = first; i <= last; i++) {
+            const int64_t block = s % 2 ? last - (i - first) : i;
+            j->step(j, t, block * j->units, j->units, scratch);
+        }
+        meet(j, s + 1);
+    }
+}
+
+static rg_status run_steps(rg_kernel_ctx *ctx, lstm_job *j, int64_t depth)
 {
     j->scratch_size = (rg_gemm_scratch(j->isa, 1, depth) + 15) / 16 * 16;
     j->scratch = rg_cpu_scratch(ctx, j->scratch_size * rg_pool_threads(ctx->pool));
-    return j->scratch ? RG_OK : ctx->error->code;
+    if (!j->scratch) return ctx->error->code;
+    /* as many blocks as members: nobody can take a second one before all have theirs */
+    rg_pool_run(j->members > 1 ? ctx->pool : NULL, member_task, j, j->members);
+    return RG_OK;
 }
 
 /* Columns [n0, n0 + n) of g, panels k deep. */
@@ -87,21 +132,17 @@ static const float *state_before(const float *states, const float *initial, int6
     return t > 0 ? states + (t - 1) * hidden : initial;
 }
 
-static void forward_task(void *ctx, int64_t task, int32_t thread)
+static void forward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, float *scratch)
 {
-    const lstm_job *j = ctx;
     const rg_lstm_args *a = j->a;
-    const int64_t h = a->hidden, wide = 4 * h, t = j->t;
-    const int64_t block = t % 2 ? j->blocks - 1 - task : task, j0 = block * j->units;
-    const int64_t n = min64(j->units, h - j0);
+    const int64_t h = a->hidden, wide = 4 * h;
     rg_gemm g = j->hh;
     g.m = a->batch, g.segs = 1, g.len = h, g.a_col = 1;
     g.a = state_before(a->y, j->h0, t, a->steps, h, &g.a_row);
     g.c = j->gates + t * wide, g.c_row = a->steps * wide, g.base = g.c, g.base_row = g.c_row;
-    for (int64_t q = 0; q < 4; q++) {
-        const rg_gemm part = columns_of(&g, n == h ? 0 : q * h + j0, n == h ? wide : n);
-        rg_gemm_block(j->isa, &part, j->scratch + thread * j->scratch_size);
-        if (n == h) break;
+    for (int64_t q = 0; q < (n == h ? 1 : 4); q++) {
+        const rg_gemm part = columns_of(&g, q * h + j0, n == h ? wide : n);
+        rg_gemm_block(j->isa, &part, scratch);
     }
     int64_t c_pitch;
     const float *c_prev = state_before(j->cells, a->c0, t, a->steps, h, &c_pitch);
@@ -151,7 +192,8 @@ static rg_status initial_state(rg_kernel_ctx *ctx, lstm_job *j)
 rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args *a)
 {
     const int64_t h = a->hidden, rows = a->batch * a->steps;
-    lstm_job j = {.isa = isa, .a = a, .gates = a->gates, .cells = a->cells, .carry = !a->cells};
+    lstm_job j = {.isa = isa, .a = a, .step = forward_step};
+    j.gates = a->gates, j.cells = a->cells, j.carry = !a->cells;
     if (!j.gates) j.gates = rg_cpu_scratch(ctx, rows * 4 * h);
     if (!j.cells) j.cells = rg_cpu_scratch(ctx, a->batch * h);
     if (!j.gates || !j.cells) return ctx->error->code;
@@ -163,9 +205,7 @@ rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args 
     RG_TRY(rg_gemm_run(isa, ctx, &g, NULL, NULL));
     cut_units(&j, ctx);
     RG_TRY(recurrent_weight(ctx, &j, false));
-    RG_TRY(step_scratch(ctx, &j, h));
-    for (j.t = 0; j.t < a->steps && h > 0; j.t++)
-        rg_pool_run(j.threaded ? ctx->pool : NULL, forward_task, &j, j.blocks);
+    RG_TRY(run_steps(ctx, &j, h));
     copy_last(&j);
     return RG_OK;
 }
@@ -173,13 +213,10 @@ rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args 
 /* ---- gradient ---- */
 
 /* For a block of units: the gradient that arrives from step t+1, then the cell of step t. */
-static void backward_task(void *ctx, int64_t task, int32_t thread)
+static void backward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, float *scratch)
 {
-    const lstm_job *j = ctx;
     const rg_lstm_args *a = j->a;
-    const int64_t h = a->hidden, wide = 4 * h, t = j->t;
-    const int64_t block = t % 2 ? j->blocks - 1 - task : task, j0 = block * j->units;
-    const int64_t n = min64(j->units, h - j0);
+    const int64_t h = a->hidden, wide = 4 * h;
     const float *dy = j->grad->dy;
     for (int64_t b = 0; b < a->batch; b++)
         memcpy(j->dh + b * h + j0, dy + (b * a->steps + t) * h + j0, (size_t)n * sizeof(float));
@@ -189,7 +226,7 @@ static void backward_task(void *ctx, int64_t task, int32_t thread)
         g.a = j->dpre + (t + 1) * wide, g.a_row = a->steps * wide;
         g.c = j->dh, g.c_row = h, g.base = j->dh, g.base_row = h;
         const rg_gemm part = columns_of(&g, j0, n);
-        rg_gemm_block(j->isa, &part, j->scratch + thread * j->scratch_size);
+        rg_gemm_block(j->isa, &part, scratch);
     }
     int64_t pitch;
     const float *c_prev = state_before(a->cells, a->c0, t, a->steps, h, &pitch);
@@ -250,7 +287,7 @@ rg_status rg_cpu_lstm_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_
 {
     const rg_lstm_args *a = &g->fwd;
     const int64_t h = a->hidden, rows = a->batch * a->steps;
-    lstm_job j = {.isa = isa, .a = a, .grad = g};
+    lstm_job j = {.isa = isa, .a = a, .grad = g, .step = backward_step};
     j.dpre = rg_cpu_scratch(ctx, rows * 4 * h);
     j.dh = rg_cpu_scratch(ctx, a->batch * h);
     j.dc = rg_cpu_scratch(ctx, a->batch * h);
@@ -258,9 +295,7 @@ rg_status rg_cpu_lstm_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_
     memset(j.dc, 0, (size_t)(a->batch * h) * sizeof(float));
     cut_units(&j, ctx);
     RG_TRY(recurrent_weight(ctx, &j, true));
-    RG_TRY(step_scratch(ctx, &j, 4 * h));
-    for (j.t = a->steps - 1; j.t >= 0 && h > 0; j.t--)
-        rg_pool_run(j.threaded ? ctx->pool : NULL, backward_task, &j, j.blocks);
+    RG_TRY(run_steps(ctx, &j, 4 * h));
     RG_TRY(input_grads(isa, ctx, g, j.dpre));
     return g->dw_hh ? recurrent_grad(isa, ctx, g, j.dpre) : RG_OK;
 }
