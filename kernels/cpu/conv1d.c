@@ -96,24 +96,40 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
     return fold_side(isa, ctx, g, p, a->t_in, a->pad_right);
 }
 
+/* ---- weight gradient ---- */
+
+/*
+ * Outer products of the rows that a tap reads and dy. Where dy is the narrower one and nothing is
+ * strided, the taps move along dy instead, backwards, and the wide input fills the tiles.
+ */
+static rg_status weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv1d_grad_args *g)
+{
+    const rg_conv1d_args *a = &g->fwd;
+    rg_rows_grad v = {.left = input_of(a),
+                      .right = {g->dy, a->batch, a->t_out, a->c_out, RG_PAD_ZERO, RG_ACT_NONE},
+                      .left_step = a->stride,
+                      .left_pad = a->pad_left,
+                      .dilation = a->dilation,
+                      .taps = a->kernel,
+                      .q_count = a->t_out,
+                      .dw = g->dw,
+                      .add = g->add_dw};
+    if (a->stride == 1 && a->c_out < min64(a->c_in, isa->width[0])) {
+        const rg_rows x = v.left;
+        const int64_t reach = (int64_t)(a->kernel - 1) * a->dilation;
+        v.left = v.right, v.left_pad = reach;
+        v.right = x, v.right_pad = a->pad_left;
+        v.q_count = a->t_out + reach;
+        v.turned = v.reversed = true;
+    }
+    return rg_rows_grad_run(isa, ctx, &v);
+}
+
 rg_status rg_cpu_conv1d_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv1d_grad_args *g)
 {
     const rg_conv1d_args *a = &g->fwd;
     if (g->dx) RG_TRY(input_grad(isa, ctx, g));
-    if (g->dw) {
-        const rg_rows_grad v = {
-            .left = input_of(a),
-            .right = {g->dy, a->batch, a->t_out, a->c_out, RG_PAD_ZERO, RG_ACT_NONE},
-            .left_step = a->stride,
-            .left_pad = a->pad_left,
-            .dilation = a->dilation,
-            .right_step = 1,
-            .taps = a->kernel,
-            .q_count = a->t_out,
-            .dw = g->dw,
-            .add = g->add_dw};
-        RG_TRY(rg_rows_grad_run(isa, ctx, &v));
-    }
+    if (g->dw) RG_TRY(weight_grad(isa, ctx, g));
     if (g->dbias)
         RG_TRY(rg_cpu_bias_grad(isa, ctx, g->dy, a->batch * a->t_out, a->c_out, a->c_out, g->dbias,
                                 g->add_dbias));

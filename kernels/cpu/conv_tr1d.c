@@ -18,7 +18,6 @@ rg_status rg_cpu_conv_tr1d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv_
 {
     rg_polyphase p = {.in = input_of(a),
                       .w = a->w,
-
                       .taps = a->kernel,
                       .stride = a->stride,
                       .dilation = 1,
@@ -65,14 +64,14 @@ rg_status rg_cpu_conv_tr1d_grad(const rg_isa *isa, rg_kernel_ctx *ctx,
     const rg_conv_tr1d_args *a = &g->fwd;
     if (g->dx) RG_TRY(input_grad(isa, ctx, g));
     if (g->dw) {
-        const rg_rows_grad v = {.left = input_of(a),
-                                .right = output_of(g),
-                                .left_step = 1,
-                                .right_step = a->stride,
-                                .right_pad = a->trim_left,
-                                .right_tap = 1,
+        const rg_rows_grad v = {.left = output_of(g),
+                                .right = input_of(a),
+                                .left_step = a->stride,
+                                .left_pad = a->trim_left,
+                                .dilation = 1,
                                 .taps = a->kernel,
                                 .q_count = a->t_in,
+                                .turned = true,
                                 .dw = g->dw,
                                 .add = g->add_dw};
         RG_TRY(rg_rows_grad_run(isa, ctx, &v));

@@ -244,21 +244,19 @@ static rg_status recurrent_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_
                                 const float *dpre)
 {
     const rg_lstm_args *a = &g->fwd;
-    const int64_t h = a->hidden, rows = a->batch * a->steps;
+    const int64_t h = a->hidden;
     rg_rows_grad v = {.left = {.x = a->y, .batch = a->batch, .t = a->steps, .c = h},
                       .right = {.x = dpre, .batch = a->batch, .t = a->steps, .c = 4 * h},
                       .left_step = 1,
                       .left_pad = 1,
-                      .right_step = 1,
                       .taps = 1,
                       .q_count = a->steps,
                       .dw = g->dw_hh,
                       .add = g->add_dw_hh};
     RG_TRY(rg_rows_grad_run(isa, ctx, &v));
     if (!a->h0 || a->steps <= 0) return RG_OK;
-    v.left = (rg_rows){.x = a->h0, .batch = 1, .t = a->batch, .c = h};
-    v.right = (rg_rows){.x = dpre, .batch = 1, .t = rows, .c = 4 * h};
-    v.left_pad = 0, v.right_step = a->steps, v.q_count = a->batch, v.add = true;
+    v.left = (rg_rows){.x = a->h0, .batch = a->batch, .t = 1, .c = h};
+    v.left_pad = 0, v.q_count = 1, v.add = true;
     return rg_rows_grad_run(isa, ctx, &v);
 }
 

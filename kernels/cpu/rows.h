@@ -39,12 +39,13 @@ rg_status rg_rows_conv_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_
 
 /*
  * dw (taps, left.c, right.c) (+)= sum over items and q < q_count of
- * left[q*left_step + j*dilation - left_pad] (x) right[q*right_step + j*right_tap - right_pad].
- * Taps move along the left rows (dilation > 0) or along the right ones (right_tap > 0).
+ * left[q*left_step + j*dilation - left_pad] (x) right[q - right_pad].
+ * turned: dw is (taps, right.c, left.c); then, reversed: with the last tap first.
  */
 typedef struct rg_rows_grad {
     rg_rows left, right;
-    int64_t left_step, left_pad, dilation, right_step, right_pad, right_tap, taps, q_count;
+    int64_t left_step, left_pad, dilation, right_pad, taps, q_count;
+    bool turned, reversed;
     float *dw;
     bool add;
 } rg_rows_grad;

@@ -1,9 +1,11 @@
 /*
  * The weight gradient of every product over rows: linear, conv1d, conv_tr1d (rows.h).
  *
- * One idea: rows are cut into fixed chunks, chunks into at most GROUPS groups; a group adds its
- * chunks in order to its own partial sum, and the partial sums are added in order. Large weights
- * have one group, whose tasks own rows of dw instead. Nothing of this depends on the threads.
+ * One idea: small weights are summed by groups: rows are cut into fixed chunks, chunks into groups,
+ * each group adds its chunks in order to a partial sum of its own, and those are added in order.
+ * Large weights are one product over all rows, whose operands are staged once: the left rows
+ * activated and padded, the right ones as panels. Which of the two, and every cut, depends on sizes
+ * alone.
  */
 #include "kernels/cpu/rows.h"
 
@@ -11,124 +13,227 @@
 
 enum {
     GROUPS = 16,
-    DEPTH = 384,   /* rows of a chunk: one block of k */
-    PIECE = 65536, /* floats of a chunk's copy */
-    LARGE = 32768, /* weights from which on there is one group */
-    UNITS = 8,     /* tasks of one group */
+    DEPTH = 384,    /* rows of a chunk: one block of k */
+    PIECE = 131072, /* floats of a chunk's copy */
+    LARGE = 100000, /* weights from which on there are no groups */
+    SHORT = 192,    /* rows of an item up to which all items are one product */
     SUM_RUN = 4096,
+    STAGE_RUN = 16384,
     BIAS_BLOCKS = 64,
     BIAS_ROWS = 256
 };
 
-typedef struct grad_job {
+/* dw as products: one with all taps as rows, or one for each tap when dilation parts them. */
+static int64_t blocks_of(const rg_rows_grad *v)
+{
+    return v->taps == 1 || v->dilation == 1 ? 1 : v->taps;
+}
+
+static int64_t weights_of(const rg_rows_grad *v)
+{
+    return v->taps * v->left.c * v->right.c;
+}
+
+/* The left rows that rows [q0,q1) take begin here, and are so many. */
+static int64_t left_first(const rg_rows_grad *v, int64_t q0)
+{
+    return q0 * v->left_step - v->left_pad;
+}
+
+static int64_t left_count(const rg_rows_grad *v, int64_t q)
+{
+    return (q - 1) * v->left_step + (v->taps - 1) * v->dilation + 1;
+}
+
+/* ---- sums into dw ---- */
+
+typedef struct sum_job {
     const rg_isa *isa;
     const rg_rows_grad *v;
-    int64_t pieces, chunks, groups; /* chunks of an item, of all, groups of chunks */
-    int64_t blocks, block_rows;     /* dw as blocks of block_rows rows: taps, or one */
-    int64_t units, unit_rows;       /* tasks of a block */
-    float *partial, *scratch;
-    int64_t room_left, room_right, size;
-} grad_job;
+    float *partial; /* (groups, taps, left.c, right.c) */
+    int64_t groups;
+} sum_job;
 
-/* One chunk's contribution to rows [i0,i1) of every block of dw. */
-static void add_chunk(const grad_job *j, int64_t chunk, int64_t i0, int64_t i1, float *dw,
-                      const float *base, float *scratch)
-{
-    const rg_rows_grad *v = j->v;
-    const int64_t item = chunk / j->pieces, piece = chunk % j->pieces;
-    const int64_t q0 = v->q_count * piece / j->pieces, q1 = v->q_count * (piece + 1) / j->pieces;
-    const int64_t left_taps = v->dilation ? v->taps - 1 : 0, n = v->right.c;
-    const int64_t right_taps = v->right_tap ? v->taps - 1 : 0;
-    const float *left =
-        rg_rows_load(j->isa, &v->left, item, q0 * v->left_step - v->left_pad,
-                     (q1 - 1) * v->left_step + left_taps * v->dilation - v->left_pad + 1, scratch);
-    const float *right =
-        rg_rows_load(j->isa, &v->right, item, q0 * v->right_step - v->right_pad,
-                     (q1 - 1) * v->right_step + right_taps * v->right_tap - v->right_pad + 1,
-                     scratch + j->room_left);
-    rg_gemm g = {.m = i1 - i0, .n = n, .segs = 1, .len = q1 - q0, .a_row = 1, .b_type = RG_F32};
-    g.a_col = v->left_step * v->left.c, g.b_row = v->right_step * n, g.c_row = g.base_row = n;
-    for (int64_t tap = 0; tap < j->blocks; tap++) {
-        const int64_t at = (tap * j->block_rows + i0) * n;
-        g.a = left + tap * v->dilation * v->left.c + i0, g.b = right + tap * v->right_tap * n;
-        g.c = dw + at, g.base = base ? base + at : NULL;
-        rg_gemm_block(j->isa, &g, scratch + j->room_left + j->room_right);
-    }
-}
-
-static void grad_task(void *ctx, int64_t task, int32_t thread)
-{
-    const grad_job *j = ctx;
-    const rg_rows_grad *v = j->v;
-    const int64_t group = task / j->units, unit = task % j->units;
-    const int64_t weights = j->blocks * j->block_rows * v->right.c;
-    float *dw = j->groups > 1 ? j->partial + group * weights : v->dw;
-    const float *start = j->groups == 1 && v->add ? v->dw : NULL;
-    const int64_t i0 = unit * j->unit_rows, i1 = min64(j->block_rows, i0 + j->unit_rows);
-    const int64_t first = j->chunks * group / j->groups, last = j->chunks * (group + 1) / j->groups;
-    for (int64_t chunk = first; chunk < last; chunk++)
-        add_chunk(j, chunk, i0, i1, dw, chunk == first ? start : dw, j->scratch + thread * j->size);
-}
-
-static void sum_task(void *ctx, int64_t task, int32_t thread)
+/* dw (+)= the partial sums, floats [at, at + n). */
+static void sum_plain(void *ctx, int64_t task, int32_t thread)
 {
     (void)thread;
-    const grad_job *j = ctx;
-    const int64_t n = j->blocks * j->block_rows * j->v->right.c;
-    const int64_t at = task * SUM_RUN, count = min64(SUM_RUN, n - at);
+    const sum_job *j = ctx;
+    const int64_t n = weights_of(j->v), at = task * SUM_RUN, count = min64(SUM_RUN, n - at);
     float *dw = j->v->dw + at;
     if (!j->v->add) memset(dw, 0, (size_t)count * sizeof(float));
     for (int64_t g = 0; g < j->groups; g++)
         j->isa->vec->accumulate(j->partial + g * n + at, dw, count);
 }
 
-/* Chunks and groups by sizes only; units, which change no bit, by the threads too. */
-static void cut_grad(grad_job *j, int32_t threads)
+/* One tap of the same, from (left.c, right.c) to (right.c, left.c), through the first partial
+ * sums, which nobody needs any more. */
+static void sum_turned(void *ctx, int64_t tap, int32_t thread)
 {
+    (void)thread;
+    const sum_job *j = ctx;
     const rg_rows_grad *v = j->v;
-    const int64_t per_row = max64(v->left_step * v->left.c, v->right_step * v->right.c);
-    const int64_t depth = max64(32, min64(DEPTH, PIECE / max64(1, per_row)));
-    const bool merged = v->taps == 1 || v->dilation == 1;
-    j->blocks = merged ? 1 : v->taps;
-    j->block_rows = merged ? v->taps * v->left.c : v->left.c;
-    j->pieces = div_up(v->q_count, depth);
-    j->chunks = j->pieces * v->left.batch;
-    const int64_t weights = j->blocks * j->block_rows * v->right.c;
-    j->groups = weights >= LARGE ? 1 : min64(GROUPS, j->chunks);
-    j->unit_rows = j->block_rows;
-    if (j->groups == 1) {
-        const int64_t mr = j->isa->mr, units = threads > 1 ? UNITS * threads : 1;
-        j->unit_rows = max64(3, div_up(div_up(j->block_rows, units), mr)) * mr;
+    const int64_t n = weights_of(v), l = v->left.c, r = v->right.c;
+    const int64_t to = v->reversed ? v->taps - 1 - tap : tap;
+    float *sum = j->partial + tap * l * r, *dw = v->dw + to * l * r;
+    for (int64_t g = 1; g < j->groups; g++)
+        j->isa->vec->accumulate(j->partial + g * n + tap * l * r, sum, l * r);
+    if (!v->add) {
+        j->isa->vec->turn(sum, l, r, r, dw, l);
+        return;
     }
-    j->units = max64(1, div_up(j->block_rows, j->unit_rows));
+    float *room = j->partial + j->groups * n + tap * l * r;
+    j->isa->vec->turn(sum, l, r, r, room, l);
+    j->isa->vec->accumulate(room, dw, l * r);
 }
 
-static int64_t rows_room(const grad_job *j, int64_t step, int64_t tap, int64_t c)
+/* Room for the partial sums of so many groups, and for turning them. */
+static float *partial_sums(rg_kernel_ctx *ctx, const rg_rows_grad *v, int64_t groups)
 {
-    const int64_t q = div_up(j->v->q_count, j->pieces);
-    return ((q * step + (j->v->taps - 1) * tap + 1) * c + 31) / 16 * 16;
+    return rg_cpu_scratch(ctx, (groups + (v->turned && v->add)) * weights_of(v));
+}
+
+static void sum_groups(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v, float *partial,
+                       int64_t groups)
+{
+    sum_job j = {isa, v, partial, groups};
+    if (v->turned)
+        rg_pool_run(ctx->pool, sum_turned, &j, v->taps);
+    else
+        rg_pool_run(ctx->pool, sum_plain, &j, div_up(weights_of(v), SUM_RUN));
+}
+
+/* ---- small weights: groups of chunks ---- */
+
+typedef struct grad_job {
+    const rg_isa *isa;
+    const rg_rows_grad *v;
+    int64_t pieces, chunks, groups; /* chunks of an item, of all, groups of chunks */
+    float *partial, *scratch;
+    int64_t room_left, room_right, size;
+} grad_job;
+
+/* dw (+)= one chunk's products; dw is fresh before the first of a group. */
+static void add_chunk(const grad_job *j, int64_t chunk, float *dw, bool fresh, float *scratch)
+{
+    const rg_rows_grad *v = j->v;
+    const int64_t item = chunk / j->pieces, piece = chunk % j->pieces;
+    const int64_t q0 = v->q_count * piece / j->pieces, q1 = v->q_count * (piece + 1) / j->pieces;
+    const int64_t blocks = blocks_of(v), m = v->taps / blocks * v->left.c, n = v->right.c;
+    const int64_t first = left_first(v, q0);
+    const float *left =
+        rg_rows_load(j->isa, &v->left, item, first, first + left_count(v, q1 - q0), scratch);
+    const float *right = rg_rows_load(j->isa, &v->right, item, q0 - v->right_pad, q1 - v->right_pad,
+                                      scratch + j->room_left);
+    rg_gemm g = {.m = m, .n = n, .segs = 1, .len = q1 - q0, .a_row = 1, .b = right, .b_row = n};
+    g.b_type = RG_F32, g.a_col = v->left_step * v->left.c, g.c_row = g.base_row = n;
+    for (int64_t block = 0; block < blocks; block++) {
+        g.a = left + block * v->dilation * v->left.c;
+        g.c = dw + block * m * n, g.base = fresh ? NULL : g.c;
+        rg_gemm_block(j->isa, &g, scratch + j->room_left + j->room_right);
+    }
+}
+
+static void grad_task(void *ctx, int64_t group, int32_t thread)
+{
+    const grad_job *j = ctx;
+    float *dw = j->partial + group * weights_of(j->v);
+    const int64_t first = j->chunks * group / j->groups, last = j->chunks * (group + 1) / j->groups;
+    for (int64_t chunk = first; chunk < last; chunk++)
+        add_chunk(j, chunk, dw, chunk == first, j->scratch + thread * j->size);
+}
+
+static rg_status run_groups(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v)
+{
+    grad_job j = {.isa = isa, .v = v};
+    const int64_t per_row = max64(v->left_step * v->left.c, v->right.c);
+    j.pieces = div_up(v->q_count, max64(32, min64(DEPTH, PIECE / max64(1, per_row))));
+    j.chunks = j.pieces * v->left.batch;
+    j.groups = min64(GROUPS, j.chunks);
+    const int64_t q = div_up(v->q_count, j.pieces);
+    j.room_left = div_up(left_count(v, q) * v->left.c, 16) * 16;
+    j.room_right = div_up(q * v->right.c, 16) * 16;
+    j.size = j.room_left + j.room_right + div_up(rg_gemm_scratch(isa, 1, DEPTH), 16) * 16;
+    j.scratch = rg_cpu_scratch(ctx, j.size * rg_pool_threads(ctx->pool));
+    j.partial = partial_sums(ctx, v, j.groups);
+    if (!j.scratch || !j.partial) return ctx->error->code;
+    rg_pool_run(ctx->pool, grad_task, &j, j.groups);
+    sum_groups(isa, ctx, v, j.partial, j.groups);
+    return RG_OK;
+}
+
+/* ---- large weights: one product over staged rows ---- */
+
+typedef struct stage_job {
+    const rg_isa *isa;
+    const rg_rows *in;
+    int64_t first, count, run; /* rows of an item; of a task */
+    float *out;
+} stage_job;
+
+static void stage_task(void *ctx, int64_t task, int32_t thread)
+{
+    (void)thread;
+    const stage_job *j = ctx;
+    const int64_t runs = div_up(j->count, j->run), item = task / runs, r0 = task % runs * j->run;
+    const int64_t r1 = min64(j->count, r0 + j->run);
+    float *out = j->out + (item * j->count + r0) * j->in->c;
+    const float *at = rg_rows_load(j->isa, j->in, item, j->first + r0, j->first + r1, out);
+    if (at != out) memcpy(out, at, (size_t)((r1 - r0) * j->in->c) * sizeof(float));
+}
+
+/* Rows [first, first + count) of every item, `pitch` floats from item to item: in place or copied.
+ * NULL with the error set. */
+static const float *stage(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows *in, int64_t first,
+                          int64_t count, int64_t *pitch)
+{
+    *pitch = in->t * in->c;
+    if (in->act == RG_ACT_NONE && first >= 0 && first + count <= in->t)
+        return in->x + first * in->c;
+    *pitch = count * in->c;
+    stage_job j = {.isa = isa, .in = in, .first = first, .count = count};
+    j.run = max64(1, STAGE_RUN / in->c);
+    j.out = rg_cpu_scratch(ctx, in->batch * *pitch);
+    if (j.out) rg_pool_run(ctx->pool, stage_task, &j, in->batch * div_up(count, j.run));
+    return j.out;
+}
+
+static rg_status run_whole(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v)
+{
+    const int64_t q = v->q_count, n = v->right.c, blocks = blocks_of(v);
+    int64_t left_pitch, right_pitch;
+    const float *left = stage(isa, ctx, &v->left, left_first(v, 0), left_count(v, q), &left_pitch);
+    const float *right = stage(isa, ctx, &v->right, -v->right_pad, q, &right_pitch);
+    const bool together = q <= SHORT && right_pitch == q * n;
+    const int64_t items = together ? v->left.batch : 1;
+    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, items * q, n));
+    float *dw = v->turned ? partial_sums(ctx, v, 1) : v->dw;
+    if (!left || !right || !panels || !dw) return ctx->error->code;
+    rg_gemm g = {.m = v->taps / blocks * v->left.c, .n = n, .segs = items, .len = q, .a_row = 1};
+    g.a_col = v->left_step * v->left.c, g.a_seg = left_pitch, g.c_row = g.base_row = n;
+    g.b = panels, g.b_type = RG_F32;
+    for (int64_t item = 0; item < v->left.batch; item += items) {
+        rg_panels_pack(isa, ctx->pool, right + item * right_pitch, n, 1, items * q, n, panels);
+        const bool fresh = item == 0 && (v->turned || !v->add);
+        for (int64_t block = 0; block < blocks; block++) {
+            g.a = left + item * left_pitch + block * v->dilation * v->left.c;
+            g.c = dw + block * g.m * n, g.base = fresh ? NULL : g.c;
+            RG_TRY(rg_gemm_run(isa, ctx, &g, NULL, NULL));
+        }
+    }
+    if (v->turned) sum_groups(isa, ctx, v, dw, 1);
+    return RG_OK;
 }
 
 rg_status rg_rows_grad_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v)
 {
-    const int64_t weights = v->taps * v->left.c * v->right.c;
+    const int64_t weights = weights_of(v);
     if (weights <= 0) return RG_OK;
     if (v->q_count <= 0 || v->left.batch <= 0) {
         if (!v->add) memset(v->dw, 0, (size_t)weights * sizeof(float));
         return RG_OK;
     }
-    grad_job j = {.isa = isa, .v = v};
-    const int32_t threads = rg_pool_threads(ctx->pool);
-    cut_grad(&j, threads);
-    j.room_left = rows_room(&j, v->left_step, v->dilation, v->left.c);
-    j.room_right = rows_room(&j, v->right_step, v->right_tap, v->right.c);
-    j.size = j.room_left + j.room_right + (rg_gemm_scratch(isa, 1, DEPTH) + 15) / 16 * 16;
-    j.scratch = rg_cpu_scratch(ctx, j.size * threads);
-    if (j.groups > 1) j.partial = rg_cpu_scratch(ctx, j.groups * weights);
-    if (!j.scratch || (j.groups > 1 && !j.partial)) return ctx->error->code;
-    rg_pool_run(ctx->pool, grad_task, &j, j.groups * j.units);
-    if (j.groups > 1) rg_pool_run(ctx->pool, sum_task, &j, div_up(weights, SUM_RUN));
-    return RG_OK;
+    return weights < LARGE ? run_groups(isa, ctx, v) : run_whole(isa, ctx, v);
 }
 
 /* ---- bias: the sum of rows ---- */
@@ -173,7 +278,7 @@ rg_status rg_gemm_weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float
     const rg_rows_grad v = {.left = {.x = x, .batch = 1, .t = rows, .c = m},
                             .right = {.x = dy, .batch = 1, .t = rows, .c = n},
                             .left_step = 1,
-                            .right_step = 1,
+                            .dilation = 1,
                             .taps = 1,
                             .q_count = rows,
                             .dw = dw,
