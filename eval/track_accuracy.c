@@ -29,12 +29,6 @@ void rg__accuracy_free(track_accuracy *a)
     *a = (track_accuracy){0};
 }
 
-/* The logits of one step as floats, whatever the kernels' type. */
-static void read_row(const rg_tensor *logits, int64_t row, int32_t n, float *out)
-{
-    for (int32_t i = 0; i < n; i++) out[i] = (float)rg_tensor_get(logits, row * n + i);
-}
-
 void rg__accuracy_take(track_accuracy *a, const rg_track_config *config,
                        const rg_track_batch *batch, const rg_track_out *out, int32_t item,
                        int64_t song)
@@ -47,7 +41,8 @@ void rg__accuracy_take(track_accuracy *a, const rg_track_config *config,
         for (int64_t f = 0; f < frames; f++) {
             int32_t truth = codes[f * role->books + q];
             if (!batch->cells[item * frames + f] || truth < 0) continue;
-            read_row(out->logits[q], item * steps + f + q, role->entries, row);
+            rg_tensor_floats(out->logits[q], (item * steps + f + q) * role->entries, role->entries,
+                             row);
             rg_calibration_add(&a->of[song], row, role->entries, truth);
             a->seen[song]++;
             a->copies[song] += f > 0 && codes[(f - 1) * role->books + q] == truth;

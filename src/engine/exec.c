@@ -218,3 +218,11 @@ double rg_tensor_get(const rg_tensor *t, int64_t i)
     }
     return NAN;
 }
+
+void rg_tensor_floats(const rg_tensor *t, int64_t first, int64_t n, float *out)
+{
+    if (t->dtype == RG_F32 && n > 0)
+        memcpy(out, (const float *)t->data + first, (size_t)n * sizeof *out);
+    else
+        for (int64_t i = 0; i < n; i++) out[i] = (float)rg_tensor_get(t, first + i);
+}

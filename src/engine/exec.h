@@ -77,6 +77,8 @@ rg_tensor *rg_tensor_state(rg_exec *ex, rg_dtype type, rg_shape shape);
 rg_tensor *rg_detach(rg_exec *ex, rg_tensor *t);
 /* Element i as a double, of any type. */
 double rg_tensor_get(const rg_tensor *t, int64_t i);
+/* Elements first .. first+n-1 as floats, of any type. */
+void rg_tensor_floats(const rg_tensor *t, int64_t first, int64_t n, float *out);
 /* Sets `bytes` of memory on the exec's device to zero. */
 void rg_exec_zero(rg_exec *ex, void *data, size_t bytes);
 

@@ -240,9 +240,8 @@ static void write_logits(rg_track_fill *f, rg_tensor *x, float *logits)
     for (int64_t q = 0; q < f->books; q++) {
         rg_tensor *y = rg_linear(f->ex, x, f->tracks->net[f->role].head[q], NULL, RG_ACT_NONE);
         for (int64_t b = 0; y && b < f->items; b++)
-            for (int64_t v = 0; v < f->entries; v++)
-                logits[(b * f->books + q) * f->entries + v] =
-                    (float)rg_tensor_get(y, b * f->entries + v);
+            rg_tensor_floats(y, b * f->entries, f->entries,
+                             logits + (b * f->books + q) * f->entries);
     }
 }
 

@@ -1,6 +1,9 @@
 /*
  * Token choices: shares follow the softmax, top-k and top-p cut it, guidance is a straight line.
  */
+#include <math.h>
+
+#include "base/rng.h"
 #include "generate/sampling.h"
 #include "test.h"
 
@@ -29,6 +32,45 @@ START_TEST(cuts_and_greed)
 }
 END_TEST
 
+/* The same by sorting everything. */
+static int32_t drawn_by_sorting(const float *logits, int32_t n, const rg_sampling *s, double u)
+{
+    int32_t order[400], kept = s->top_k > 0 && s->top_k < n ? s->top_k : n, i;
+    double total = 0, part = 0, sum = 0;
+    for (i = 0; i < n; i++) {
+        int32_t j = i;
+        for (; j > 0 && logits[order[j - 1]] < logits[i]; j--) order[j] = order[j - 1];
+        order[j] = i;
+    }
+    for (i = 0; i < kept; i++) total += exp((logits[order[i]] - logits[order[0]]) / s->temperature);
+    for (i = 0; i < kept && (s->top_p == 0 || part < s->top_p * total); i++)
+        part += exp((logits[order[i]] - logits[order[0]]) / s->temperature);
+    for (i = 0; sum <= u * part; i++)
+        sum += exp((logits[order[i]] - logits[order[0]]) / s->temperature);
+    return order[i - 1];
+}
+
+START_TEST(draws_are_those_of_a_sort)
+{
+    static const rg_sampling ways[] = {
+        {.temperature = 1, .top_k = 250},  {.temperature = 1},
+        {.temperature = 0.7, .top_k = 40}, {.temperature = 2, .top_p = 0.9},
+        {.temperature = 1, .top_k = 1},    {.temperature = 1, .top_k = 100, .top_p = 0.5}};
+    float logits[400];
+    rg_rng rng = rg_rng_make(3, 0);
+    for (int round = 0; round < 200; round++) {
+        const int32_t n = round < 100 ? 400 : 1 + round;
+        rg_rng_fill_normal(&rng, logits, n, 0, round % 7 < 3 ? 3.0F : 1e-4F);
+        for (int32_t i = 0; i < n && round % 3 == 0; i++) logits[i] = roundf(4 * logits[i]) / 4;
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            const double u = rg_rng_uniform(&rng);
+            ck_assert_int_eq(rg_sample_token(logits, n, &ways[w], u),
+                             drawn_by_sorting(logits, n, &ways[w], u));
+        }
+    }
+}
+END_TEST
+
 START_TEST(uniforms_depend_on_every_part)
 {
     double u = rg_cell_uniform(1, "bass", 7, 0);
@@ -53,5 +95,5 @@ START_TEST(guidance_goes_along_the_differences)
 }
 END_TEST
 
-RG_TEST_MAIN("sampling", 60, shares_follow_the_softmax, cuts_and_greed,
+RG_TEST_MAIN("sampling", 60, shares_follow_the_softmax, cuts_and_greed, draws_are_those_of_a_sort,
              uniforms_depend_on_every_part, guidance_goes_along_the_differences)
