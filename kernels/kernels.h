@@ -138,7 +138,10 @@ typedef struct rg_conv_tr1d_args {
 
 RG_WEIGHTED_GRAD_ARGS(rg_conv_tr1d_grad_args, rg_conv_tr1d_args)
 
-/* ---- conv2d: x (B,H,W,C_in), w (KH,KW,C_in,C_out), y (B,OH,OW,C_out), zero padding ---- */
+/*
+ * ---- conv2d: x (B,H,W,C_in), w (KH,KW,C_in,C_out), y (B,OH,OW,C_out), zero padding ----
+ * A level may compute rows in pairs: an element's bits may depend on its row, not on its column.
+ */
 
 typedef struct rg_conv2d_args {
     const void *x, *w, *bias;

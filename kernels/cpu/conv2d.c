@@ -1,7 +1,7 @@
 /*
  * Conv2d, channels last, zero padding: forward (conv2d.h).
  */
-#include "kernels/cpu/conv2d.h"
+#include "kernels/cpu/winograd.h"
 
 #include <string.h>
 
@@ -70,33 +70,69 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
     }
 }
 
-/* The weight, with zeros between the taps of a dilated row. */
+/* The weight with zeros between the taps of a dilated row; NULL with the error set. */
+static const float *spread_weight(rg_kernel_ctx *ctx, const rg_conv2d_args *a, int64_t taps_w)
+{
+    if (a->dilation_w == 1) return a->w;
+    const int64_t ci = a->c_in, co = a->c_out, k = a->kernel_h * taps_w * ci;
+    float *spread = rg_cpu_scratch(ctx, k * co);
+    if (!spread) return NULL;
+    memset(spread, 0, (size_t)(k * co) * sizeof(float));
+    for (int64_t t = 0; t < a->kernel_h * a->kernel_w; t++)
+        memcpy(spread + (t / a->kernel_w * taps_w + t % a->kernel_w * a->dilation_w) * ci * co,
+               (const float *)a->w + t * ci * co, (size_t)(ci * co) * sizeof(float));
+    return spread;
+}
+
 static rg_status conv2d_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a,
                                int64_t taps_w, rg_gemm *g)
 {
-    const int64_t ci = a->c_in, co = a->c_out, k = a->kernel_h * taps_w * ci;
+    const int64_t co = a->c_out, k = a->kernel_h * taps_w * a->c_in;
     const rg_weight plain = {a->w, a->w_packed, a->packed_type, k, co};
     if (a->dilation_w == 1 && a->w_packed) return rg_gemm_set_weight(isa, ctx, &plain, false, g);
-    const float *w = a->w;
-    if (a->dilation_w > 1) {
-        float *spread = rg_cpu_scratch(ctx, k * co);
-        if (!spread) return ctx->error->code;
-        memset(spread, 0, (size_t)(k * co) * sizeof(float));
-        for (int64_t t = 0; t < a->kernel_h * a->kernel_w; t++)
-            memcpy(spread + (t / a->kernel_w * taps_w + t % a->kernel_w * a->dilation_w) * ci * co,
-                   w + t * ci * co, (size_t)(ci * co) * sizeof(float));
-        w = spread;
-    }
+    const float *w = spread_weight(ctx, a, taps_w);
     float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, k, co));
-    if (!panels) return ctx->error->code;
+    if (!w || !panels) return ctx->error->code;
     rg_panels_pack(isa, ctx->pool, w, co, 1, k, co, panels);
     g->b = panels, g->b_type = RG_F32;
     return RG_OK;
 }
 
+rg_winograd rg_conv2d_pairs(const rg_conv2d_args *a)
+{
+    const int64_t taps_w = (a->kernel_w - 1) * a->dilation_w + 1, length = a->w_out * a->c_out;
+    return (rg_winograd){
+        .in = {a->x, a->h_in, a->w_in, a->c_in, -a->pad_h, 0, a->pad_w,
+               (a->w_out - 1) * a->stride_w + taps_w},
+        .batch = a->batch,
+        .gap = a->dilation_h,
+        .rows = a->h_out,
+        .m = a->w_out,
+        .n = a->c_out,
+        .len = taps_w * a->c_in,
+        .a_row = a->stride_w * a->c_in,
+        .length = length,
+    };
+}
+
+/* Packed weights in bf16 have no exact transform: they are multiplied as they are. */
+static bool by_pairs(const rg_conv2d_args *a)
+{
+    return rg_winograd_fits(a) && !(a->w_packed && a->packed_type == RG_BF16);
+}
+
+static rg_status forward_by_pairs(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a)
+{
+    rg_winograd v = rg_conv2d_pairs(a);
+    v.w = spread_weight(ctx, a, v.len / a->c_in);
+    v.bias = a->bias, v.out = a->y;
+    return v.w ? rg_winograd_run(isa, ctx, &v) : ctx->error->code;
+}
+
 rg_status rg_cpu_conv2d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a)
 {
     if (a->batch * a->h_out * a->w_out * a->c_out <= 0) return RG_OK;
+    if (by_pairs(a)) return forward_by_pairs(isa, ctx, a);
     conv2d_job j = {.isa = isa, .a = a};
     j.taps_w = (a->kernel_w - 1) * a->dilation_w + 1;
     RG_TRY(conv2d_weight(isa, ctx, a, j.taps_w, &j.weight));

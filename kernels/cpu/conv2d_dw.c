@@ -4,7 +4,7 @@
  * One idea: as in rows_grad.c: fixed pieces of rows in at most GROUPS groups, each with a partial
  * sum of its own, added in order; large weights have one group, whose tasks own taps instead.
  */
-#include "kernels/cpu/conv2d.h"
+#include "kernels/cpu/winograd.h"
 
 #include <string.h>
 
@@ -108,6 +108,10 @@ rg_status rg_conv2d_dw(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_gr
     if (a->batch * a->h_out * a->w_out <= 0) {
         if (!g->add_dw) memset(g->dw, 0, (size_t)j.weights * sizeof(float));
         return RG_OK;
+    }
+    if (rg_winograd_fits(a) && a->dilation_w == 1 && j.weights < LARGE) {
+        const rg_winograd v = rg_conv2d_pairs(a);
+        return rg_winograd_dw(isa, ctx, &v, g->dy, g->dw, g->add_dw);
     }
     cut_dw(&j);
     j.scratch = rg_cpu_scratch(ctx, j.size * rg_pool_threads(ctx->pool));

@@ -4,7 +4,7 @@
  * One idea: image row h takes the taps of its phase (h + pad) mod stride, so each phase has its own
  * panels; along w the `stride_w` neighbouring pixels are the columns of one product.
  */
-#include "kernels/cpu/conv2d.h"
+#include "kernels/cpu/winograd.h"
 
 #include <string.h>
 
@@ -39,15 +39,15 @@ typedef struct dx_job {
     int64_t room, row_room, size;
 } dx_job;
 
-static rg_status pack_phases(rg_kernel_ctx *ctx, dx_job *j)
+/* The taps of every phase in the order of rising dy: (phase, reach_h, reach_w, c_out, n). NULL with
+ * the error set. */
+static const float *order_taps(rg_kernel_ctx *ctx, const dx_job *j)
 {
     const rg_conv2d_args *a = &j->g->fwd;
     const int64_t ci = a->c_in, co = a->c_out, n = j->w.stride * ci;
     const int64_t k = j->h.reach * j->w.reach * co;
-    j->panel_size = rg_panels_size(j->isa, k, n);
     float *plain = rg_cpu_scratch(ctx, j->h.stride * k * n);
-    float *panels = rg_cpu_scratch(ctx, j->h.stride * j->panel_size);
-    if (!plain || !panels) return ctx->error->code;
+    if (!plain) return NULL;
     memset(plain, 0, (size_t)(j->h.stride * k * n) * sizeof(float));
     const float *w = a->w;
     for (int64_t t = 0; t < a->kernel_h * a->kernel_w; t++) {
@@ -55,9 +55,19 @@ static rg_status pack_phases(rg_kernel_ctx *ctx, dx_job *j)
         tap_place(&j->h, t / a->kernel_w, &ph, &rh);
         tap_place(&j->w, t % a->kernel_w, &pw, &rw);
         float *out = plain + (ph * k + (rh * j->w.reach + rw) * co) * n + pw * ci;
-        for (int64_t c = 0; c < ci; c++)
-            for (int64_t o = 0; o < co; o++) out[o * n + c] = w[(t * ci + c) * co + o];
+        j->isa->vec->turn(w + t * ci * co, ci, co, co, out, n);
     }
+    return plain;
+}
+
+static rg_status pack_phases(rg_kernel_ctx *ctx, dx_job *j)
+{
+    const rg_conv2d_args *a = &j->g->fwd;
+    const int64_t n = j->w.stride * a->c_in, k = j->h.reach * j->w.reach * a->c_out;
+    j->panel_size = rg_panels_size(j->isa, k, n);
+    const float *plain = order_taps(ctx, j);
+    float *panels = rg_cpu_scratch(ctx, j->h.stride * j->panel_size);
+    if (!plain || !panels) return ctx->error->code;
     for (int64_t p = 0; p < j->h.stride; p++)
         rg_panels_pack(j->isa, ctx->pool, plain + p * k * n, n, 1, k, n,
                        panels + p * j->panel_size);
@@ -113,6 +123,26 @@ static void dx_task(void *ctx, int64_t task, int32_t thread)
     }
 }
 
+static rg_status dx_by_pairs(rg_kernel_ctx *ctx, const dx_job *j)
+{
+    const rg_conv2d_args *a = &j->g->fwd;
+    const rg_winograd v = {
+        .in = {j->g->dy, a->h_out, a->w_out, a->c_out, first_row(&j->h, 0), 0, -j->first, j->width},
+        .batch = a->batch,
+        .gap = j->h.gap,
+        .rows = a->h_in,
+        .m = j->q_count,
+        .n = j->w.stride * a->c_in,
+        .len = j->w.reach * a->c_out,
+        .a_row = a->c_out,
+        .w = order_taps(ctx, j),
+        .out = j->g->dx,
+        .skip = (a->pad_w - j->q0 * j->w.stride) * a->c_in,
+        .length = a->w_in * a->c_in,
+        .add = j->g->add_dx};
+    return v.w ? rg_winograd_run(j->isa, ctx, &v) : ctx->error->code;
+}
+
 rg_status rg_conv2d_dx(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *g)
 {
     const rg_conv2d_args *a = &g->fwd;
@@ -120,10 +150,11 @@ rg_status rg_conv2d_dx(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_gr
     dx_job j = {.isa = isa, .g = g};
     j.h = axis_of(a->kernel_h, a->stride_h, a->dilation_h, a->pad_h, true);
     j.w = axis_of(a->kernel_w, a->stride_w, a->dilation_w, a->pad_w, false);
-    RG_TRY(pack_phases(ctx, &j));
     const int64_t co = a->c_out, last = a->w_in + a->pad_w - 1;
     j.q0 = a->pad_w / a->stride_w, j.q_count = last / a->stride_w - j.q0 + 1;
     j.first = j.q0 - (j.w.reach - 1), j.width = j.q_count + j.w.reach - 1;
+    if (rg_winograd_fits(a)) return dx_by_pairs(ctx, &j);
+    RG_TRY(pack_phases(ctx, &j));
     const int64_t pitch = j.width * co, reach = (j.h.reach - 1) * j.h.gap + 2;
     j.rows = rg_plane_rows(pitch / a->stride_h + 1, reach * a->stride_h, 1, a->h_in);
     j.blocks = (a->h_in + j.rows - 1) / j.rows;

@@ -61,6 +61,10 @@ typedef struct rg_vec {
     void (*col_sum)(const float *x, int64_t rows, int64_t cols, int64_t ld, float *sum);
     /* y += x */
     void (*accumulate)(const float *x, float *y, int64_t n);
+    /* y = a + factor b */
+    void (*combine)(const float *a, const float *b, float factor, float *y, int64_t n);
+    /* a, b = a + b, a - b */
+    void (*butterfly)(float *a, float *b, int64_t n);
     /* y = x */
     void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
     /* y = x to the nearest, ties to even; NaN stays NaN */
