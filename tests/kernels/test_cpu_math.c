@@ -1,6 +1,7 @@
 /*
- * The vectorised exp, expm1, normal distribution, log10, sine and cosine against libm in double:
- * the bounds that kernels/cpu/math.inc states, seen through the operators that use them.
+ * The vectorised exp, expm1, sigmoid, tanh, normal distribution, log10, sine and cosine against
+ * libm in double: the bounds that kernels/cpu/math.inc states, seen through the operators that use
+ * them.
  *
  * One idea: bounds are in ulps where the function has relative accuracy, absolute where it has not;
  * the same number gives the same bits at every place of an array.
@@ -62,12 +63,12 @@ static void check_elu(const rg_kernels *k)
 {
     fill(-87.2, 2);
     value(k, RG_ACT_ELU);
-    for (int i = 0; i < N; i++) near("elu", i, x[i] > 0 ? x[i] : expm1(x[i]), 3, 0);
+    for (int i = 0; i < N; i++) near("elu", i, x[i] > 0 ? x[i] : expm1(x[i]), 1, 0);
     slope(k, RG_ACT_ELU);
-    for (int i = 0; i < N; i++) near("exp", i, x[i] > 0 ? 1 : exp(x[i]), 2, 0);
+    for (int i = 0; i < N; i++) near("exp", i, x[i] > 0 ? 1 : exp(x[i]), 1, 0);
     fill(-1e-3, 0);
     value(k, RG_ACT_ELU);
-    for (int i = 0; i < N; i++) near("elu", i, expm1(x[i]), 3, 0);
+    for (int i = 0; i < N; i++) near("elu", i, expm1(x[i]), 1, 0);
 }
 
 static void check_gelu(const rg_kernels *k)
@@ -75,12 +76,55 @@ static void check_gelu(const rg_kernels *k)
     fill(-8, 8);
     value(k, RG_ACT_GELU);
     for (int i = 0; i < N; i++)
-        near("gelu", i, x[i] * normal(x[i]), 16, 4e-7 * fmax(1, fabs(x[i])) * normal(x[i]) + 1e-20);
+        near("gelu", i, x[i] * normal(x[i]), 8, 4e-7 * fmax(1, fabs(x[i])) * normal(x[i]) + 1e-20);
     slope(k, RG_ACT_GELU);
     for (int i = 0; i < N; i++) {
         const double v = x[i], density = exp(-v * v / 2) / sqrt(2 * M_PI);
         near("gelu'", i, normal(v) + v * density, 0, 1e-6);
     }
+}
+
+/* Gates of one step without recurrence: sigmoid and tanh of x itself. */
+static void check_gates(const rg_kernels *k, double high)
+{
+    enum { H = 16 };
+    static float w_ih[4 * H], w_hh[4 * H * H], bias[4 * H], h[(N + 64) * H], gates[N * 4 * H];
+    for (int i = 0; i < 4 * H; i++) w_ih[i] = 1;
+    fill(-high, high);
+    const rg_lstm_args a = {.x = x,
+                            .w_ih = w_ih,
+                            .w_hh = w_hh,
+                            .bias = bias,
+                            .y = h,
+                            .gates = gates,
+                            .batch = N,
+                            .steps = 1,
+                            .c_in = 1,
+                            .hidden = H};
+    RG_ASSERT_OK(k->lstm.forward(&ctx, &a), &error);
+    rg_arena_reset(ctx.scratch);
+    for (int i = 0; i < N; i++) y[i] = gates[i * 4 * H];
+    for (int i = 0; i < N; i++) near("sigmoid", i, 1 / (1 + exp(-(double)x[i])), 2, 1e-38);
+    for (int i = 0; i < N; i++) y[i] = gates[i * 4 * H + 2 * H];
+    for (int i = 0; i < N; i++) near("tanh", i, tanh(x[i]), 2, 0);
+}
+
+/* A transform of two points under the window (0, 1): log10 of the second one's square. */
+static void check_log10(const rg_kernels *k, double low, double high)
+{
+    static float pairs[2 * N], power[2 * N], logs[2 * N];
+    for (int i = 0; i < N; i++) pairs[2 * i + 1] = (float)pow(10, low + (high - low) * i / (N - 1));
+    const rg_spectrogram_args a = {
+        .stft =
+            {.x = pairs, .batch = 1, .t_in = 2 * N, .frames = N, .n_fft = 2, .hop = 2, .scale = 1},
+        .power = 2,
+        .log_floor = 1e-30,
+        .y = power,
+        .log_y = logs};
+    RG_ASSERT_OK(k->spectrogram.forward(&ctx, &a), &error);
+    rg_arena_reset(ctx.scratch);
+    for (int i = 0; i < N; i++) x[i] = power[2 * i] + 1e-30F, y[i] = logs[2 * i];
+    for (int i = 0; i < N; i++) near("log10", i, log10(x[i]), 2, 2e-8);
 }
 
 static void check_edges(const rg_kernels *k)
@@ -125,6 +169,11 @@ START_TEST(test_bounds)
         const rg_kernels *k = rg_kernels_cpu_level(*name);
         check_elu(k);
         check_gelu(k);
+        check_gates(k, 100);
+        check_gates(k, 1);
+        check_gates(k, 1e-3);
+        check_log10(k, -15, 19);
+        check_log10(k, -0.5, 0.5);
         check_edges(k);
         check_place(k);
     }
