@@ -59,6 +59,9 @@ typedef enum rg_pad { RG_PAD_ZERO, RG_PAD_REFLECT, RG_PAD_COUNT } rg_pad;
 
 /* All that a kernel sees of its caller. */
 typedef struct rg_kernel_ctx {
+    /* F32, or BF16: both operands of every product of linear, the convolutions, lstm and attention
+     * are rounded to bf16, in their gradients too, and summed in fp32 */
+    rg_dtype operands;
     rg_arena *scratch;
     rg_pool *pool;   /* NULL: one thread */
     void *stream;    /* the device's stream; NULL on the CPU */
@@ -67,8 +70,8 @@ typedef struct rg_kernel_ctx {
 
 /*
  * A weight in the form that this backend's GEMM reads, made once per optimizer step from a plain
- * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16 (products of bf16 weights
- * are summed in fp32).
+ * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16. When only the weight is
+ * bf16 (ctx->operands is F32) its products with fp32 values are summed in fp32.
  */
 typedef struct rg_matrix_slot {
     size_t (*packed_size)(int64_t rows, int64_t cols, rg_dtype type);
@@ -455,7 +458,7 @@ RG_SLOT(rg_add_slot, rg_add_args, rg_reduce_args)
 RG_SLOT(rg_weight_norm_slot, rg_weight_norm_args, rg_weight_norm_args)
 
 typedef struct rg_kernels {
-    const char *name; /* "ref", "ref64", "avx2", "avx512" */
+    const char *name; /* "ref", "ref64", "avx2", "avx512", "avx512bf16" */
     rg_dtype real;    /* F32 or F64 */
     rg_matrix_slot matrix;
     rg_linear_slot linear;
@@ -484,9 +487,9 @@ const rg_kernels *rg_kernels_reference(void);   /* float, never NULL */
 const rg_kernels *rg_kernels_reference64(void); /* double, never NULL: the truth */
 
 /*
- * The best level of this CPU, capped by the environment variable RG_ISA (ref|avx2|avx512); slots
- * that a level does not fill are the level's below. NULL and RG_ERR_CONFIG when RG_ISA is not one
- * of these words or names a level that this CPU lacks.
+ * The best level of this CPU, capped by the environment variable RG_ISA (ref|avx2|avx512|
+ * avx512bf16); slots that a level does not fill are the level's below. NULL and RG_ERR_CONFIG when
+ * RG_ISA is not one of these words or names a level that this CPU lacks.
  */
 const rg_kernels *rg_kernels_cpu(rg_error *err);
 /* The table of one level by name; NULL when the CPU lacks it. For tests and benchmarks. */
@@ -494,9 +497,9 @@ const rg_kernels *rg_kernels_cpu_level(const char *name);
 /* The names that this CPU can run, lowest first, NULL-terminated. */
 const char *const *rg_kernels_cpu_levels(void);
 
-/* fp32 FMA peak of this machine's cores in GF/s, measured in about 50 ms with the pool's threads.
- * */
-double rg_kernels_peak_gflops(rg_pool *pool);
+/* Peak of this machine's cores in GF/s for products of F32 or BF16 operands, measured in about 50
+ * ms with the pool's threads. */
+double rg_kernels_peak_gflops(rg_pool *pool, rg_dtype operands);
 
 /* NULL with the reason in `err` when this binary has no CUDA backend or the machine no device. */
 const rg_kernels *rg_kernels_cuda(rg_error *err);

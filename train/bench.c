@@ -71,14 +71,14 @@ rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const 
     double times[MAX_RUNS];
     int runs = 0;
     RG_TRY(fn(b, args)); /* warms caches and plans */
-    double peak = rg_kernels_peak_gflops(b->ctx.pool);
+    double peak = rg_kernels_peak_gflops(b->ctx.pool, RG_F32);
     for (const double start = now();
          runs < MAX_RUNS && (runs < MIN_RUNS || now() - start < seconds_per_job); runs++) {
         const double t = now();
         RG_TRY(fn(b, args));
         times[runs] = now() - t;
     }
-    const double after = rg_kernels_peak_gflops(b->ctx.pool);
+    const double after = rg_kernels_peak_gflops(b->ctx.pool, RG_F32);
     if (after > peak) peak = after;
     qsort(times, (size_t)runs, sizeof times[0], by_value);
     const timing t = {times[0], times[runs / 2], peak};

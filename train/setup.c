@@ -26,8 +26,8 @@ static const rg_config_key trainer_keys[] = {
     {"keep_checkpoints", RG_CONFIG_INT, "2", 1, 1e6, NULL, "newest checkpoints kept, besides best"},
     {"nan_patience", RG_CONFIG_INT, "20", 1, 1e6, NULL,
      "skipped updates in a row before the run stops"},
-    {"precision.weights", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16",
-     "type of the packed shadow weights that matrix products read"},
+    {"precision.products", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16",
+     "what both operands of matrix products are rounded to; sums and weights stay fp32"},
     {"precision.loss_scaling", RG_CONFIG_BOOL, "false", 0, 0, NULL,
      "dynamic loss scaling (needed for fp16 gradients)"},
     {"optimizer.beta1", RG_CONFIG_REAL, "0.9", 0, 0.9999999, NULL, "AdamW first moment decay"},
@@ -102,11 +102,14 @@ rg_status rg_machine_make(rg_machine *machine, const rg_config *config, rg_error
                                    (int32_t)rg_config_int(config, "first_cpu"),
                                    rg_config_bool(config, "pin"), err);
     if (!machine->pool) return err->code;
-    rg_exec_options options = {
-        .kernels = kernels, .pool = machine->pool, .seed = (uint64_t)rg_config_int(config, "seed")};
+    const bool bf16 = !strcmp(rg_config_text(config, "precision.products"), "bf16");
+    rg_exec_options options = {.kernels = kernels,
+                               .pool = machine->pool,
+                               .operands = bf16 ? RG_BF16 : RG_F32,
+                               .seed = (uint64_t)rg_config_int(config, "seed")};
     machine->ex = rg_exec_create(&options, err);
     if (!machine->ex) return err->code;
-    machine->peak_gflops = rg_kernels_peak_gflops(machine->pool);
+    machine->peak_gflops = rg_kernels_peak_gflops(machine->pool, options.operands);
     return RG_OK;
 }
 

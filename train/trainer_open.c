@@ -83,10 +83,7 @@ static rg_status open_task(rg__trainer *t, rg_error *err)
                                .loss_scale = &t->scaler.scale};
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
-    if (strcmp(rg_config_text(t->config, "precision.weights"), "bf16") != 0) return RG_OK;
-    rg_params_set_packed_type(t->params, RG_BF16);
-    rg_status status = rg_params_refresh(t->params, ex);
-    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+    return RG_OK;
 }
 
 static rg_status go_on(rg__trainer *t, const char *checkpoint, rg_error *err)

@@ -84,10 +84,10 @@ static void panel_task(void *ctx, int64_t task, int32_t thread)
     if (rg_attention_sight(j, 0, a->t_q, k0, k1) == RG_SEES_NONE) return;
     rg_attention_gather(j, a->k, a->ld_k, item * a->t_k * a->ld_k + column, k0, k1, j->k_cos,
                         j->k_sin, 1, rows);
-    rg_panels_pack(j->isa, NULL, rows, 1, d, d, k1 - k0, j->k_panels + at);
+    rg_panels_pack(j->isa, NULL, RG_F32, rows, 1, d, d, k1 - k0, j->k_panels + at);
     if (!j->grad) return;
     const float *v = (const float *)a->v + (item * a->t_k + k0) * a->ld_v + column;
-    rg_panels_pack(j->isa, NULL, v, 1, a->ld_v, d, k1 - k0, j->v_panels + at);
+    rg_panels_pack(j->isa, NULL, RG_F32, v, 1, a->ld_v, d, k1 - k0, j->v_panels + at);
 }
 
 rg_status rg_attention_prepare(rg_kernel_ctx *ctx, rg_attention_job *j)
@@ -101,7 +101,7 @@ rg_status rg_attention_prepare(rg_kernel_ctx *ctx, rg_attention_job *j)
     }
     j->k_blocks = (a->t_k + KEYS - 1) / KEYS;
     j->panel_size = j->k_blocks * KEYS * a->head_dim;
-    j->q_rows = RG_ATTENTION_TILES * j->isa->mr;
+    j->q_rows = RG_ATTENTION_TILES * j->isa->f32->mr;
     j->q_blocks = (a->t_q + j->q_rows - 1) / j->q_rows;
     const int64_t size = a->batch * a->heads * j->panel_size;
     j->k_panels = rg_cpu_scratch(ctx, size);
@@ -229,7 +229,7 @@ rg_status rg_cpu_attention(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_atten
 {
     if (a->batch * a->heads * a->t_q * a->head_dim <= 0) return RG_OK;
     rg_attention_job j = {.isa = isa, .a = a};
-    const int64_t rows = RG_ATTENTION_TILES * isa->mr, d = a->head_dim;
+    const int64_t rows = RG_ATTENTION_TILES * isa->f32->mr, d = a->head_dim;
     const int64_t depth = d > KEYS ? d : KEYS;
     j.scratch_size = rows * (2 * d + KEYS + 2) + KEYS * d + rg_gemm_scratch(isa, 1, depth);
     j.scratch_size = (j.scratch_size + 15) / 16 * 16;

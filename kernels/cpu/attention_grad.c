@@ -35,7 +35,7 @@ static head_grad place(const rg_attention_job *j, int64_t head, float *at)
 
 static int64_t scratch_of(const rg_attention_args *a, const rg_isa *isa)
 {
-    const int64_t d = a->head_dim, rows = RG_ATTENTION_TILES * isa->mr;
+    const int64_t d = a->head_dim, rows = RG_ATTENTION_TILES * isa->f32->mr;
     const int64_t depth = d > KEYS ? d : KEYS;
     const int64_t n = (2 * a->t_q + 3 * a->t_k) * d + rows * (2 * KEYS + 1);
     const int64_t least = KEYS * d; /* panel_task's rows */

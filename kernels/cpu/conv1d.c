@@ -114,7 +114,7 @@ static rg_status weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_con
                       .q_count = a->t_out,
                       .dw = g->dw,
                       .add = g->add_dw};
-    if (a->stride == 1 && a->c_out < min64(a->c_in, isa->width[0])) {
+    if (a->stride == 1 && a->c_out < min64(a->c_in, isa->f32->width[0])) {
         const rg_rows x = v.left;
         const int64_t reach = (int64_t)(a->kernel - 1) * a->dilation;
         v.left = v.right, v.left_pad = reach;

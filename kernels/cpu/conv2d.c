@@ -91,11 +91,10 @@ static rg_status conv2d_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_c
     const rg_weight plain = {a->w, a->w_packed, a->packed_type, k, co};
     if (a->dilation_w == 1 && a->w_packed) return rg_gemm_set_weight(isa, ctx, &plain, false, g);
     const float *w = spread_weight(ctx, a, taps_w);
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, k, co));
-    if (!w || !panels) return ctx->error->code;
-    rg_panels_pack(isa, ctx->pool, w, co, 1, k, co, panels);
-    g->b = panels, g->b_type = RG_F32;
-    return RG_OK;
+    if (!w) return ctx->error->code;
+    g->b = rg_panels_make(isa, ctx, ctx->operands, w, co, 1, k, co);
+    g->b_type = g->operands = ctx->operands;
+    return g->b ? RG_OK : ctx->error->code;
 }
 
 rg_winograd rg_conv2d_pairs(const rg_conv2d_args *a)
@@ -116,9 +115,9 @@ rg_winograd rg_conv2d_pairs(const rg_conv2d_args *a)
 }
 
 /* Packed weights in bf16 have no exact transform: they are multiplied as they are. */
-static bool by_pairs(const rg_conv2d_args *a)
+static bool by_pairs(const rg_kernel_ctx *ctx, const rg_conv2d_args *a)
 {
-    return rg_winograd_fits(a) && !(a->w_packed && a->packed_type == RG_BF16);
+    return rg_winograd_fits(ctx, a) && !(a->w_packed && a->packed_type == RG_BF16);
 }
 
 static rg_status forward_by_pairs(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a)
@@ -132,7 +131,7 @@ static rg_status forward_by_pairs(const rg_isa *isa, rg_kernel_ctx *ctx, const r
 rg_status rg_cpu_conv2d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_args *a)
 {
     if (a->batch * a->h_out * a->w_out * a->c_out <= 0) return RG_OK;
-    if (by_pairs(a)) return forward_by_pairs(isa, ctx, a);
+    if (by_pairs(ctx, a)) return forward_by_pairs(isa, ctx, a);
     conv2d_job j = {.isa = isa, .a = a};
     j.taps_w = (a->kernel_w - 1) * a->dilation_w + 1;
     RG_TRY(conv2d_weight(isa, ctx, a, j.taps_w, &j.weight));

@@ -13,6 +13,7 @@ enum { GROUPS = 16, LARGE = 65536, SUM_RUN = 4096 };
 typedef struct dw_job {
     const rg_isa *isa;
     const rg_conv2d_grad_args *g;
+    rg_dtype operands;
     int64_t rows, pieces, all, groups; /* rows of a piece; pieces of an item, of all; groups */
     int64_t runs, run; /* of taps along w that are one product: runs of `run` rows of dw */
     int64_t tasks;     /* of a group */
@@ -45,6 +46,7 @@ static void add_piece(const dw_job *j, int64_t piece, int64_t task, float *dw, b
                  .a_col = a->stride_w * ci,
                  .b_row = co,
                  .b_type = RG_F32,
+                 .operands = j->operands,
                  .c_row = co,
                  .base_row = co};
     for (int64_t r = 0; r < rows; r++) {
@@ -102,14 +104,14 @@ static void cut_dw(dw_job *j)
 rg_status rg_conv2d_dw(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *g)
 {
     const rg_conv2d_args *a = &g->fwd;
-    dw_job j = {.isa = isa, .g = g};
+    dw_job j = {.isa = isa, .g = g, .operands = ctx->operands};
     j.weights = (int64_t)a->kernel_h * a->kernel_w * a->c_in * a->c_out;
     if (j.weights <= 0) return RG_OK;
     if (a->batch * a->h_out * a->w_out <= 0) {
         if (!g->add_dw) memset(g->dw, 0, (size_t)j.weights * sizeof(float));
         return RG_OK;
     }
-    if (rg_winograd_fits(a) && a->dilation_w == 1 && j.weights < LARGE) {
+    if (rg_winograd_fits(ctx, a) && a->dilation_w == 1 && j.weights < LARGE) {
         const rg_winograd v = rg_conv2d_pairs(a);
         return rg_winograd_dw(isa, ctx, &v, g->dy, g->dw, g->add_dw);
     }

@@ -31,8 +31,9 @@ typedef struct dx_job {
     const rg_isa *isa;
     const rg_conv2d_grad_args *g;
     axis h, w;
-    const float *panels;
-    int64_t panel_size;                /* floats of a phase's panels */
+    rg_dtype operands;
+    const char *panels;
+    int64_t panel_size;                /* bytes of a phase's panels */
     int64_t q0, q_count, width, first; /* along w */
     int64_t rows, blocks;              /* along h, in rows of dx */
     float *scratch;
@@ -64,12 +65,13 @@ static rg_status pack_phases(rg_kernel_ctx *ctx, dx_job *j)
 {
     const rg_conv2d_args *a = &j->g->fwd;
     const int64_t n = j->w.stride * a->c_in, k = j->h.reach * j->w.reach * a->c_out;
-    j->panel_size = rg_panels_size(j->isa, k, n);
+    j->operands = ctx->operands;
+    j->panel_size = (int64_t)(rg_panels_bytes(j->isa, j->operands, k, n) + 63) / 64 * 64;
     const float *plain = order_taps(ctx, j);
-    float *panels = rg_cpu_scratch(ctx, j->h.stride * j->panel_size);
+    char *panels = (char *)rg_cpu_scratch(ctx, j->h.stride * j->panel_size / 4);
     if (!plain || !panels) return ctx->error->code;
     for (int64_t p = 0; p < j->h.stride; p++)
-        rg_panels_pack(j->isa, ctx->pool, plain + p * k * n, n, 1, k, n,
+        rg_panels_pack(j->isa, ctx->pool, j->operands, plain + p * k * n, n, 1, k, n,
                        panels + p * j->panel_size);
     j->panels = panels;
     return RG_OK;
@@ -106,7 +108,8 @@ static void dx_task(void *ctx, int64_t task, int32_t thread)
                  .a_row = co,
                  .a_col = 1,
                  .a_seg = j->h.gap * pitch,
-                 .b_type = RG_F32,
+                 .b_type = j->operands,
+                 .operands = j->operands,
                  .c = row,
                  .c_row = n};
     g.len = j->w.reach * co;
@@ -153,7 +156,7 @@ rg_status rg_conv2d_dx(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_gr
     const int64_t co = a->c_out, last = a->w_in + a->pad_w - 1;
     j.q0 = a->pad_w / a->stride_w, j.q_count = last / a->stride_w - j.q0 + 1;
     j.first = j.q0 - (j.w.reach - 1), j.width = j.q_count + j.w.reach - 1;
-    if (rg_winograd_fits(a)) return dx_by_pairs(ctx, &j);
+    if (rg_winograd_fits(ctx, a)) return dx_by_pairs(ctx, &j);
     RG_TRY(pack_phases(ctx, &j));
     const int64_t pitch = j.width * co, reach = (j.h.reach - 1) * j.h.gap + 2;
     j.rows = rg_plane_rows(pitch / a->stride_h + 1, reach * a->stride_h, 1, a->h_in);

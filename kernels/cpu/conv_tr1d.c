@@ -36,12 +36,12 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
     const rg_conv_tr1d_args *a = &g->fwd;
     const int64_t k = a->kernel, ci = a->c_in, co = a->c_out;
     float *turned = rg_cpu_scratch(ctx, k * co * ci);
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, k * co, ci));
-    if (!turned || !panels) return ctx->error->code;
+    if (!turned) return ctx->error->code;
     const float *w = a->w;
     for (int64_t tap = 0; tap < k; tap++)
         isa->vec->turn(w + tap * ci * co, ci, co, co, turned + tap * co * ci, ci);
-    rg_panels_pack(isa, ctx->pool, turned, ci, 1, k * co, ci, panels);
+    const void *panels = rg_panels_make(isa, ctx, ctx->operands, turned, ci, 1, k * co, ci);
+    if (!panels) return ctx->error->code;
     rg_rows_conv v = {.in = output_of(g),
                       .step = a->stride,
                       .dilation = 1,
@@ -54,7 +54,7 @@ static rg_status input_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv
                       .back_x = a->x,
                       .back_act = a->act_in,
                       .add = g->add_dx};
-    v.weight.b = panels, v.weight.b_type = RG_F32;
+    v.weight.b = panels, v.weight.b_type = v.weight.operands = ctx->operands;
     return rg_rows_conv_run(isa, ctx, &v);
 }
 

@@ -8,6 +8,10 @@
  * Bits: every output element of the GEMM is one chain of fused multiply-adds over k inside a block
  * of k, blocks added in order. Blocks depend on K alone, so bits never depend on the number of rows
  * or columns, their position, whether an operand was packed, or the threads.
+ *
+ * bf16: a product's operands are both fp32, or both bf16 (rounded to nearest, ties to even; sums
+ * in fp32), or a is fp32 and b holds weights in bf16, widened exactly. b in bf16 always lies in
+ * pairs: (k, j) at [(k/2 * width + j) * 2 + k%2] of its panel.
  */
 #ifndef RG_KERNELS_CPU_CPU_H
 #define RG_KERNELS_CPU_CPU_H
@@ -33,12 +37,12 @@ static inline int64_t div_up(int64_t a, int64_t b)
  * One column panel of a product: c(m,n) = base(m,n) + a(m,k) b(k,n), n <= the tile's width.
  * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at
  * a[i / mr * a_tile + i % mr * a_row + s * a_seg + p * a_col]; row k of b at b + k * b_row.
- * base NULL: zero; base may be c; base_row 0: one row for all. b holds floats, or bf16 for the
- * tiles that say so.
+ * base NULL: zero; base may be c; base_row 0: one row for all. Tiles for bf16 take b in pairs, and
+ * an a whose k are neighbours (a_col 1) and whose `len` is a multiple of k_step.
  */
 typedef struct rg_tile {
     int64_t m, n;
-    const float *a;
+    const void *a;
     int64_t a_row, a_col, a_tile, a_seg, segs, len;
     const void *b;
     int64_t b_row;
@@ -65,8 +69,6 @@ typedef struct rg_vec {
     void (*combine)(const float *a, const float *b, float factor, float *y, int64_t n);
     /* a, b = a + b, a - b */
     void (*butterfly)(float *a, float *b, int64_t n);
-    /* y = x */
-    void (*widen_bf16)(const uint16_t *x, float *y, int64_t n);
     /* y = x to the nearest, ties to even; NaN stays NaN */
     void (*narrow_bf16)(const float *x, uint16_t *y, int64_t n);
     /* out (cols,rows) = x (rows,cols)^T; rows of x are ld_x apart, of out ld_out */
@@ -75,7 +77,13 @@ typedef struct rg_vec {
     /* out (depth,width) = x (depth,cols), rows x_row apart, filled up with zeros */
     void (*pack_rows)(const float *x, int64_t x_row, int64_t cols, int64_t width, int64_t depth,
                       float *out);
-    /* out (depth, mr) = x (depth, mr), rows x_row apart; mr is the tile's rows */
+    /* the same in pairs of bf16, depth filled up to k_step's multiple `deep` with zeros */
+    void (*pack_pairs)(const float *x, int64_t x_row, int64_t cols, int64_t width, int64_t depth,
+                       int64_t deep, uint16_t *out);
+    /* out (depth,cols) = k from k0 on of the first cols columns of a panel in pairs */
+    void (*widen_pairs)(const uint16_t *panel, int64_t width, int64_t k0, int64_t depth,
+                        int64_t cols, float *out);
+    /* out (depth, mr) = x (depth, mr), rows x_row apart; mr is the fp32 tile's rows */
     void (*pack_tile)(const float *x, int64_t x_row, int64_t depth, float *out);
     /* see cells.inc */
     void (*lstm_cell)(float *g, int64_t hidden, const float *c_prev, float *c, float *h, int64_t n);
@@ -110,47 +118,66 @@ typedef struct rg_vec {
     void (*log10_grad)(const float *x, const float *dlog, float *d, float floor, int64_t n);
 } rg_vec;
 
-typedef struct rg_isa {
-    const char *name;
-    int64_t mr; /* rows of a tile */
-    /* Widths from the widest; a tile function per width; 0 ends the list. */
+/* The tiles for one kind of operands: widths from the widest, a function per width; 0 ends the
+ * list. Panels are filled up with zeros to a multiple of k_step. */
+typedef struct rg_tiles {
+    int64_t mr, k_step; /* rows of a tile; depth that one instruction takes */
     int64_t width[RG_TILE_WIDTHS + 1];
     rg_tile_fn *tile[RG_TILE_WIDTHS];
-    rg_tile_fn *tile_bf16; /* of the widest, for b in bf16; the same bits as widened before */
+} rg_tiles;
+
+typedef struct rg_isa {
+    const char *name;
+    const rg_tiles *f32, *bf16; /* as wide as each other at the widest */
+    rg_tile_fn *weight_tile;    /* of the widest: a in fp32, b in pairs, depth even */
     const rg_vec *vec;
     double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
+    double (*burst_bf16)(int64_t loops);
 } rg_isa;
 
-extern const rg_isa rg_isa_avx2, rg_isa_avx512;
+extern const rg_isa rg_isa_avx2, rg_isa_avx512, rg_isa_avx512bf16;
 extern const rg_vec rg_vec_avx2, rg_vec_avx512;
 
 /* ---- panels: a right operand (k,n) in the tiles' order ---- */
 
+/* The tiles of a type, F32 or BF16, and the index of the narrowest that holds n columns. */
+const rg_tiles *rg_tiles_of(const rg_isa *isa, rg_dtype type);
+int rg_tiles_index(const rg_tiles *tiles, int64_t n);
+/* k filled up to the tiles' k_step. */
+int64_t rg_panels_depth(const rg_isa *isa, rg_dtype type, int64_t k);
+
 /* Columns go in panels as wide as the widest tile, the last in the narrowest that holds it; a panel
- * that starts at column j lies at element j*k. Narrower than its width: filled with zeros. */
-int64_t rg_panels_size(const rg_isa *isa, int64_t k, int64_t n); /* in elements */
+ * that starts at column j lies at element j * depth. Narrower than its width: filled with zeros. */
+size_t rg_panels_bytes(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n);
 
 /* out = the panels of b(k,n), element (p, j) at b[p*b_row + j*b_col]; b_row or b_col is 1. */
-void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_row, int64_t b_col,
-                    int64_t k, int64_t n, float *out);
+void rg_panels_pack(const rg_isa *isa, rg_pool *pool, rg_dtype type, const float *b, int64_t b_row,
+                    int64_t b_col, int64_t k, int64_t n, void *out);
+/* The same into scratch; NULL with the error set. */
+void *rg_panels_make(const rg_isa *isa, rg_kernel_ctx *ctx, rg_dtype type, const float *b,
+                     int64_t b_row, int64_t b_col, int64_t k, int64_t n);
 
 /* ---- gemm ---- */
 
 typedef struct rg_gemm {
     int64_t m, n, segs, len; /* k = segs * len; see rg_tile */
-    const float *a;
+    rg_dtype operands;       /* F32, or BF16: what is not bf16 already is rounded */
+    const void *a;
+    rg_dtype a_type;             /* BF16 only if the operands are, and only with a_col 1 */
     int64_t a_row, a_col, a_seg; /* a_row or a_col is 1 */
     const void *b;               /* panels of (k,n), or with b_row > 0 plain rows of floats */
     int64_t b_row;
-    rg_dtype b_type; /* F32, or BF16 for panels */
+    rg_dtype b_type; /* of panels: BF16 whenever the operands are */
     float *c;
     int64_t c_row;
     const float *base; /* see rg_tile */
     int64_t base_row;
 } rg_gemm;
 
-/* Floats of scratch that rg_gemm_block needs for products up to k deep. */
+/* Floats of scratch that rg_gemm_block needs for products up to k deep, of any operands. */
 int64_t rg_gemm_scratch(const rg_isa *isa, int64_t segs, int64_t len);
+/* Where b's columns from n0 on lie, n0 a multiple of the widest tile. */
+const void *rg_gemm_columns(const rg_isa *isa, const rg_gemm *g, int64_t n0);
 /* The whole product in the calling thread. */
 void rg_gemm_block(const rg_isa *isa, const rg_gemm *g, float *scratch);
 /* The product cut into blocks over the pool. `finish` (may be NULL) is called for every finished
@@ -212,5 +239,6 @@ const rg_isa *rg_cpu_best_isa(void);
 /* Writes this level's slots over the level below's. */
 void rg_cpu_fill_avx2(rg_kernels *k);
 void rg_cpu_fill_avx512(rg_kernels *k);
+void rg_cpu_fill_avx512bf16(rg_kernels *k);
 
 #endif

@@ -14,7 +14,7 @@
 /* A level needs these bits of CPUID and these state bits of XCR0. */
 typedef struct level {
     const char *name;
-    uint32_t leaf1_ecx, leaf7_ebx;
+    uint32_t leaf1_ecx, leaf7_ebx, leaf7_1_eax;
     uint64_t xcr0;
     void (*fill)(rg_kernels *k);
     const rg_isa *isa;
@@ -28,17 +28,21 @@ enum {
     AVX2 = 1U << 5,
     AVX512F = 1U << 16,
     AVX512DQ = 1U << 17,
-    AVX512BW = 1U << 30
+    AVX512BW = 1U << 30,
+    AVX512BF16 = 1U << 5, /* of leaf 7.1 */
+    BASE = FMA | OSXSAVE | AVX | F16C
 };
 #define AVX512VL (1U << 31)
+#define ALL_AVX512 (AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL)
 #define STATE_AVX 0x06U    /* xmm, ymm */
 #define STATE_AVX512 0xe6U /* and masks, upper halves of zmm, zmm16-31 */
 
 static const level levels[] = {
-    {"ref", 0, 0, 0, NULL, NULL},
-    {"avx2", FMA | OSXSAVE | AVX | F16C, AVX2, STATE_AVX, rg_cpu_fill_avx2, &rg_isa_avx2},
-    {"avx512", FMA | OSXSAVE | AVX | F16C, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL,
-     STATE_AVX512, rg_cpu_fill_avx512, &rg_isa_avx512},
+    {"ref", 0, 0, 0, 0, NULL, NULL},
+    {"avx2", BASE, AVX2, 0, STATE_AVX, rg_cpu_fill_avx2, &rg_isa_avx2},
+    {"avx512", BASE, ALL_AVX512, 0, STATE_AVX512, rg_cpu_fill_avx512, &rg_isa_avx512},
+    {"avx512bf16", BASE, ALL_AVX512, AVX512BF16, STATE_AVX512, rg_cpu_fill_avx512bf16,
+     &rg_isa_avx512bf16},
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
@@ -56,11 +60,13 @@ static uint64_t xgetbv0(void)
 
 static bool cpu_has(const level *l)
 {
-    uint32_t a, b, c = 0, d, b7 = 0, c7, d7;
+    uint32_t a, b, c = 0, d, b7 = 0, c7, d7, a71 = 0;
     if (!l->fill) return true;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return false;
     if ((c & l->leaf1_ecx) != l->leaf1_ecx || (b7 & l->leaf7_ebx) != l->leaf7_ebx) return false;
+    if (l->leaf7_1_eax && !__get_cpuid_count(7, 1, &a71, &b, &c7, &d7)) return false;
+    if ((a71 & l->leaf7_1_eax) != l->leaf7_1_eax) return false;
     return (xgetbv0() & l->xcr0) == l->xcr0;
 }
 
@@ -107,6 +113,7 @@ const rg_kernels *rg_kernels_cpu(rg_error *err)
                     cap, levels[available - 1].name);
             return NULL;
         }
-    rg_fail(err, RG_ERR_CONFIG, "RG_ISA='%s': unknown level; use ref, avx2 or avx512", cap);
+    rg_fail(err, RG_ERR_CONFIG, "RG_ISA='%s': unknown level; use ref, avx2, avx512 or avx512bf16",
+            cap);
     return NULL;
 }

@@ -4,6 +4,7 @@
  * One idea: 12 accumulators, two vectors of b and one of a fill 15 of the 16 registers.
  */
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/unroll.h"
@@ -18,10 +19,24 @@ static inline __m256i mask_of(int64_t n)
     return _mm256_loadu_si256((const __m256i *)(const void *)(lanes + 8 - n));
 }
 
-static inline __m256 widened(const uint16_t *p)
+/* One of each pair of bf16 as fp32: the one with the even k, or the odd. */
+static inline __m256 half_8(__m256i pairs, int odd)
 {
-    const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+    const __m256i upper = _mm256_set1_epi32((int32_t)0xffff0000);
+    return _mm256_castsi256_ps(odd ? _mm256_and_si256(pairs, upper) : _mm256_slli_epi32(pairs, 16));
+}
+
+static inline __m128 half_4(__m128i pairs, int odd)
+{
+    const __m128i upper = _mm_set1_epi32((int32_t)0xffff0000);
+    return _mm_castsi128_ps(odd ? _mm_and_si128(pairs, upper) : _mm_slli_epi32(pairs, 16));
+}
+
+static inline int32_t pair_at(const uint16_t *p)
+{
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return pair;
 }
 
 #define V __m256
@@ -32,31 +47,38 @@ static inline __m256 widened(const uint16_t *p)
 #define LOAD_PART(p, m) _mm256_maskload_ps(p, m)
 #define STORE(p, v) _mm256_storeu_ps(p, v)
 #define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define HALF(p, odd) half_8(_mm256_loadu_si256((const __m256i *)(const void *)(p)), odd)
+#define PAIRED(p, odd) half_8(_mm256_set1_epi32(pair_at(p)), odd)
 #define FMA _mm256_fmadd_ps
 #define ADD _mm256_add_ps
 #define MASK __m256i
 #define MASK_OF(n) mask_of(n)
 
 #define NAME tile_16
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define NV 2
-#include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_f32.inc"
 
-#define NAME tile_16_bf16
-#define ELEMENT uint16_t
-#define LOAD_B(p) widened(p)
-#define LOAD_B_PART(p, m) widened(p) /* panels are filled up with zeros */
+#define NAME pairs_16
 #define NV 2
-#include "kernels/cpu/micro.inc"
+#define LEFT uint16_t
+#define LOAD_A(p, part) PAIRED(p, part)
+#include "kernels/cpu/micro_bf16.inc"
+
+#define NAME weight_16
+#define NV 2
+#define LEFT float
+#define LOAD_A(p, part) SPLAT(p + part * a_col)
+#include "kernels/cpu/micro_bf16.inc"
 
 #define NAME tile_8
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define NV 1
-#include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_f32.inc"
+
+#define NAME pairs_8
+#define NV 1
+#define LEFT uint16_t
+#define LOAD_A(p, part) PAIRED(p, part)
+#include "kernels/cpu/micro_bf16.inc"
 #include "kernels/cpu/micro_end.inc"
 
 #define V __m128
@@ -67,17 +89,22 @@ static inline __m256 widened(const uint16_t *p)
 #define LOAD_PART(p, m) _mm_maskload_ps(p, m)
 #define STORE(p, v) _mm_storeu_ps(p, v)
 #define STORE_PART(p, m, v) _mm_maskstore_ps(p, m, v)
+#define HALF(p, odd) half_4(_mm_loadu_si128((const __m128i *)(const void *)(p)), odd)
+#define PAIRED(p, odd) half_4(_mm_set1_epi32(pair_at(p)), odd)
 #define FMA _mm_fmadd_ps
 #define ADD _mm_add_ps
 #define MASK __m128i
 #define MASK_OF(n) _mm256_castsi256_si128(mask_of(n))
 
 #define NAME tile_4
-#define ELEMENT float
-#define LOAD_B LOAD
-#define LOAD_B_PART LOAD_PART
 #define NV 1
-#include "kernels/cpu/micro.inc"
+#include "kernels/cpu/micro_f32.inc"
+
+#define NAME pairs_4
+#define NV 1
+#define LEFT uint16_t
+#define LOAD_A(p, part) PAIRED(p, part)
+#include "kernels/cpu/micro_bf16.inc"
 #include "kernels/cpu/micro_end.inc"
 
 /* Twelve chains hide the latency of every machine we know. */
@@ -99,12 +126,17 @@ static double burst(int64_t loops)
     return (double)loops * 12 * 8 * 2;
 }
 
+static const rg_tiles f32 = {
+    .mr = MR, .k_step = 1, .width = {16, 8, 4, 0}, .tile = {tile_16, tile_8, tile_4}};
+static const rg_tiles pairs = {
+    .mr = MR, .k_step = 2, .width = {16, 8, 4, 0}, .tile = {pairs_16, pairs_8, pairs_4}};
+
 const rg_isa rg_isa_avx2 = {
     .name = "avx2",
-    .mr = MR,
-    .width = {16, 8, 4, 0},
-    .tile = {tile_16, tile_8, tile_4},
-    .tile_bf16 = tile_16_bf16,
+    .f32 = &f32,
+    .bf16 = &pairs,
+    .weight_tile = weight_16,
     .vec = &rg_vec_avx2,
     .burst = burst,
+    .burst_bf16 = burst,
 };

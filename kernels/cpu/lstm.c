@@ -54,12 +54,11 @@ static rg_weight weight_ih(const rg_lstm_args *a)
 static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transposed)
 {
     const rg_weight w = weight_hh(j->a);
-    if (w.packed || transposed) return rg_gemm_set_weight(j->isa, ctx, &w, transposed, &j->hh);
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(j->isa, w.rows, w.cols));
-    if (!panels) return ctx->error->code;
-    rg_panels_pack(j->isa, ctx->pool, w.w, w.cols, 1, w.rows, w.cols, panels);
-    j->hh.b = panels, j->hh.b_type = RG_F32;
-    return RG_OK;
+    RG_TRY(rg_gemm_set_weight(j->isa, ctx, &w, transposed, &j->hh));
+    if (j->hh.b_row == 0) return RG_OK;
+    j->hh.b = rg_panels_make(j->isa, ctx, RG_F32, w.w, w.cols, 1, w.rows, w.cols);
+    j->hh.b_row = 0;
+    return j->hh.b ? RG_OK : ctx->error->code;
 }
 
 /* ---- members: threads that take all steps together ---- */
@@ -67,7 +66,7 @@ static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transpos
 /* Blocks of whole panels when the gates begin at panels and there is enough to share. */
 static void cut_units(lstm_job *j, rg_kernel_ctx *ctx)
 {
-    const int64_t h = j->a->hidden, wide = j->isa->width[0];
+    const int64_t h = j->a->hidden, wide = j->isa->f32->width[0];
     const bool shared = j->a->batch * h * h * 4 >= SMALL_STEP && h % wide == 0;
     j->units = shared ? wide : h;
     j->blocks = h > 0 ? h / j->units : 0;
@@ -113,10 +112,10 @@ static rg_status run_steps(rg_kernel_ctx *ctx, lstm_job *j, int64_t depth)
 }
 
 /* Columns [n0, n0 + n) of g, panels k deep. */
-static rg_gemm columns_of(const rg_gemm *g, int64_t n0, int64_t n)
+static rg_gemm columns_of(const rg_isa *isa, const rg_gemm *g, int64_t n0, int64_t n)
 {
     rg_gemm part = *g;
-    part.b = (const char *)g->b + n0 * g->len * (g->b_type == RG_BF16 ? 2 : 4);
+    part.b = rg_gemm_columns(isa, g, n0);
     part.c += n0, part.n = n;
     if (part.base) part.base += n0;
     return part;
@@ -141,7 +140,7 @@ static void forward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, fl
     g.a = state_before(a->y, j->h0, t, a->steps, h, &g.a_row);
     g.c = j->gates + t * wide, g.c_row = a->steps * wide, g.base = g.c, g.base_row = g.c_row;
     for (int64_t q = 0; q < (n == h ? 1 : 4); q++) {
-        const rg_gemm part = columns_of(&g, q * h + j0, n == h ? wide : n);
+        const rg_gemm part = columns_of(j->isa, &g, q * h + j0, n == h ? wide : n);
         rg_gemm_block(j->isa, &part, scratch);
     }
     int64_t c_pitch;
@@ -225,7 +224,7 @@ static void backward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, f
         g.m = a->batch, g.segs = 1, g.len = wide, g.a_col = 1;
         g.a = j->dpre + (t + 1) * wide, g.a_row = a->steps * wide;
         g.c = j->dh, g.c_row = h, g.base = j->dh, g.base_row = h;
-        const rg_gemm part = columns_of(&g, j0, n);
+        const rg_gemm part = columns_of(j->isa, &g, j0, n);
         rg_gemm_block(j->isa, &part, scratch);
     }
     int64_t pitch;

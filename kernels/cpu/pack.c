@@ -9,25 +9,45 @@
 
 #include "kernels/cpu/cpu.h"
 
-static int64_t width_of(const rg_isa *isa, int64_t n)
+const rg_tiles *rg_tiles_of(const rg_isa *isa, rg_dtype type)
 {
-    int i = 0;
-    while (isa->width[i + 1] >= n && isa->width[i + 1] > 0) i++;
-    return isa->width[i];
+    return type == RG_BF16 ? isa->bf16 : isa->f32;
 }
 
-int64_t rg_panels_size(const rg_isa *isa, int64_t k, int64_t n)
+int rg_tiles_index(const rg_tiles *tiles, int64_t n)
 {
-    const int64_t wide = isa->width[0], full = n / wide * wide;
-    return k * (full + (n > full ? width_of(isa, n - full) : 0));
+    int i = 0;
+    while (tiles->width[i + 1] >= n && tiles->width[i + 1] > 0) i++;
+    return i;
+}
+
+int64_t rg_panels_depth(const rg_isa *isa, rg_dtype type, int64_t k)
+{
+    const int64_t step = rg_tiles_of(isa, type)->k_step;
+    return div_up(k, step) * step;
+}
+
+/* Elements of the panels of (k,n). */
+static int64_t panels_size(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n)
+{
+    const rg_tiles *tiles = rg_tiles_of(isa, type);
+    const int64_t full = n / tiles->width[0] * tiles->width[0];
+    const int64_t last = n > full ? tiles->width[rg_tiles_index(tiles, n - full)] : 0;
+    return rg_panels_depth(isa, type, k) * (full + last);
+}
+
+size_t rg_panels_bytes(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n)
+{
+    return (size_t)panels_size(isa, type, k, n) * (type == RG_BF16 ? 2 : 4);
 }
 
 /* ---- panels ---- */
 
 typedef struct pack_job {
     const rg_isa *isa;
+    const rg_tiles *tiles;
     const float *b;
-    int64_t b_row, b_col, k, n;
+    int64_t b_row, b_col, k, n, deep;
     float *out32;
     uint16_t *out16;
 } pack_job;
@@ -45,52 +65,68 @@ static void pack_part(const pack_job *j, const float *b, int64_t cols, int64_t w
     j->isa->vec->turn(b, cols, depth, j->b_col, out, width);
 }
 
-enum { DEPTH = 64 }; /* of a panel's part on its way to bf16 */
+enum { DEPTH = 64 }; /* of a panel's part on its way to bf16; a multiple of every k_step */
+
+static void pack_panel16(const pack_job *j, const float *b, int64_t cols, int64_t width,
+                         uint16_t *out)
+{
+    float part[DEPTH * RG_WIDEST_TILE];
+    if (j->b_col == 1) {
+        j->isa->vec->pack_pairs(b, j->b_row, cols, width, j->k, j->deep, out);
+        return;
+    }
+    for (int64_t k0 = 0; k0 < j->k; k0 += DEPTH) {
+        const int64_t depth = min64(DEPTH, j->k - k0), deep = min64(DEPTH, j->deep - k0);
+        pack_part(j, b, cols, width, k0, depth, part);
+        j->isa->vec->pack_pairs(part, width, width, width, depth, deep, out + k0 * width);
+    }
+}
 
 static void pack_panel(void *ctx, int64_t panel, int32_t thread)
 {
     (void)thread;
     const pack_job *j = ctx;
-    const int64_t j0 = panel * j->isa->width[0], cols = min64(j->isa->width[0], j->n - j0);
-    const int64_t width = width_of(j->isa, cols), at = j0 * j->k;
+    const int64_t j0 = panel * j->tiles->width[0], cols = min64(j->tiles->width[0], j->n - j0);
+    const int64_t width = j->tiles->width[rg_tiles_index(j->tiles, cols)], at = j0 * j->deep;
     const float *b = j->b + j0 * j->b_col;
-    float part[DEPTH * RG_WIDEST_TILE];
-    if (j->out32) {
+    if (j->out32)
         pack_part(j, b, cols, width, 0, j->k, j->out32 + at);
-        return;
-    }
-    for (int64_t k0 = 0; k0 < j->k; k0 += DEPTH) {
-        const int64_t depth = min64(DEPTH, j->k - k0);
-        pack_part(j, b, cols, width, k0, depth, part);
-        j->isa->vec->narrow_bf16(part, j->out16 + at + k0 * width, depth * width);
-    }
+    else
+        pack_panel16(j, b, cols, width, j->out16 + at);
 }
 
-static void run_pack(pack_job *j, rg_pool *pool)
+void rg_panels_pack(const rg_isa *isa, rg_pool *pool, rg_dtype type, const float *b, int64_t b_row,
+                    int64_t b_col, int64_t k, int64_t n, void *out)
 {
-    const int64_t panels = (j->n + j->isa->width[0] - 1) / j->isa->width[0];
-    rg_pool_run(j->k * j->n < 16384 ? NULL : pool, pack_panel, j, panels);
+    pack_job j = {.isa = isa, .tiles = rg_tiles_of(isa, type), .b = b, .k = k, .n = n};
+    j.b_row = b_row, j.b_col = b_col, j.deep = rg_panels_depth(isa, type, k);
+    if (type == RG_BF16)
+        j.out16 = out;
+    else
+        j.out32 = out;
+    rg_pool_run(k * n < 16384 ? NULL : pool, pack_panel, &j, div_up(n, j.tiles->width[0]));
 }
 
-void rg_panels_pack(const rg_isa *isa, rg_pool *pool, const float *b, int64_t b_row, int64_t b_col,
-                    int64_t k, int64_t n, float *out)
+void *rg_panels_make(const rg_isa *isa, rg_kernel_ctx *ctx, rg_dtype type, const float *b,
+                     int64_t b_row, int64_t b_col, int64_t k, int64_t n)
 {
-    pack_job j = {.isa = isa, .b = b, .b_row = b_row, .b_col = b_col, .k = k, .n = n, .out32 = out};
-    run_pack(&j, pool);
+    const size_t bytes = rg_panels_bytes(isa, type, k, n);
+    void *panels = rg_cpu_scratch(ctx, (int64_t)(bytes + 3) / 4);
+    if (panels) rg_panels_pack(isa, ctx->pool, type, b, b_row, b_col, k, n, panels);
+    return panels;
 }
 
 /* ---- weights ---- */
 
-/* Where the panels of the transpose begin, in elements: at a full cache line. */
-static int64_t transpose_at(const rg_isa *isa, int64_t rows, int64_t cols)
+/* Where the panels of the transpose begin, in bytes: at a full cache line. */
+static size_t transpose_at(const rg_isa *isa, rg_dtype type, int64_t rows, int64_t cols)
 {
-    return (rg_panels_size(isa, rows, cols) + 31) / 32 * 32;
+    return (rg_panels_bytes(isa, type, rows, cols) + 63) / 64 * 64;
 }
 
 size_t rg_cpu_packed_size(const rg_isa *isa, int64_t rows, int64_t cols, rg_dtype type)
 {
-    const int64_t n = transpose_at(isa, rows, cols) + rg_panels_size(isa, cols, rows);
-    return (size_t)n * (type == RG_BF16 ? sizeof(uint16_t) : sizeof(float));
+    return transpose_at(isa, type, rows, cols) + rg_panels_bytes(isa, type, cols, rows);
 }
 
 rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int64_t rows,
@@ -98,35 +134,28 @@ rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int6
 {
     if (type != RG_F32 && type != RG_BF16)
         return rg_fail(ctx->error, RG_ERR_DTYPE, "weights are packed as F32 or BF16 on the CPU");
-    const int64_t at = transpose_at(isa, rows, cols);
-    pack_job plain = {.isa = isa, .b = w, .b_row = cols, .b_col = 1, .k = rows, .n = cols};
-    pack_job turned = {.isa = isa, .b = w, .b_row = 1, .b_col = cols, .k = cols, .n = rows};
-    if (type == RG_F32)
-        plain.out32 = packed, turned.out32 = (float *)packed + at;
-    else
-        plain.out16 = packed, turned.out16 = (uint16_t *)packed + at;
-    run_pack(&plain, ctx->pool);
-    run_pack(&turned, ctx->pool);
+    rg_panels_pack(isa, ctx->pool, type, w, cols, 1, rows, cols, packed);
+    rg_panels_pack(isa, ctx->pool, type, w, 1, cols, cols, rows,
+                   (char *)packed + transpose_at(isa, type, rows, cols));
     return RG_OK;
 }
 
 rg_status rg_gemm_set_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_weight *w,
                              bool transposed, rg_gemm *g)
 {
-    g->b_row = 0, g->b_type = RG_F32;
-    if (w->packed) {
-        const int64_t at = transposed ? transpose_at(isa, w->rows, w->cols) : 0;
+    const rg_dtype type = g->operands = ctx->operands;
+    g->b_row = 0, g->b_type = type;
+    if (w->packed && (w->type == type || type == RG_F32)) {
         g->b_type = w->type;
-        g->b = (const char *)w->packed + at * (w->type == RG_BF16 ? 2 : 4);
+        g->b = (const char *)w->packed +
+               (transposed ? transpose_at(isa, w->type, w->rows, w->cols) : 0);
         return RG_OK;
     }
-    if (!transposed) {
+    if (!transposed && type == RG_F32) {
         g->b = w->w, g->b_row = w->cols;
         return RG_OK;
     }
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, w->cols, w->rows));
-    if (!panels) return ctx->error->code;
-    rg_panels_pack(isa, ctx->pool, w->w, 1, w->cols, w->cols, w->rows, panels);
-    g->b = panels;
-    return RG_OK;
+    g->b = transposed ? rg_panels_make(isa, ctx, type, w->w, 1, w->cols, w->cols, w->rows)
+                      : rg_panels_make(isa, ctx, type, w->w, w->cols, 1, w->rows, w->cols);
+    return g->b ? RG_OK : ctx->error->code;
 }

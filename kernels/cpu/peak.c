@@ -1,6 +1,6 @@
 /*
- * The machine's fp32 peak: what a loop of nothing but fused multiply-adds reaches on the pool's
- * threads.
+ * The machine's peak: what a loop of nothing but fused multiply-adds, or products of bf16, reaches
+ * on the pool's threads.
  *
  * One idea: shares of the peak mean something only against a peak of the same minute, because hosts
  * differ and are shared; so this is short enough to run beside whatever is judged by it.
@@ -19,7 +19,7 @@ static double seconds(void)
 }
 
 typedef struct peak_job {
-    const rg_isa *isa;
+    double (*burst)(int64_t loops);
     double flop[64]; /* of the first threads: one writer each, so that the work is not dropped */
 } peak_job;
 
@@ -39,14 +39,16 @@ static void burst_task(void *ctx, int64_t task, int32_t thread)
 {
     peak_job *j = ctx;
     (void)thread;
-    j->flop[task] = j->isa ? j->isa->burst(LOOPS) : scalar_burst(LOOPS);
+    j->flop[task] = j->burst(LOOPS);
 }
 
-double rg_kernels_peak_gflops(rg_pool *pool)
+double rg_kernels_peak_gflops(rg_pool *pool, rg_dtype operands)
 {
     int32_t threads = rg_pool_threads(pool);
     if (threads > 64) threads = 64;
-    peak_job j = {.isa = rg_cpu_best_isa()};
+    const rg_isa *isa = rg_cpu_best_isa();
+    peak_job j = {.burst = scalar_burst};
+    if (isa) j.burst = operands == RG_BF16 ? isa->burst_bf16 : isa->burst;
     double best = 0;
     for (int pass = 0; pass < PASSES; pass++) {
         const double start = seconds();

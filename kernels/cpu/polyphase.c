@@ -45,13 +45,13 @@ rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase 
 {
     const int64_t reach = reach_of(p), ci = p->in.c, co = p->c_out, n = p->stride * co;
     float *plain = rg_cpu_scratch(ctx, reach * ci * n);
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, reach * ci, n));
-    if (!plain || !panels) return ctx->error->code;
+    if (!plain) return ctx->error->code;
     if (p->taps < reach * p->stride) memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
     tap_job j = {isa, p, plain};
     rg_pool_run(reach * ci * n < 16384 ? NULL : ctx->pool, tap_task, &j, p->taps);
-    rg_panels_pack(isa, ctx->pool, plain, n, 1, reach * ci, n, panels);
-    p->panels = panels, p->bias_rows = NULL;
+    p->panels = rg_panels_make(isa, ctx, ctx->operands, plain, n, 1, reach * ci, n);
+    if (!p->panels) return ctx->error->code;
+    p->bias_rows = NULL;
     if (!p->bias) return RG_OK;
     float *bias = rg_cpu_scratch(ctx, n);
     if (!bias) return ctx->error->code;
@@ -80,6 +80,6 @@ rg_status rg_polyphase_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_polyp
                       .back_x = p->back_x,
                       .back_act = p->back_act,
                       .add = p->add};
-    v.weight.b = p->panels, v.weight.b_type = RG_F32;
+    v.weight.b = p->panels, v.weight.b_type = v.weight.operands = ctx->operands;
     return rg_rows_conv_run(isa, ctx, &v);
 }

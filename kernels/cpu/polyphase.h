@@ -22,7 +22,8 @@ typedef struct rg_polyphase {
     const float *back_x; /* see rg_rows_conv */
     rg_act back_act;
     bool add;
-    const float *panels, *bias_rows; /* made by rg_polyphase_pack */
+    const void *panels;     /* of ctx->operands; */
+    const float *bias_rows; /* made by rg_polyphase_pack */
 } rg_polyphase;
 
 /* Makes p->panels and p->bias_rows in scratch. */

@@ -94,8 +94,7 @@ static void conv_task(void *ctx, int64_t task, int32_t thread)
     g.segs = v->dilation == 1 ? 1 : v->taps;
     g.len = v->dilation == 1 ? v->taps * c : c;
     g.a_seg = v->dilation * c;
-    const int64_t size = g.b_type == RG_F32 ? 4 : 2;
-    g.b = (const char *)g.b + (g.b_row > 0 ? n0 : n0 * v->taps * c) * size;
+    g.b = rg_gemm_columns(j->isa, &g, n0);
     g.base = v->bias ? v->bias + n0 : NULL, g.base_row = 0;
     const int64_t at = q0 * v->n;
     if (!v->back_x && !v->add && at >= v->skip && q1 * v->n <= v->skip + v->length) {
@@ -116,7 +115,7 @@ static void conv_task(void *ctx, int64_t task, int32_t thread)
 static void cut_conv(conv_job *j, int32_t threads)
 {
     const rg_rows_conv *v = j->v;
-    const int64_t mr = j->isa->mr, wide = j->isa->width[0];
+    const int64_t mr = j->isa->f32->mr, wide = j->isa->f32->width[0];
     const int64_t per_row = max64(v->step * v->in.c, v->n);
     int64_t rows = max64(4, PIECE / max64(1, per_row) / mr) * mr;
     int64_t pieces = max64(1, div_up(v->q_count, rows));

@@ -108,6 +108,7 @@ static void sum_groups(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad
 typedef struct grad_job {
     const rg_isa *isa;
     const rg_rows_grad *v;
+    rg_dtype operands;
     int64_t pieces, chunks, groups; /* chunks of an item, of all, groups of chunks */
     float *partial, *scratch;
     int64_t room_left, room_right, size;
@@ -126,7 +127,7 @@ static void add_chunk(const grad_job *j, int64_t chunk, float *dw, bool fresh, f
     const float *right = rg_rows_load(j->isa, &v->right, item, q0 - v->right_pad, q1 - v->right_pad,
                                       scratch + j->room_left);
     rg_gemm g = {.m = m, .n = n, .segs = 1, .len = q1 - q0, .a_row = 1, .b = right, .b_row = n};
-    g.b_type = RG_F32, g.a_col = v->left_step * v->left.c, g.c_row = g.base_row = n;
+    g.operands = j->operands, g.a_col = v->left_step * v->left.c, g.c_row = g.base_row = n;
     for (int64_t block = 0; block < blocks; block++) {
         g.a = left + block * v->dilation * v->left.c;
         g.c = dw + block * m * n, g.base = fresh ? NULL : g.c;
@@ -145,7 +146,7 @@ static void grad_task(void *ctx, int64_t group, int32_t thread)
 
 static rg_status run_groups(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v)
 {
-    grad_job j = {.isa = isa, .v = v};
+    grad_job j = {.isa = isa, .v = v, .operands = ctx->operands};
     const int64_t per_row = max64(v->left_step * v->left.c, v->right.c);
     j.pieces = div_up(v->q_count, max64(32, min64(DEPTH, PIECE / max64(1, per_row))));
     j.chunks = j.pieces * v->left.batch;
@@ -206,14 +207,17 @@ static rg_status run_whole(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_
     const float *right = stage(isa, ctx, &v->right, -v->right_pad, q, &right_pitch);
     const bool together = q <= SHORT && right_pitch == q * n;
     const int64_t items = together ? v->left.batch : 1;
-    float *panels = rg_cpu_scratch(ctx, rg_panels_size(isa, items * q, n));
+    const rg_dtype type = ctx->operands;
+    const size_t bytes = rg_panels_bytes(isa, type, items * q, n);
+    void *panels = rg_cpu_scratch(ctx, (int64_t)(bytes + 3) / 4);
     float *dw = v->turned ? partial_sums(ctx, v, 1) : v->dw;
     if (!left || !right || !panels || !dw) return ctx->error->code;
     rg_gemm g = {.m = v->taps / blocks * v->left.c, .n = n, .segs = items, .len = q, .a_row = 1};
     g.a_col = v->left_step * v->left.c, g.a_seg = left_pitch, g.c_row = g.base_row = n;
-    g.b = panels, g.b_type = RG_F32;
+    g.b = panels, g.b_type = g.operands = type;
     for (int64_t item = 0; item < v->left.batch; item += items) {
-        rg_panels_pack(isa, ctx->pool, right + item * right_pitch, n, 1, items * q, n, panels);
+        rg_panels_pack(isa, ctx->pool, type, right + item * right_pitch, n, 1, items * q, n,
+                       panels);
         const bool fresh = item == 0 && (v->turned || !v->add);
         for (int64_t block = 0; block < blocks; block++) {
             g.a = left + item * left_pitch + block * v->dilation * v->left.c;

@@ -103,13 +103,13 @@ static rg_status prepare(rg_kernel_ctx *ctx, rvq_job *j)
 {
     const rg_rvq_args *a = j->a;
     const int64_t d = a->dim, v = a->entries;
-    j->panel_size = rg_panels_size(j->isa, d, v);
+    j->panel_size = (int64_t)rg_panels_bytes(j->isa, RG_F32, d, v) / 4;
     float *panels = rg_cpu_scratch(ctx, a->n_q * j->panel_size);
     float *norms = rg_cpu_scratch(ctx, a->n_q * v);
     if (!panels || !norms) return ctx->error->code;
     for (int64_t k = 0; k < a->n_q; k++) {
         const float *book = (const float *)a->books + k * v * d;
-        rg_panels_pack(j->isa, ctx->pool, book, 1, d, d, v, panels + k * j->panel_size);
+        rg_panels_pack(j->isa, ctx->pool, RG_F32, book, 1, d, d, v, panels + k * j->panel_size);
         for (int64_t i = 0; i < v; i++)
             norms[k * v + i] = j->isa->vec->dot(book + i * d, book + i * d, d);
     }
@@ -120,7 +120,7 @@ static rg_status prepare(rg_kernel_ctx *ctx, rvq_job *j)
 rg_status rg_cpu_rvq(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rvq_args *a)
 {
     RG_TRY(check(ctx, a));
-    rvq_job j = {.isa = isa, .a = a, .rows = 4 * isa->mr};
+    rvq_job j = {.isa = isa, .a = a, .rows = 4 * isa->f32->mr};
     if (!a->fixed_codes) RG_TRY(prepare(ctx, &j));
     j.size = j.rows * (2 * a->dim + a->entries) + rg_gemm_scratch(isa, 1, a->dim);
     j.size = (j.size + 15) / 16 * 16;

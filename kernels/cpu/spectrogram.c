@@ -119,12 +119,11 @@ static rg_status prepare(const rg_isa *isa, rg_kernel_ctx *ctx, spectrogram_job 
     const int64_t bins = p->stft.bins, bands = p->a->bank ? p->a->n_bands : bins;
     p->bands = bands;
     if (p->a->bank) {
-        float *bank = rg_cpu_scratch(ctx, rg_panels_size(isa, bins, bands));
-        float *turned = rg_cpu_scratch(ctx, rg_panels_size(isa, bands, bins));
-        if (!bank || !turned) return ctx->error->code;
-        rg_panels_pack(isa, ctx->pool, p->a->bank, bands, 1, bins, bands, bank);
-        if (p->grad) rg_panels_pack(isa, ctx->pool, p->a->bank, 1, bands, bands, bins, turned);
-        p->bank = bank, p->bank_turned = turned;
+        const float *bank = p->a->bank;
+        p->bank = rg_panels_make(isa, ctx, RG_F32, bank, bands, 1, bins, bands);
+        if (p->bank && p->grad)
+            p->bank_turned = rg_panels_make(isa, ctx, RG_F32, bank, 1, bands, bands, bins);
+        if (!p->bank || (p->grad && !p->bank_turned)) return ctx->error->code;
     }
     const int64_t depth = bins > bands ? bins : bands;
     p->size = p->stft.frame_room + RG_STFT_FRAMES * p->stft.spectrum_room +

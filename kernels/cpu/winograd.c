@@ -27,9 +27,10 @@ typedef struct wino_job {
     int64_t groups, room, half, size; /* floats: a padded row, a product's row, all of a thread */
 } wino_job;
 
-bool rg_winograd_fits(const rg_conv2d_args *a)
+bool rg_winograd_fits(const rg_kernel_ctx *ctx, const rg_conv2d_args *a)
 {
-    return a->kernel_h == 3 && a->stride_h == 1 && min64(a->c_in, a->c_out) >= LEAST_CHANNELS;
+    return ctx->operands == RG_F32 && a->kernel_h == 3 && a->stride_h == 1 &&
+           min64(a->c_in, a->c_out) >= LEAST_CHANNELS;
 }
 
 /* Where a pair's first row is: row r of a task's run pairs with r + gap when (r / gap) is even. */
@@ -86,7 +87,7 @@ static rg_status transform_weight(rg_kernel_ctx *ctx, wino_job *j)
 {
     const rg_winograd *v = j->v;
     const int64_t n = v->len * v->n;
-    j->panel_size = rg_panels_size(j->isa, v->len, v->n);
+    j->panel_size = (int64_t)rg_panels_bytes(j->isa, RG_F32, v->len, v->n) / 4;
     float *u = rg_cpu_scratch(ctx, 4 * n);
     float *panels = rg_cpu_scratch(ctx, 4 * j->panel_size);
     if (!u || !panels) return ctx->error->code;
@@ -98,7 +99,7 @@ static rg_status transform_weight(rg_kernel_ctx *ctx, wino_job *j)
         u[3 * n + i] = -g2;
     }
     for (int64_t i = 0; i < 4; i++)
-        rg_panels_pack(j->isa, ctx->pool, u + i * n, v->n, 1, v->len, v->n,
+        rg_panels_pack(j->isa, ctx->pool, RG_F32, u + i * n, v->n, 1, v->len, v->n,
                        panels + i * j->panel_size);
     j->panels = panels;
     return RG_OK;

@@ -23,8 +23,9 @@
 
 #include "kernels/cpu/conv2d.h"
 
-/* Whether it does this convolution, and faster than six products would. */
-bool rg_winograd_fits(const rg_conv2d_args *a);
+/* Whether it does this convolution, and faster than six products would. Not with bf16 operands,
+ * whose sums would have to be rounded again. */
+bool rg_winograd_fits(const rg_kernel_ctx *ctx, const rg_conv2d_args *a);
 
 /*
  * Output row r < rows of an item: m rows of n floats, row i the product of `len` floats at

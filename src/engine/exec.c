@@ -50,8 +50,10 @@ rg_exec *rg_exec_create(const rg_exec_options *options, rg_error *err)
         rg_exec_destroy(ex);
         return NULL;
     }
-    ex->kernel_ctx =
-        (rg_kernel_ctx){.scratch = ex->scratch, .pool = options->pool, .error = &ex->error};
+    ex->kernel_ctx = (rg_kernel_ctx){.operands = options->operands,
+                                     .scratch = ex->scratch,
+                                     .pool = options->pool,
+                                     .error = &ex->error};
     return ex;
 }
 

@@ -18,6 +18,7 @@
 typedef struct rg_exec_options {
     const rg_kernels *kernels; /* required */
     rg_pool *pool;             /* borrowed; NULL: one thread */
+    rg_dtype operands;         /* of products: see rg_kernel_ctx */
     uint64_t seed;
     size_t step_bytes, scratch_bytes,
         persist_bytes;     /* address space to reserve; 0: 64 GiB, 16 GiB, 16 GiB */

@@ -54,11 +54,10 @@ static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
     rg_tensor *t = &v->tensor;
     int64_t rows = rg_shape_rows(t->shape), cols = rg_shape_last(t->shape);
     t->packed = NULL;
-    t->packed_type = params->packed_type;
-    if (!v->packed || !ex->kernels->matrix.packed_size(rows, cols, params->packed_type))
-        return RG_OK;
+    t->packed_type = ex->kernel_ctx.operands == RG_BF16 ? RG_BF16 : params->packed_type;
+    if (!v->packed || !ex->kernels->matrix.packed_size(rows, cols, t->packed_type)) return RG_OK;
     t->packed = v->packed;
-    return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rows, cols, params->packed_type,
+    return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rows, cols, t->packed_type,
                                     v->packed);
 }
 

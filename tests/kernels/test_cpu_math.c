@@ -244,7 +244,7 @@ START_TEST(test_dispatch)
     ck_assert_ptr_nonnull(strstr(err.text, "sse9"));
     ck_assert_ptr_null(rg_kernels_cpu_level("sse9"));
     unsetenv("RG_ISA");
-    ck_assert(rg_kernels_peak_gflops(NULL) > 0);
+    ck_assert(rg_kernels_peak_gflops(NULL, RG_F32) > 0);
 }
 END_TEST
 
