@@ -72,6 +72,8 @@ static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
                            n_overrides, err);
 }
 
+static rg_dtype operands; /* of products, in the next loops */
+
 static loop *open_loop(int32_t threads, const char *more)
 {
     rg_error err = {0};
@@ -80,7 +82,9 @@ static loop *open_loop(int32_t threads, const char *more)
     ck_assert_msg(l->config != NULL, "%s", err.text);
     l->pool = rg_pool_create(threads, 0, false, &err);
     l->ex = rg_exec_create(
-        &(rg_exec_options){.kernels = rg_kernels_cpu(&err), .pool = l->pool, .seed = 11}, &err);
+        &(rg_exec_options){
+            .kernels = rg_kernels_cpu(&err), .pool = l->pool, .operands = operands, .seed = 11},
+        &err);
     ck_assert_msg(l->ex != NULL, "%s", err.text);
     l->adam = (rg_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .ema_decay = 0.9};
     l->scaler = rg_scaler_make(false);
@@ -226,6 +230,29 @@ static loop *open_short(int32_t threads)
     return open_loop(threads, "accumulate: 2\n");
 }
 
+/* The same bounds as in fp32: what bf16 rounds off is far below what the codec leaves. */
+START_TEST(a_tiny_codec_in_bf16_beats_silence)
+{
+    operands = RG_BF16;
+    loop *l = open_loop(2, "");
+    json_t *items;
+    run(l, 0, STEPS);
+    rg_metrics end = validate(l, STEPS, &items);
+    json_decref(items);
+    double db = rg_metrics_get(&end, "si_sdr");
+    ck_assert_msg(db > 3, "SI-SDR %.2f dB", db);
+    ck_assert(rg_metrics_get(&end, "rvq/used_0") >= 8);
+    close_loop(l);
+    loop *a = open_short(1), *b = open_short(2);
+    run(a, 0, 100);
+    run(b, 0, 100);
+    check_equal(a, b);
+    close_loop(a);
+    close_loop(b);
+    operands = RG_F32;
+}
+END_TEST
+
 START_TEST(threads_do_not_change_bits)
 {
     loop *a = open_short(1), *b = open_short(2);
@@ -329,6 +356,7 @@ START_TEST(faulty_configurations_name_their_place)
 }
 END_TEST
 
-RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence, threads_do_not_change_bits,
+RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence,
+             a_tiny_codec_in_bf16_beats_silence, threads_do_not_change_bits,
              a_resumed_run_has_the_same_bits, memory_is_known_before_the_first_step,
              faulty_configurations_name_their_place)
