@@ -458,8 +458,9 @@ RG_SLOT(rg_add_slot, rg_add_args, rg_reduce_args)
 RG_SLOT(rg_weight_norm_slot, rg_weight_norm_args, rg_weight_norm_args)
 
 typedef struct rg_kernels {
-    const char *name; /* "ref", "ref64", "avx2", "avx512", "avx512bf16" */
-    rg_dtype real;    /* F32 or F64 */
+    const char *name;       /* "ref", "ref64", "avx2", "avx512", "avx512bf16" */
+    rg_dtype real;          /* F32 or F64 */
+    rg_dtype fast_operands; /* of products: BF16 where the hardware multiplies it, else F32 */
     rg_matrix_slot matrix;
     rg_linear_slot linear;
     rg_conv1d_slot conv1d;

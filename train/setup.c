@@ -26,8 +26,9 @@ static const rg_config_key trainer_keys[] = {
     {"keep_checkpoints", RG_CONFIG_INT, "2", 1, 1e6, NULL, "newest checkpoints kept, besides best"},
     {"nan_patience", RG_CONFIG_INT, "20", 1, 1e6, NULL,
      "skipped updates in a row before the run stops"},
-    {"precision.products", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16",
-     "what both operands of matrix products are rounded to; sums and weights stay fp32"},
+    {"precision.products", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16|auto",
+     "what both operands of matrix products are rounded to; sums and weights stay fp32; auto: bf16 "
+     "where the CPU multiplies it"},
     {"precision.loss_scaling", RG_CONFIG_BOOL, "false", 0, 0, NULL,
      "dynamic loss scaling (needed for fp16 gradients)"},
     {"optimizer.beta1", RG_CONFIG_REAL, "0.9", 0, 0.9999999, NULL, "AdamW first moment decay"},
@@ -102,7 +103,9 @@ rg_status rg_machine_make(rg_machine *machine, const rg_config *config, rg_error
                                    (int32_t)rg_config_int(config, "first_cpu"),
                                    rg_config_bool(config, "pin"), err);
     if (!machine->pool) return err->code;
-    const bool bf16 = !strcmp(rg_config_text(config, "precision.products"), "bf16");
+    const char *products = rg_config_text(config, "precision.products");
+    const bool bf16 =
+        !strcmp(products, "auto") ? kernels->fast_operands == RG_BF16 : !strcmp(products, "bf16");
     rg_exec_options options = {.kernels = kernels,
                                .pool = machine->pool,
                                .operands = bf16 ? RG_BF16 : RG_F32,
@@ -127,6 +130,8 @@ char *rg_env_json(const rg_machine *machine, const rg_config *config, const char
     json_object_set_new(env, "version", json_string(version ? version : ""));
     json_object_set_new(env, "started", json_string(rg_clock_utc(utc)));
     json_object_set_new(env, "isa", json_string(machine->ex->kernels->name));
+    json_object_set_new(env, "products",
+                        json_string(rg_dtype_text(machine->ex->kernel_ctx.operands)));
     json_object_set_new(env, "threads", json_integer(rg_pool_threads(machine->pool)));
     json_object_set_new(env, "peak_gflops", json_real(machine->peak_gflops));
     json_object_set_new(env, "fft", json_string(rg_fft_library()));

@@ -56,9 +56,11 @@ static rg_status open_log(rg__trainer *t, rg_error *err)
     for (char *rest = t->early.data, *line; rest && (line = strsep(&rest, "\n"));)
         if (*line) RG_TRY(rg_appender_line(t->log_file, line, strlen(line), err));
     rg_exec *ex = t->machine.ex;
-    rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, %d threads, peak %.0f GF/s",
+    rg_log_line(&t->log, RG_LOG_INFO,
+                "run %s  seed %llu  %s kernels, products of %s, %d threads, peak %.0f GF/s",
                 t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
-                rg_pool_threads(t->machine.pool), t->machine.peak_gflops);
+                rg_dtype_text(ex->kernel_ctx.operands), rg_pool_threads(t->machine.pool),
+                t->machine.peak_gflops);
     return RG_OK;
 }
 

@@ -130,6 +130,7 @@ typedef struct rg_isa {
     const char *name;
     const rg_tiles *f32, *bf16; /* as wide as each other at the widest */
     rg_tile_fn *weight_tile;    /* of the widest: a in fp32, b in pairs, depth even */
+    rg_dtype fast;              /* BF16 where an instruction multiplies it, else F32 */
     const rg_vec *vec;
     double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
     double (*burst_bf16)(int64_t loops);

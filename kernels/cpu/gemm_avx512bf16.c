@@ -72,6 +72,7 @@ const rg_isa rg_isa_avx512bf16 = {
     .f32 = &rg_tiles_avx512,
     .bf16 = &pairs,
     .weight_tile = rg_weight_tile_avx512,
+    .fast = RG_BF16,
     .vec = &rg_vec_avx512,
     .burst = rg_burst_avx512,
     .burst_bf16 = burst,
