@@ -266,8 +266,10 @@ void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_
     *out = (rg_outcome){.status = RG_OK};
     if (!scratch) scratch = rg_arena_create(scratch_bytes, "test scratch", &out->error);
     REQUIRE(scratch != NULL, "%s", out->error.text);
-    rg_kernel_ctx ctx = {
-        .scratch = v->scratch ? v->scratch : scratch, .pool = v->pool, .error = &out->error};
+    rg_kernel_ctx ctx = {.operands = v->operands,
+                         .scratch = v->scratch ? v->scratch : scratch,
+                         .pool = v->pool,
+                         .error = &out->error};
     run r = {.call = c};
     memcpy(r.args, c->args, sizeof r.args);
     for (int32_t i = 0; i < c->n_fields; i++) bind_field(&r, i, k->real, v);

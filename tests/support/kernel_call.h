@@ -46,6 +46,7 @@ typedef struct rg_call {
     int32_t n_fields;
     rg_call_pack packs[RG_CALL_PACKS];
     int32_t n_packs;
+    bool activated;   /* an activation stands before its products */
     bool nan_defined; /* what a NaN does is promised */
     int32_t index;    /* of the case */
     uint64_t seed;
@@ -76,6 +77,7 @@ typedef struct rg_variant {
     rg_dtype packed;   /* F32 or BF16: also give packed weights; RG_DTYPE_COUNT: do not */
     const char *leave; /* this output is NULL */
     const char *nan;   /* this input holds one NaN, in its middle */
+    rg_dtype operands; /* of products: F32 or BF16 */
     rg_pool *pool;     /* NULL: one thread */
     rg_arena *scratch; /* NULL: one that is large enough */
 } rg_variant;

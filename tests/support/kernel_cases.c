@@ -93,6 +93,7 @@ static void linear(rg_call *c, const int64_t *p, bool grad)
     const int64_t rows = p[0], c_in = p[1], c_out = p[2];
     rg_linear_args *a = (void *)c->args;
     a->rows = rows, a->c_in = c_in, a->c_out = c_out, a->act = (rg_act)p[3];
+    c->activated = a->act != RG_ACT_NONE;
     IN(rg_linear_args, x, rows * c_in, 1);
     IN(rg_linear_args, w, c_in * c_out, per_root(c_in));
     if (p[4]) IN(rg_linear_args, bias, c_out, 1);
@@ -123,6 +124,7 @@ static void conv1d(rg_call *c, const int64_t *p, bool grad)
                           .pad_right = p[8],
                           .pad_mode = (rg_pad)p[9],
                           .act_in = (rg_act)p[10]};
+    c->activated = a->act_in != RG_ACT_NONE;
     const int64_t room = a->t_in + a->pad_left + a->pad_right - (a->kernel - 1) * a->dilation - 1;
     a->t_out = room >= 0 ? room / a->stride + 1 : 0;
     const int64_t n_x = a->batch * a->t_in * a->c_in, n_w = a->kernel * a->c_in * a->c_out;
@@ -152,6 +154,7 @@ static void conv_tr1d(rg_call *c, const int64_t *p, bool grad)
                              .stride = (int32_t)p[5],
                              .trim_left = p[6],
                              .act_in = (rg_act)p[8]};
+    c->activated = a->act_in != RG_ACT_NONE;
     const int64_t full = a->t_in > 0 ? (a->t_in - 1) * a->stride + a->kernel - p[6] - p[7] : 0;
     a->t_out = full > 0 ? full : 0;
     const int64_t n_x = a->batch * a->t_in * a->c_in, n_w = a->kernel * a->c_in * a->c_out;
