@@ -1,7 +1,8 @@
 /*
  * Conv1d along time, channels last: forward and gradients as products over rows (rows.h).
  *
- * One idea: the input gradient is a transposed convolution of dy, done in polyphase: phase p of the
+ * One idea: few output channels are made many by taking several frames as one row of the product
+ * (rows.h). The input gradient is a transposed convolution of dy, done in polyphase: phase p of the
  * stride takes taps p, p + stride, ... of dy, so that `stride` neighbouring frames are the columns
  * of one product. Reflected frames are computed like inner ones and then added where they came
  * from.
@@ -16,6 +17,31 @@ static rg_rows input_of(const rg_conv1d_args *a)
     return (rg_rows){a->x, a->batch, a->t_in, a->c_in, a->pad_mode, a->act_in};
 }
 
+/* v as `frames` output frames a row: their weights side by side, each begun a stride lower. */
+static rg_status widen(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv1d_args *a,
+                       int64_t frames, rg_rows_conv *v)
+{
+    const int64_t ci = a->c_in, co = a->c_out, n = frames * co;
+    const int64_t taps = a->kernel + (frames - 1) * a->stride;
+    float *plain = rg_cpu_scratch(ctx, taps * ci * n);
+    float *bias = rg_cpu_scratch(ctx, n);
+    if (!plain || !bias) return ctx->error->code;
+    memset(plain, 0, (size_t)(taps * ci * n) * sizeof(float));
+    for (int64_t f = 0; f < frames; f++) {
+        for (int64_t i = 0; i < a->kernel * ci; i++) {
+            const int64_t row = f * a->stride + i / ci;
+            memcpy(plain + (row * ci + i % ci) * n + f * co, (const float *)a->w + i * co,
+                   (size_t)co * sizeof(float));
+        }
+        if (a->bias) memcpy(bias + f * co, a->bias, (size_t)co * sizeof(float));
+    }
+    v->weight.b = rg_panels_make(isa, ctx, ctx->operands, plain, n, 1, taps * ci, n);
+    v->weight.b_type = v->weight.operands = ctx->operands;
+    v->step = frames * a->stride, v->taps = taps;
+    v->q_count = div_up(a->t_out, frames), v->n = n, v->bias = a->bias ? bias : NULL;
+    return v->weight.b ? RG_OK : ctx->error->code;
+}
+
 rg_status rg_cpu_conv1d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv1d_args *a)
 {
     rg_rows_conv v = {.in = input_of(a),
@@ -28,8 +54,17 @@ rg_status rg_cpu_conv1d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv1d_a
                       .n = a->c_out,
                       .out = a->y,
                       .length = a->t_out * a->c_out};
-    const rg_weight w = {a->w, a->w_packed, a->packed_type, a->kernel * a->c_in, a->c_out};
-    RG_TRY(rg_gemm_set_weight(isa, ctx, &w, false, &v.weight));
+    const int64_t frames = a->dilation > 1 ? 1
+                                           : rg_rows_frames(rg_tiles_of(isa, ctx->operands),
+                                                            a->kernel, a->stride, a->c_out);
+    const bool rounded = a->w_packed && a->packed_type == RG_BF16 && ctx->operands == RG_F32;
+    const bool narrow = frames > 1 && !rounded;
+    if (narrow) {
+        RG_TRY(widen(isa, ctx, a, frames, &v));
+    } else {
+        const rg_weight w = {a->w, a->w_packed, a->packed_type, a->kernel * a->c_in, a->c_out};
+        RG_TRY(rg_gemm_set_weight(isa, ctx, &w, false, &v.weight));
+    }
     return rg_rows_conv_run(isa, ctx, &v);
 }
 

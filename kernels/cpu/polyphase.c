@@ -23,39 +23,57 @@ typedef struct tap_job {
     float *plain;
 } tap_job;
 
-/* One tap's (C_in, C_out) to its place in the product's right operand. */
+/* The product's depth in input frames, and its columns. */
+static int64_t depth_of(const rg_polyphase *p)
+{
+    return reach_of(p) + p->frames - 1;
+}
+
+static int64_t columns_of(const rg_polyphase *p)
+{
+    return p->frames * p->stride * p->c_out;
+}
+
+/* One tap's (C_in, C_out) to its places in the product's right operand. */
 static void tap_task(void *ctx, int64_t k, int32_t thread)
 {
     (void)thread;
     const tap_job *j = ctx;
     const rg_polyphase *p = j->p;
-    const int64_t ci = p->in.c, co = p->c_out, n = p->stride * co;
-    const int64_t at = p->stride == 1 ? k : k * p->dilation;
+    const int64_t ci = p->in.c, co = p->c_out, n = columns_of(p);
+    const int64_t at = p->stride == 1 ? k : k * p->dilation; /* a stride of 1 keeps its gaps */
     const int64_t row = reach_of(p) - 1 - at / p->stride, phase = at % p->stride;
-    float *out = j->plain + row * ci * n + phase * co;
     const float *w = p->w + k * ci * co;
-    if (p->turned) {
-        j->isa->vec->turn(w, co, ci, ci, out, n);
-        return;
+    for (int64_t f = 0; f < p->frames; f++) {
+        float *out = j->plain + (row + f) * ci * n + (f * p->stride + phase) * co;
+        if (p->turned) {
+            j->isa->vec->turn(w, co, ci, ci, out, n);
+            continue;
+        }
+        for (int64_t i = 0; i < ci; i++)
+            memcpy(out + i * n, w + i * co, (size_t)co * sizeof(float));
     }
-    for (int64_t i = 0; i < ci; i++) memcpy(out + i * n, w + i * co, (size_t)co * sizeof(float));
 }
 
 rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase *p)
 {
-    const int64_t reach = reach_of(p), ci = p->in.c, co = p->c_out, n = p->stride * co;
-    float *plain = rg_cpu_scratch(ctx, reach * ci * n);
+    p->frames = gap_of(p) > 1 ? 1
+                              : rg_rows_frames(rg_tiles_of(isa, ctx->operands), reach_of(p), 1,
+                                               p->stride * p->c_out);
+    const int64_t co = p->c_out, n = columns_of(p), k = depth_of(p) * p->in.c;
+    float *plain = rg_cpu_scratch(ctx, k * n);
     if (!plain) return ctx->error->code;
-    if (p->taps < reach * p->stride) memset(plain, 0, (size_t)(reach * ci * n) * sizeof(float));
+    if (p->frames > 1 || p->taps < reach_of(p) * p->stride)
+        memset(plain, 0, (size_t)(k * n) * sizeof(float));
     tap_job j = {isa, p, plain};
-    rg_pool_run(reach * ci * n < 16384 ? NULL : ctx->pool, tap_task, &j, p->taps);
-    p->panels = rg_panels_make(isa, ctx, ctx->operands, plain, n, 1, reach * ci, n);
+    rg_pool_run(k * n < 16384 ? NULL : ctx->pool, tap_task, &j, p->taps);
+    p->panels = rg_panels_make(isa, ctx, ctx->operands, plain, n, 1, k, n);
     if (!p->panels) return ctx->error->code;
     p->bias_rows = NULL;
     if (!p->bias) return RG_OK;
     float *bias = rg_cpu_scratch(ctx, n);
     if (!bias) return ctx->error->code;
-    for (int64_t s = 0; s < p->stride; s++)
+    for (int64_t s = 0; s < p->frames * p->stride; s++)
         memcpy(bias + s * co, p->bias, (size_t)co * sizeof(float));
     p->bias_rows = bias;
     return RG_OK;
@@ -63,19 +81,18 @@ rg_status rg_polyphase_pack(const rg_isa *isa, rg_kernel_ctx *ctx, rg_polyphase 
 
 rg_status rg_polyphase_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_polyphase *p)
 {
-    const int64_t reach = reach_of(p), gap = gap_of(p), n = p->stride * p->c_out;
-    const int64_t q0 = p->trim / p->stride;
-    const int64_t q1 = (p->trim + p->t_out + p->stride - 1) / p->stride;
+    const int64_t row = p->frames * p->stride; /* output frames of a row of the product */
+    const int64_t q0 = p->trim / row, q1 = div_up(p->trim + p->t_out, row);
     rg_rows_conv v = {.in = p->in,
-                      .step = 1,
-                      .dilation = gap,
-                      .taps = reach,
-                      .pad = (reach - 1) * gap - q0,
+                      .step = p->frames,
+                      .dilation = gap_of(p),
+                      .taps = depth_of(p),
+                      .pad = (reach_of(p) - 1) * gap_of(p) - q0 * p->frames,
                       .bias = p->bias_rows,
                       .q_count = q1 - q0,
-                      .n = n,
+                      .n = columns_of(p),
                       .out = p->out,
-                      .skip = (p->trim - q0 * p->stride) * p->c_out,
+                      .skip = (p->trim - q0 * row) * p->c_out,
                       .length = p->t_out * p->c_out,
                       .back_x = p->back_x,
                       .back_act = p->back_act,

@@ -2,9 +2,9 @@
  * Transposed convolution in polyphase: out[t*stride + k*dilation - trim] += in[t] w[k].
  *
  * One idea: with F = the stride, output frames q*F .. q*F + F-1 are the columns of one product,
- * whose rows are the `reach` last input frames up to q. Each output element is one chain, so a
- * stream that keeps those frames gives the same bits as the whole signal. Taps that a dilation
- * skips are zeros.
+ * whose rows are the `reach` last input frames up to q; where that is narrow, a few such rows are
+ * one (rg_rows_frames). Each output element is one chain, so a stream that keeps those frames gives
+ * the same bits as the whole signal. Taps that a dilation skips are zeros.
  */
 #ifndef RG_KERNELS_CPU_POLYPHASE_H
 #define RG_KERNELS_CPU_POLYPHASE_H
@@ -22,8 +22,10 @@ typedef struct rg_polyphase {
     const float *back_x; /* see rg_rows_conv */
     rg_act back_act;
     bool add;
-    const void *panels;     /* of ctx->operands; */
-    const float *bias_rows; /* made by rg_polyphase_pack */
+    /* made by rg_polyphase_pack: panels of ctx->operands, strides in a row of the product */
+    const void *panels;
+    const float *bias_rows;
+    int64_t frames;
 } rg_polyphase;
 
 /* Makes p->panels and p->bias_rows in scratch. */

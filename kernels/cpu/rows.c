@@ -49,6 +49,29 @@ const float *rg_rows_load(const rg_isa *isa, const rg_rows *in, int64_t item, in
     return room;
 }
 
+/* ---- narrow outputs ---- */
+
+enum { MOST_FRAMES = 16, NARROWEST = 8 /* columns that cost as much as fewer */ };
+
+/* What a product of n columns costs for each of its depth. */
+static int64_t columns_cost(const rg_tiles *tiles, int64_t n)
+{
+    const int64_t width = tiles->width[rg_tiles_index(tiles, n)];
+    return div_up(n, width) * max64(width, NARROWEST);
+}
+
+int64_t rg_rows_frames(const rg_tiles *tiles, int64_t reach, int64_t stride, int64_t columns)
+{
+    int64_t best = 1;
+    double least = (double)(reach * columns_cost(tiles, columns));
+    for (int64_t f = 2; f <= MOST_FRAMES; f *= 2) {
+        const int64_t depth = reach + (f - 1) * stride;
+        const double cost = (double)(depth * columns_cost(tiles, f * columns)) / (double)f;
+        if (cost < least) least = cost, best = f;
+    }
+    return best;
+}
+
 /* ---- the convolution loop ---- */
 
 typedef struct conv_job {

@@ -35,6 +35,13 @@ typedef struct rg_rows_conv {
     bool add;
 } rg_rows_conv;
 
+/*
+ * How many output rows are best computed as one of as many times the columns, where a row takes
+ * `reach` input rows and the next begins `stride` further: few columns fill a vector badly, many
+ * rows at once multiply more zeros. At least 1.
+ */
+int64_t rg_rows_frames(const rg_tiles *tiles, int64_t reach, int64_t stride, int64_t columns);
+
 rg_status rg_rows_conv_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_conv *v);
 
 /*
