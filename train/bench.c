@@ -8,7 +8,7 @@
 #include "train/bench_internal.h"
 
 enum { MIN_RUNS = 5, MAX_RUNS = 1000 };
-static const double seconds_per_job = 0.4;
+static const double seconds_per_job = 0.4, most_seconds = 8;
 
 /* ---- timing ---- */
 
@@ -28,60 +28,84 @@ static int by_value(const void *a, const void *b)
 typedef struct timing {
     double least, median; /* seconds of one call */
     double peak;          /* GF/s of the machine around it */
+    rg_idle idle;
 } timing;
+
+static const char *precision(const rg_bench *b)
+{
+    return b->ctx.operands == RG_BF16 ? "bf16" : "fp32";
+}
 
 static void print_row(rg_bench *b, const char *group, const char *name, const rg_bench_work *w,
                       const timing *t)
 {
-    rg_text_printf(b->out, "%-10s %-46s %-5s %9.3f %9.3f", group, name, w->bf16 ? "bf16" : "fp32",
+    rg_text_printf(b->out, "%-10s %-46s %-5s %9.3f %9.3f", group, name, precision(b),
                    t->least * 1e3, t->median * 1e3);
     if (w->flop > 0)
         rg_text_printf(b->out, " %8.1f GF/s %4.0f %%", w->flop / t->median / 1e9,
                        t->peak > 0 ? 100 * w->flop / t->median / 1e9 / t->peak : 0);
     if (w->audio_seconds > 0)
         rg_text_printf(b->out, " %8.2f x real time", w->audio_seconds / t->median);
-    if (w->steps > 0) rg_text_printf(b->out, " %8.1f steps/s", w->steps / t->median);
+    if (w->counted) rg_text_printf(b->out, " %8.1f %s/s", w->count / t->median, w->counted);
+    if (w->bytes > 0) rg_text_printf(b->out, " %8.1f MB/s", w->bytes / t->median / 1e6);
+    if (w->threads == 0 && rg_pool_threads(b->ctx.pool) > 1)
+        rg_text_printf(b->out, "  idle %.1f + %.1f %%", 100 * t->idle.waiting, 100 * t->idle.alone);
     rg_text_printf(b->out, "\n");
+}
+
+/* Sets `key` unless the value says nothing; true when there is no memory. */
+static bool set_real(json_t *row, const char *key, bool said, double value)
+{
+    return said && json_object_set_new(row, key, json_real(value));
 }
 
 static rg_status add_row(rg_bench *b, const char *group, const char *name, const rg_bench_work *w,
                          const timing *t)
 {
-    json_t *row =
-        json_pack("{s:s, s:s, s:s, s:i, s:f, s:f}", "group", group, "name", name, "precision",
-                  w->bf16 ? "bf16" : "fp32", "threads", rg_pool_threads(b->ctx.pool), "min_ms",
-                  t->least * 1e3, "median_ms", t->median * 1e3);
+    const int threads = w->threads ? w->threads : rg_pool_threads(b->ctx.pool);
     const double gflops = w->flop / t->median / 1e9;
-    int bad = row == NULL;
-    if (!bad && w->flop > 0) bad = json_object_set_new(row, "gflops", json_real(gflops));
-    if (!bad && w->flop > 0 && t->peak > 0)
-        bad = json_object_set_new(row, "share_of_peak", json_real(gflops / t->peak));
-    if (!bad && w->audio_seconds > 0)
-        bad = json_object_set_new(row, "x_real_time", json_real(w->audio_seconds / t->median));
-    if (!bad && w->steps > 0)
-        bad = json_object_set_new(row, "per_s", json_real(w->steps / t->median));
-    if (bad || json_array_append_new(b->rows, row))
+    json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:f, s:f}", "group", group, "name", name,
+                            "precision", precision(b), "threads", threads, "min_ms", t->least * 1e3,
+                            "median_ms", t->median * 1e3);
+    if (!row || set_real(row, "gflops", w->flop > 0, gflops) ||
+        set_real(row, "share_of_peak", w->flop > 0 && t->peak > 0, gflops / t->peak) ||
+        set_real(row, "x_real_time", w->audio_seconds > 0, w->audio_seconds / t->median) ||
+        set_real(row, "per_s", w->counted != NULL, w->count / t->median) ||
+        set_real(row, "mb_per_s", w->bytes > 0, w->bytes / t->median / 1e6) ||
+        set_real(row, "idle_waiting", w->threads == 0, t->idle.waiting) ||
+        set_real(row, "idle_alone", w->threads == 0, t->idle.alone) ||
+        json_array_append_new(b->rows, row))
         return rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for a row of results");
     return RG_OK;
+}
+
+/* The peak of the precision at hand, now; the best of the run is kept. */
+static double measure_peak(rg_bench *b)
+{
+    const double peak = rg_kernels_peak_gflops(b->ctx.pool, b->ctx.operands);
+    double *best = b->ctx.operands == RG_BF16 ? &b->peak_bf16 : &b->peak_f32;
+    if (peak > *best) *best = peak;
+    return peak;
 }
 
 rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const rg_bench_work *work,
                         rg_bench_fn *fn, void *args)
 {
-    double times[MAX_RUNS];
+    double times[MAX_RUNS], sum = 0;
     int runs = 0;
     RG_TRY(fn(b, args)); /* warms caches and plans */
-    double peak = rg_kernels_peak_gflops(b->ctx.pool, RG_F32);
-    for (const double start = now();
-         runs < MAX_RUNS && (runs < MIN_RUNS || now() - start < seconds_per_job); runs++) {
+    const double before = measure_peak(b);
+    rg_pool_take_idle(b->ctx.pool);
+    while (runs < MAX_RUNS && (sum < seconds_per_job || (runs < MIN_RUNS && sum < most_seconds))) {
         const double t = now();
         RG_TRY(fn(b, args));
         times[runs] = now() - t;
+        sum += times[runs++];
     }
-    const double after = rg_kernels_peak_gflops(b->ctx.pool, RG_F32);
-    if (after > peak) peak = after;
+    const rg_idle idle = rg_pool_take_idle(b->ctx.pool);
+    const double after = measure_peak(b);
     qsort(times, (size_t)runs, sizeof times[0], by_value);
-    const timing t = {times[0], times[runs / 2], peak};
+    const timing t = {times[0], times[runs / 2], before > after ? before : after, idle};
     rg_log_line(b->log, RG_LOG_PROGRESS, "%s %s", group, name);
     if (b->rows) return add_row(b, group, name, work, &t);
     print_row(b, group, name, work, &t);
@@ -92,7 +116,8 @@ rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const 
 
 rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what)
 {
-    const rg_exec_options options = {.kernels = b->kernels, .pool = b->ctx.pool, .seed = 1};
+    const rg_exec_options options = {
+        .kernels = b->kernels, .pool = b->ctx.pool, .operands = b->ctx.operands, .seed = 1};
     rg_exec *ex = rg_exec_create(&options, b->err);
     rg_params *params = ex ? rg_params_create(b->err) : NULL;
     rg_status status = params ? run(b, ex, params, what) : b->err->code;
@@ -105,15 +130,24 @@ rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what)
 
 /* ---- all ---- */
 
+typedef enum bench_bf16 {
+    NO_BF16,
+    BF16_PRODUCTS, /* where the CPU multiplies them */
+    BF16_WEIGHTS,  /* everywhere: they are half as many bytes */
+} bench_bf16;
+
 typedef struct bench_group {
     const char *name;
     rg_status (*run)(rg_bench *b);
+    bench_bf16 bf16;
 } bench_group;
 
 static const bench_group groups[] = {
-    {"train", rg_bench_train}, {"seanet", rg_bench_seanet},      {"lstm", rg_bench_lstm},
-    {"codec", rg_bench_codec}, {"decode", rg_bench_decode},      {"gemm", rg_bench_gemm},
-    {"conv", rg_bench_conv},   {"attention", rg_bench_attention}};
+    {"train", rg_bench_train, BF16_PRODUCTS},  {"seanet", rg_bench_seanet, BF16_PRODUCTS},
+    {"lstm", rg_bench_lstm, BF16_PRODUCTS},    {"codec", rg_bench_codec, BF16_PRODUCTS},
+    {"decode", rg_bench_decode, BF16_WEIGHTS}, {"gemm", rg_bench_gemm, BF16_PRODUCTS},
+    {"conv", rg_bench_conv, BF16_PRODUCTS},    {"attention", rg_bench_attention, BF16_PRODUCTS},
+    {"loader", rg_bench_loader, NO_BF16}};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static rg_status select_groups(const char *const *names, size_t n, bool chosen[GROUPS],
@@ -126,9 +160,21 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
         if (g == GROUPS)
             return rg_fail(err, RG_ERR_USAGE,
                            "bench: no group '%s'; use train, seanet, lstm, codec, decode, gemm, "
-                           "conv, attention",
+                           "conv, attention, loader",
                            names[i]);
         chosen[g] = true;
+    }
+    return RG_OK;
+}
+
+static rg_status run_group(rg_bench *b, const bench_group *g)
+{
+    const bool bf16 = g->bf16 == BF16_WEIGHTS ||
+                      (g->bf16 == BF16_PRODUCTS && b->kernels->fast_operands == RG_BF16);
+    for (int pass = 0; pass < 1 + bf16; pass++) {
+        b->ctx.operands = pass ? RG_BF16 : RG_F32;
+        RG_TRY(g->run(b));
+        rg_arena_reset(b->data);
     }
     return RG_OK;
 }
@@ -136,19 +182,25 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
 static rg_status run_groups(rg_bench *b, const bool chosen[GROUPS])
 {
     if (!b->rows)
-        rg_text_printf(b->out, "%-10s %-46s %-5s %9s %9s   and what that is\n", "group", "name", "",
-                       "min ms", "median ms");
-    for (size_t g = 0; g < GROUPS; g++) {
-        if (chosen[g]) RG_TRY(groups[g].run(b));
-        rg_arena_reset(b->data);
-    }
+        rg_text_printf(b->out,
+                       "%-10s %-46s %-5s %9s %9s   what that is; cores idle: waiting + one alone\n",
+                       "group", "name", "", "min ms", "median ms");
+    b->ctx.operands = RG_BF16;
+    measure_peak(b);
+    for (size_t g = 0; g < GROUPS; g++)
+        if (chosen[g]) RG_TRY(run_group(b, &groups[g]));
+    if (!b->rows)
+        rg_text_printf(b->out, "peak of %d threads on %s: %.0f GF/s fp32, %.0f GF/s bf16\n",
+                       (int)rg_pool_threads(b->ctx.pool), b->kernels->name, b->peak_f32,
+                       b->peak_bf16);
     return RG_OK;
 }
 
 static rg_status write_json(rg_bench *b)
 {
-    json_t *all = json_pack("{s:s, s:i, s:O}", "isa", b->kernels->name, "threads",
-                            rg_pool_threads(b->ctx.pool), "rows", b->rows);
+    json_t *all = json_pack("{s:s, s:i, s:{s:f, s:f}, s:O}", "isa", b->kernels->name, "threads",
+                            rg_pool_threads(b->ctx.pool), "peak_gflops", "fp32", b->peak_f32,
+                            "bf16", b->peak_bf16, "rows", b->rows);
     char *text = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(all);
     if (!text) return rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for the results");

@@ -20,10 +20,16 @@
  * Models, with the shapes that other frameworks are timed on: "train" (a transformer's training
  * step), "seanet" and "lstm" (forward and backward), "codec" (five seconds encoded and decoded),
  * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", and a layer in "lstm".
+ * Data: "loader" (training crops of a store made for it in a temporary folder). All but the last
+ * are timed with fp32 and, where the CPU multiplies them (decode: always), bf16 operands.
  *
- * Writes a table to `out`, or with `json` one object {isa, threads, rows: [{group, name, precision,
- * threads, min_ms, median_ms, gflops, share_of_peak, x_real_time, per_s}]}; the last four where
- * they mean something.
+ * A row says how long cores were idle: waiting for blocks that others were at, and while one thread
+ * worked alone between parallel runs.
+ *
+ * Writes a table to `out`, or with `json` one object {isa, threads, peak_gflops: {fp32, bf16},
+ * rows: [{group, name, precision, threads, min_ms, median_ms, gflops, share_of_peak, x_real_time,
+ * per_s, mb_per_s, idle_waiting, idle_alone}]}; of those behind median_ms the ones that mean
+ * something.
  */
 rg_status rg_bench_run(const char *const *names, size_t n, bool json, rg_text *out,
                        const rg_log *log, rg_error *err) RG_MUST_USE;

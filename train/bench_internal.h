@@ -16,23 +16,29 @@ typedef struct rg_bench {
     rg_arena *data; /* operands; rewound after each row of a table */
     rg_text *out;
     const rg_log *log;
-    json_t *rows; /* NULL: text */
+    json_t *rows;               /* NULL: text */
+    double peak_f32, peak_bf16; /* GF/s, the best of this run; ctx.operands says which counts */
     rg_error *err;
 } rg_bench;
 
-/* What one call of a job does; what is 0 is not said. */
+/* What one call of a job does; what is 0 or NULL is not said. */
 typedef struct rg_bench_work {
-    double flop, audio_seconds, steps;
-    bool bf16; /* weights in bf16, sums in fp32 */
+    double flop, audio_seconds, count, bytes;
+    const char *counted; /* what `count` counts */
+    int32_t threads;     /* 0: those of the pool */
 } rg_bench_work;
 
 typedef rg_status rg_bench_fn(rg_bench *b, void *args);
 
-/* Runs fn(args) for about half a second, at least five times, and reports it. */
+/*
+ * Runs fn(args) for about half a second, at least five times unless that takes long, and reports
+ * it; its precision is ctx.operands.
+ */
 rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const rg_bench_work *work,
                         rg_bench_fn *fn, void *args) RG_MUST_USE;
 
-/* Calls run(what) with a fresh engine and empty parameters; what fails there ends in b->err. */
+/* Calls run(what) with a fresh engine for ctx.operands and empty parameters; what fails there ends
+ * in b->err. */
 typedef rg_status rg_bench_model_fn(rg_bench *b, rg_exec *ex, rg_params *params, const void *what);
 rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what) RG_MUST_USE;
 
@@ -47,5 +53,7 @@ rg_status rg_bench_gemm(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_conv(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_lstm_layer(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_attention(rg_bench *b) RG_MUST_USE;
+/* Data on its way to training. */
+rg_status rg_bench_loader(rg_bench *b) RG_MUST_USE;
 
 #endif

@@ -24,8 +24,10 @@ static float *operand(rg_bench *b, int64_t n)
 
 static void *packed(rg_bench *b, const float *w, int64_t rows, int64_t cols)
 {
-    void *p = rg_arena_alloc(b->data, b->kernels->matrix.packed_size(rows, cols, RG_F32) + 1);
-    if (!p || b->kernels->matrix.pack(&b->ctx, w, rows, cols, RG_F32, p) != RG_OK) return NULL;
+    void *p =
+        rg_arena_alloc(b->data, b->kernels->matrix.packed_size(rows, cols, b->ctx.operands) + 1);
+    if (!p || b->kernels->matrix.pack(&b->ctx, w, rows, cols, b->ctx.operands, p) != RG_OK)
+        return NULL;
     return p;
 }
 
@@ -90,7 +92,7 @@ static rg_status bench_gemm_row(rg_bench *b, const gemm_shape *s)
     rg_linear_args a = {.x = operand(b, s->rows * s->k),
                         .w = w,
                         .bias = operand(b, s->n),
-                        .packed_type = RG_F32,
+                        .packed_type = b->ctx.operands,
                         .y = operand(b, s->rows * s->n),
                         .pre = pre,
                         .rows = s->rows,
@@ -145,7 +147,7 @@ static rg_status bench_conv_row(rg_bench *b, const conv_shape *s)
     rg_conv1d_args a = {.x = operand(b, s->batch * s->t * s->c_in),
                         .w = w,
                         .bias = operand(b, s->c_out),
-                        .packed_type = RG_F32,
+                        .packed_type = b->ctx.operands,
                         .y = operand(b, s->batch * t_out * s->c_out),
                         .batch = s->batch,
                         .t_in = s->t,
@@ -187,7 +189,7 @@ static rg_status bench_conv2d(rg_bench *b, int64_t c, int64_t h, int64_t w_in)
     rg_conv2d_args a = {.x = operand(b, batch * h * w_in * c),
                         .w = w,
                         .bias = operand(b, c),
-                        .packed_type = RG_F32,
+                        .packed_type = b->ctx.operands,
                         .y = operand(b, batch * h * w_out * c),
                         .batch = batch,
                         .h_in = h,
@@ -244,7 +246,7 @@ rg_status rg_bench_lstm_layer(rg_bench *b)
                       .bias = operand(b, WIDE),
                       .w_ih_packed = packed(b, w_ih, H, WIDE),
                       .w_hh_packed = packed(b, w_hh, H, WIDE),
-                      .packed_type = RG_F32,
+                      .packed_type = b->ctx.operands,
                       .y = operand(b, ROWS * H),
                       .gates = operand(b, ROWS * WIDE),
                       .cells = operand(b, ROWS * H),

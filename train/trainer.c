@@ -42,7 +42,7 @@ static void start_window(rg__trainer *t)
     t->window_start = rg_clock_seconds();
     t->window_wait = 0;
     t->window_steps = t->window_flops = 0;
-    rg_pool_idle_share(t->machine.pool);
+    rg_pool_take_idle(t->machine.pool);
 }
 
 /* The means since the last line: to the log, the metrics files and the progress line. */
@@ -54,6 +54,7 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
     double seconds = rg_clock_seconds() - t->window_start;
     double per_step = t->window_steps ? seconds / (double)t->window_steps : 0;
     double units = t->task->units_per_step ? t->task->units_per_step(t->self, &unit) : 1;
+    const rg_idle idle = rg_pool_take_idle(t->machine.pool);
     double gflops = seconds > 0 ? (double)t->window_flops / seconds * 1e-9 : 0;
     rg_metric_mean_take(&t->mean, &m);
     rg_metrics_set(&m, "lr", t->lr);
@@ -63,17 +64,17 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
     if (t->machine.peak_gflops > 0)
         rg_metrics_set(&m, "share_of_peak", gflops / t->machine.peak_gflops);
     rg_metrics_set(&m, "data_wait_share", seconds > 0 ? t->window_wait / seconds : 0);
-    rg_metrics_set(&m, "idle_share", rg_pool_idle_share(t->machine.pool));
+    rg_metrics_set(&m, "idle", idle.waiting + idle.alone);
     if (t->scaler.enabled) rg_metrics_set(&m, "loss_scale", t->scaler.scale);
     format_eta(per_step * (double)(t->steps - t->step), eta);
     rg_log_line(&t->log, RG_LOG_INFO,
                 "step %lld/%lld  loss %.4f  |g| %.3g  lr %.2e  %.0f %s/s  %.0f GF/s (%.0f %% of "
-                "peak)  data wait %.1f %%  ETA %s",
+                "peak)  data wait %.1f %%  idle %.1f %%  ETA %s",
                 (long long)t->step, (long long)t->steps, rg_metrics_get(&m, "loss"),
                 rg_metrics_get(&m, "grad_norm"), t->lr, rg_metrics_get(&m, "units_per_second"),
                 unit, gflops,
                 t->machine.peak_gflops > 0 ? 100 * gflops / t->machine.peak_gflops : 0,
-                100 * rg_metrics_get(&m, "data_wait_share"), eta);
+                100 * rg_metrics_get(&m, "data_wait_share"), 100 * rg_metrics_get(&m, "idle"), eta);
     start_window(t);
     return rg_metric_log_add(t->metrics, "train", t->step, &m, NULL, err);
 }

@@ -20,7 +20,7 @@
 
 #include "base/text.h"
 
-enum { MAX_THREADS = 1024, SPINS = 400, LINE = 64 };
+enum { MAX_THREADS = 1024, SPIN_NS = 5000, LOOKS_PER_CLOCK = 16, LINE = 64 };
 
 typedef struct worker {
     alignas(LINE) atomic_int_least64_t busy; /* nanoseconds spent in blocks */
@@ -42,12 +42,13 @@ struct rg_pool {
     atomic_int sleepers;
     atomic_bool stop, running;
 
-    int32_t threads, spins;
+    int32_t threads;
+    int64_t spin_ns;
     bool pinned;
     pthread_t owner;
     cpu_set_t owner_mask;
-    int64_t run_time; /* nanoseconds inside rg_pool_run */
-    worker *workers;  /* [0] is the caller */
+    int64_t since, run_time; /* of rg_pool_take_idle; nanoseconds inside rg_pool_run since then */
+    worker *workers;         /* [0] is the caller */
 };
 
 /* ---- CPUs ---- */
@@ -144,32 +145,41 @@ static void announce_end(rg_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Runs blocks until none is left to take. */
+/*
+ * Runs blocks until none is left to take. A thread's time is booked before its blocks count as
+ * done, so that the caller sees it; they count only after it failed to take another, so the clock
+ * is read twice in a run and not for each block.
+ */
 static void work(rg_pool *pool, worker *self)
 {
     job j;
     if (!take(pool, &j)) return;
-    int64_t start = now_ns();
-    bool more = true;
-    while (more) {
-        int64_t blocks = j.blocks;
+    const int64_t start = now_ns(), blocks = j.blocks;
+    int64_t n = 0;
+    do {
         j.fn(j.ctx, j.block, self->index);
-        /* The time is booked before the block counts as done, so that the caller sees it. */
-        int64_t end = now_ns();
-        atomic_fetch_add_explicit(&self->busy, end - start, memory_order_relaxed);
-        start = end;
-        if (atomic_fetch_add(&pool->done, 1) + 1 == blocks && self->index != 0) announce_end(pool);
-        more = take(pool, &j);
-    }
+        n++;
+    } while (take(pool, &j));
+    atomic_fetch_add_explicit(&self->busy, now_ns() - start, memory_order_relaxed);
+    if (atomic_fetch_add(&pool->done, n) + n == blocks && self->index != 0) announce_end(pool);
 }
 
-static bool spin_for_work(rg_pool *pool)
+/* Looks for `spin_ns`; the clock is read now and then. */
+static bool spin_until(rg_pool *pool, bool (*ready)(rg_pool *pool))
 {
-    for (int32_t i = 0; i < pool->spins; i++) {
-        if (has_work(pool) || atomic_load(&pool->stop)) return true;
-        relax();
-    }
+    const int64_t end = pool->spin_ns ? now_ns() + pool->spin_ns : 0;
+    do {
+        for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+            if (ready(pool)) return true;
+            relax();
+        }
+    } while (end && now_ns() < end);
     return false;
+}
+
+static bool may_go_on(rg_pool *pool)
+{
+    return has_work(pool) || atomic_load(&pool->stop);
 }
 
 static void sleep_for_work(rg_pool *pool)
@@ -188,21 +198,23 @@ static void *worker_main(void *arg)
     rg_pool *pool = self->pool;
     while (!atomic_load(&pool->stop)) {
         work(pool, self);
-        if (!spin_for_work(pool)) sleep_for_work(pool);
+        if (!spin_until(pool, may_go_on)) sleep_for_work(pool);
     }
     return NULL;
 }
 
 /* ---- a run ---- */
 
-static void wait_for_blocks(rg_pool *pool, int64_t blocks)
+static bool all_done(rg_pool *pool)
 {
-    for (int32_t i = 0; i < pool->spins; i++) {
-        if (atomic_load(&pool->done) == blocks) return;
-        relax();
-    }
+    return atomic_load(&pool->done) == atomic_load_explicit(&pool->blocks, memory_order_relaxed);
+}
+
+static void wait_for_blocks(rg_pool *pool)
+{
+    if (spin_until(pool, all_done)) return;
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load(&pool->done) != blocks) pthread_cond_wait(&pool->finished, &pool->lock);
+    while (!all_done(pool)) pthread_cond_wait(&pool->finished, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -221,7 +233,7 @@ static void run_slice(rg_pool *pool, rg_block_fn *fn, void *ctx, int64_t first, 
         pthread_mutex_unlock(&pool->lock);
     }
     work(pool, &pool->workers[0]);
-    wait_for_blocks(pool, blocks);
+    wait_for_blocks(pool);
 }
 
 void rg_pool_run(rg_pool *pool, rg_block_fn *fn, void *ctx, int64_t blocks)
@@ -276,7 +288,8 @@ static rg_pool *allocate_pool(int32_t threads)
     memset(workers, 0, (size_t)threads * sizeof *workers);
     pool->workers = workers;
     pool->threads = threads;
-    pool->spins = threads <= rg_cpu_count() ? SPINS : 0;
+    pool->spin_ns = threads <= rg_cpu_count() ? SPIN_NS : 0;
+    pool->since = now_ns();
     pool->owner = pthread_self();
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -350,13 +363,16 @@ int32_t rg_pool_threads(const rg_pool *pool)
     return pool ? pool->threads : 1;
 }
 
-double rg_pool_idle_share(rg_pool *pool)
+rg_idle rg_pool_take_idle(rg_pool *pool)
 {
-    if (!pool) return 0;
+    if (!pool || pool->threads == 1) return (rg_idle){0};
     int64_t busy = 0;
     for (int32_t i = 0; i < pool->threads; i++) busy += atomic_exchange(&pool->workers[i].busy, 0);
-    double total = (double)pool->run_time * (double)pool->threads;
+    const int64_t now = now_ns(), wall = now - pool->since, run = pool->run_time;
+    const double n = pool->threads, total = n * (double)wall;
+    pool->since = now;
     pool->run_time = 0;
-    double idle = total > 0 ? 1.0 - (double)busy / total : 0.0;
-    return idle < 0 ? 0 : idle;
+    if (wall <= 0) return (rg_idle){0};
+    const double waiting = n * (double)run - (double)busy;
+    return (rg_idle){waiting > 0 ? waiting / total : 0, (n - 1) * (double)(wall - run) / total};
 }

@@ -30,8 +30,15 @@ int32_t rg_pool_threads(const rg_pool *pool); /* 1 for NULL */
 /* Returns when all blocks have run. `pool` NULL: runs them here, in order. Never fails. */
 void rg_pool_run(rg_pool *pool, rg_block_fn *fn, void *ctx, int64_t blocks);
 
-/* Share of the pool's time (0..1) spent waiting inside rg_pool_run since the last call of this. */
-double rg_pool_idle_share(rg_pool *pool);
+/* Shares of (wall time x threads) in which threads had nothing to do. */
+typedef struct rg_idle {
+    double waiting; /* inside rg_pool_run, for blocks that other threads were still at */
+    double alone;   /* all but the caller, between runs: what it does then runs on one thread */
+} rg_idle;
+
+/* Since the last call of this, or since the pool was made; zeros for NULL and for one thread.
+ * Threads of one block that wait for each other inside it (lstm) count as busy. */
+rg_idle rg_pool_take_idle(rg_pool *pool);
 
 /* CPUs this process may run on. */
 int32_t rg_cpu_count(void);

@@ -6,6 +6,7 @@
  */
 #include "base/threads.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -109,15 +110,21 @@ static void wait_a_little(void *ctx, int64_t block, int32_t thread)
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
-START_TEST(idle_share_says_who_waited)
+START_TEST(idle_says_who_waited)
 {
     rg_pool *pool = make(2, false);
-    ck_assert(rg_pool_idle_share(pool) == 0);
+    rg_pool_take_idle(pool);
     rg_pool_run(pool, wait_a_little, NULL, 1); /* one thread works, one waits: a half */
-    double idle = rg_pool_idle_share(pool);
-    ck_assert_msg(idle >= 0.499 && idle < 1, "idle %g", idle);
-    ck_assert(rg_pool_idle_share(pool) == 0);
-    ck_assert(rg_pool_idle_share(NULL) == 0);
+    rg_idle idle = rg_pool_take_idle(pool);
+    ck_assert_msg(idle.waiting > 0 && idle.waiting < 1, "waiting %g", idle.waiting);
+    ck_assert_msg(idle.waiting + idle.alone >= 0.499, "waiting %g alone %g", idle.waiting,
+                  idle.alone);
+    wait_a_little(NULL, 0, 0); /* outside of a run: the caller alone, a half too */
+    idle = rg_pool_take_idle(pool);
+    ck_assert_msg(idle.waiting == 0 && fabs(idle.alone - 0.5) < 1e-9, "waiting %g alone %g",
+                  idle.waiting, idle.alone);
+    idle = rg_pool_take_idle(NULL);
+    ck_assert(idle.waiting == 0 && idle.alone == 0);
     rg_pool_destroy(pool);
 }
 END_TEST
@@ -159,5 +166,4 @@ START_TEST(impossible_numbers_are_refused)
 END_TEST
 
 RG_TEST_MAIN("threads", 60, every_block_runs_once, short_runs_in_a_row, sleeping_threads_wake,
-             idle_share_says_who_waited, the_caller_gets_its_mask_back,
-             impossible_numbers_are_refused)
+             idle_says_who_waited, the_caller_gets_its_mask_back, impossible_numbers_are_refused)
