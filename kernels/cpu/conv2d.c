@@ -7,21 +7,31 @@
 
 enum { PLANE = 98304 }; /* floats: 384 KiB */
 
-void rg_plane_load(const rg_plane *p, float *out)
+void rg_plane_load(const rg_isa *isa, const rg_plane *p, rg_dtype type, void *plane)
 {
-    const int64_t pitch = p->width * p->c, skip = max64(0, -p->left);
-    const int64_t n = max64(0, min64(p->w - skip, p->width - max64(0, p->left)));
-    for (int64_t r = 0; r < p->rows; r++, out += pitch) {
+    const int64_t size = type == RG_BF16 ? 2 : 4, pitch = p->width * p->c;
+    const int64_t skip = max64(0, -p->left), before = max64(0, p->left) * p->c;
+    const int64_t n = max64(0, min64(p->w - skip, p->width - max64(0, p->left))) * p->c;
+    for (int64_t r = 0; r < p->rows; r++) {
         const int64_t h = p->h0 + r;
+        char *out = (char *)plane + r * pitch * size, *end = out + (before + n) * size;
         if (h < 0 || h >= p->h) {
-            memset(out, 0, (size_t)pitch * sizeof(float));
+            memset(out, 0, (size_t)(pitch * size));
             continue;
         }
-        float *at = out + max64(0, p->left) * p->c, *end = at + n * p->c;
-        memset(out, 0, (size_t)(at - out) * sizeof(float));
-        memcpy(at, p->x + (h * p->w + skip) * p->c, (size_t)(end - at) * sizeof(float));
-        memset(end, 0, (size_t)(out + pitch - end) * sizeof(float));
+        const float *x = p->x + (h * p->w + skip) * p->c;
+        memset(out, 0, (size_t)(before * size));
+        if (type == RG_BF16)
+            isa->vec->narrow_bf16(x, (uint16_t *)plane + r * pitch + before, n);
+        else
+            memcpy(out + before * size, x, (size_t)(n * size));
+        memset(end, 0, (size_t)((pitch - before - n) * size));
     }
+}
+
+const void *rg_plane_at(const void *plane, rg_dtype type, int64_t at)
+{
+    return (const char *)plane + at * (type == RG_BF16 ? 2 : 4);
 }
 
 int64_t rg_plane_rows(int64_t pitch, int64_t extra, int64_t step, int64_t all)
@@ -58,13 +68,14 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
                         (rows - 1) * a->stride_h + (a->kernel_h - 1) * a->dilation_h + 1,
                         a->pad_w,
                         j->width};
-    rg_plane_load(&p, plane);
     rg_gemm g = j->weight;
+    g.a_type = g.operands;
+    rg_plane_load(j->isa, &p, g.a_type, plane);
     g.m = a->w_out, g.n = a->c_out, g.segs = a->kernel_h, g.len = j->taps_w * ci;
     g.a_row = a->stride_w * ci, g.a_col = 1, g.a_seg = a->dilation_h * pitch;
     g.c_row = a->c_out, g.base = a->bias, g.base_row = 0;
     for (int64_t r = 0; r < rows; r++) {
-        g.a = plane + r * a->stride_h * pitch;
+        g.a = rg_plane_at(plane, g.a_type, r * a->stride_h * pitch);
         g.c = (float *)a->y + ((item * a->h_out + oh0 + r) * a->w_out) * a->c_out;
         rg_gemm_block(j->isa, &g, plane + j->room);
     }

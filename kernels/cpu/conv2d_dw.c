@@ -37,7 +37,7 @@ static void add_piece(const dw_job *j, int64_t piece, int64_t task, float *dw, b
                         (rows - 1) * a->stride_h + (a->kernel_h - 1) * a->dilation_h + 1,
                         a->pad_w,
                         j->width};
-    rg_plane_load(&p, scratch);
+    rg_plane_load(j->isa, &p, RG_F32, scratch);
     rg_gemm g = {.m = j->run,
                  .n = co,
                  .segs = 1,

@@ -101,7 +101,7 @@ static void dx_task(void *ctx, int64_t task, int32_t thread)
                         hi - lo,
                         -j->first,
                         j->width};
-    rg_plane_load(&p, plane);
+    rg_plane_load(j->isa, &p, j->operands, plane);
     rg_gemm g = {.m = j->q_count,
                  .n = n,
                  .segs = j->h.reach,
@@ -110,13 +110,14 @@ static void dx_task(void *ctx, int64_t task, int32_t thread)
                  .a_seg = j->h.gap * pitch,
                  .b_type = j->operands,
                  .operands = j->operands,
+                 .a_type = j->operands,
                  .c = row,
                  .c_row = n};
     g.len = j->w.reach * co;
     const int64_t skip = (a->pad_w - j->q0 * j->w.stride) * a->c_in, length = a->w_in * a->c_in;
     for (int64_t h = h0; h < h0 + rows; h++) {
         g.b = j->panels + (h + a->pad_h) % j->h.stride * j->panel_size;
-        g.a = plane + (first_row(&j->h, h) - lo) * pitch;
+        g.a = rg_plane_at(plane, g.a_type, (first_row(&j->h, h) - lo) * pitch);
         float *dx = (float *)j->g->dx + (item * a->h_in + h) * length;
         rg_gemm_block(j->isa, &g, row + j->row_room);
         if (j->g->add_dx)

@@ -21,30 +21,30 @@ enum {
 /* ---- blocks of k, counted through the segments ---- */
 
 /* Whether a block is whole segments, so that rows of bf16 can be read where they lie. */
-static bool whole_segments(const rg_gemm *g)
+static bool whole_segments(const rg_isa *isa, const rg_gemm *g)
 {
-    return g->segs > 1 && g->a_col == 1 && g->len % STEP == 0;
+    return g->segs > 1 && g->a_col == 1 && g->len > 0 && g->len % isa->bf16->k_step == 0;
 }
 
-static int64_t blocks_of(const rg_gemm *g)
+static int64_t blocks_of(const rg_isa *isa, const rg_gemm *g)
 {
-    if (whole_segments(g)) return div_up(g->segs, max64(1, SEGS_KC / g->len));
+    if (whole_segments(isa, g)) return div_up(g->segs, max64(1, SEGS_KC / g->len));
     return max64(1, div_up(div_up(g->segs * g->len, STEP) * STEP, KC));
 }
 
-static int64_t block_start(const rg_gemm *g, int64_t i)
+static int64_t block_start(const rg_isa *isa, const rg_gemm *g, int64_t i)
 {
-    const int64_t blocks = blocks_of(g), k = g->segs * g->len;
+    const int64_t blocks = blocks_of(isa, g), k = g->segs * g->len;
     if (i >= blocks) return k;
-    if (whole_segments(g)) return g->segs * i / blocks * g->len;
+    if (whole_segments(isa, g)) return g->segs * i / blocks * g->len;
     return div_up(k, STEP) * i / blocks * STEP;
 }
 
-static int64_t deepest(const rg_gemm *g)
+static int64_t deepest(const rg_isa *isa, const rg_gemm *g)
 {
     int64_t most = 0;
-    for (int64_t i = 0; i < blocks_of(g); i++)
-        most = max64(most, block_start(g, i + 1) - block_start(g, i));
+    for (int64_t i = 0; i < blocks_of(isa, g); i++)
+        most = max64(most, block_start(isa, g, i + 1) - block_start(isa, g, i));
     return div_up(most, STEP) * STEP;
 }
 
@@ -52,7 +52,7 @@ int64_t rg__gemm_scratch_bf16(const rg_isa *isa, int64_t segs, int64_t len)
 {
     const rg_gemm rows = {.segs = segs, .len = len, .a_col = 1},
                   columns = {.segs = segs, .len = len};
-    const int64_t deep = max64(deepest(&rows), deepest(&columns));
+    const int64_t deep = max64(deepest(isa, &rows), deepest(isa, &columns));
     const int64_t left = (deep + GAP) * RG_GEMM_TILES * isa->bf16->mr;
     return (left + deep * RG_GEMM_COLS) / 2 + 3 * (RG_ALIGN / 4);
 }
@@ -172,14 +172,14 @@ static void run_columns(const block *b, int64_t n0, int64_t n1)
 void rg__gemm_block_bf16(const rg_isa *isa, const rg_gemm *g, float *scratch)
 {
     const rg_tiles *tiles = isa->bf16;
-    const int64_t deep = deepest(g), blocks = blocks_of(g);
+    const int64_t deep = deepest(isa, g), blocks = blocks_of(isa, g);
     block b = {.isa = isa, .g = g, .left = (uint16_t *)(void *)scratch};
     b.right = b.left + ((deep + GAP) * RG_GEMM_TILES * tiles->mr + 31) / 32 * 32;
-    b.direct =
-        g->a_type == RG_BF16 && g->len % tiles->k_step == 0 && (g->segs == 1 || whole_segments(g));
+    b.direct = g->a_type == RG_BF16 && g->len > 0 && g->len % tiles->k_step == 0 &&
+               (g->segs == 1 || whole_segments(isa, g));
     for (int64_t n0 = 0; n0 < g->n; n0 += RG_GEMM_COLS)
         for (int64_t i = 0; i < blocks; i++) {
-            b.k0 = block_start(g, i), b.k1 = block_start(g, i + 1);
+            b.k0 = block_start(isa, g, i), b.k1 = block_start(isa, g, i + 1);
             b.deep = div_up(b.k1 - b.k0, tiles->k_step) * tiles->k_step;
             b.first = i == 0;
             run_columns(&b, n0, min64(g->n, n0 + RG_GEMM_COLS));

@@ -7,16 +7,35 @@
 
 #include <string.h>
 
-enum { PIECE = 32768 }; /* floats of a task's input or output copy: 128 KiB */
+enum {
+    PIECE = 32768, /* values of a task's input or output copy: 128 KiB */
+    PART = 512     /* values on their way through an activation to bf16 */
+};
 
 /* ---- rows ---- */
 
-static void load_run(const rg_isa *isa, const rg_rows *in, const float *src, int64_t n, float *out)
+/* `n` activated values of src to value `at` of out. */
+static void load_run(const rg_isa *isa, const rg_rows *in, rg_dtype type, const float *src,
+                     int64_t n, void *out, int64_t at)
 {
-    if (in->act == RG_ACT_NONE)
-        memcpy(out, src, (size_t)n * sizeof(float));
-    else
-        isa->vec->act(in->act, RG_FUSED_LEAKY_SLOPE, src, out, n);
+    float part[PART];
+    if (type == RG_F32 && in->act == RG_ACT_NONE) {
+        memcpy((float *)out + at, src, (size_t)n * sizeof(float));
+        return;
+    }
+    if (type == RG_F32) {
+        isa->vec->act(in->act, RG_FUSED_LEAKY_SLOPE, src, (float *)out + at, n);
+        return;
+    }
+    if (in->act == RG_ACT_NONE) {
+        isa->vec->narrow_bf16(src, (uint16_t *)out + at, n);
+        return;
+    }
+    for (int64_t i = 0, count; i < n; i += count) {
+        count = min64(PART, n - i);
+        isa->vec->act(in->act, RG_FUSED_LEAKY_SLOPE, src + i, part, count);
+        isa->vec->narrow_bf16(part, (uint16_t *)out + at + i, count);
+    }
 }
 
 /* The frame that row r < 0 or r >= t repeats; -1 for zeros. */
@@ -27,24 +46,24 @@ static int64_t outside(const rg_rows *in, int64_t r)
     return s >= 0 && s < in->t ? s : -1;
 }
 
-const float *rg_rows_load(const rg_isa *isa, const rg_rows *in, int64_t item, int64_t r0,
-                          int64_t r1, float *room)
+const void *rg_rows_load(const rg_isa *isa, const rg_rows *in, rg_dtype type, int64_t item,
+                         int64_t r0, int64_t r1, void *room)
 {
     const float *x = in->x + item * in->t * in->c;
-    const int64_t c = in->c;
-    if (r0 >= 0 && r1 <= in->t && in->act == RG_ACT_NONE) return x + r0 * c;
+    const int64_t c = in->c, size = type == RG_BF16 ? 2 : 4;
+    if (type == RG_F32 && r0 >= 0 && r1 <= in->t && in->act == RG_ACT_NONE) return x + r0 * c;
     const int64_t lo = min64(max64(r0, 0), in->t), hi = max64(min64(r1, in->t), lo);
     for (int64_t r = r0; r < r1; r++) {
         if (r == lo && hi > lo) {
-            load_run(isa, in, x + lo * c, (hi - lo) * c, room + (lo - r0) * c);
+            load_run(isa, in, type, x + lo * c, (hi - lo) * c, room, (lo - r0) * c);
             r = hi - 1;
             continue;
         }
         const int64_t s = outside(in, r);
         if (s < 0)
-            memset(room + (r - r0) * c, 0, (size_t)c * sizeof(float));
+            memset((char *)room + (r - r0) * c * size, 0, (size_t)(c * size));
         else
-            load_run(isa, in, x + s * c, c, room + (r - r0) * c);
+            load_run(isa, in, type, x + s * c, c, room, (r - r0) * c);
     }
     return room;
 }
@@ -112,7 +131,8 @@ static void conv_task(void *ctx, int64_t task, int32_t thread)
     const int64_t r1 = (q1 - 1) * v->step + (v->taps - 1) * v->dilation - v->pad + 1;
     rg_gemm g = v->weight;
     g.m = q1 - q0, g.n = cols;
-    g.a = rg_rows_load(j->isa, &v->in, item, r0, r1, room);
+    g.a_type = g.operands;
+    g.a = rg_rows_load(j->isa, &v->in, g.a_type, item, r0, r1, room);
     g.a_row = v->step * c, g.a_col = 1;
     g.segs = v->dilation == 1 ? 1 : v->taps;
     g.len = v->dilation == 1 ? v->taps * c : c;

@@ -59,8 +59,9 @@ typedef struct rg_rows_grad {
 
 rg_status rg_rows_grad_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_grad *v);
 
-/* Rows [r0,r1) of an item: where they lie when they are plain, else copied to `room`. */
-const float *rg_rows_load(const rg_isa *isa, const rg_rows *in, int64_t item, int64_t r0,
-                          int64_t r1, float *room);
+/* Rows [r0,r1) of an item as floats or in bf16: where they lie when they are plain floats, else
+ * copied to `room`. */
+const void *rg_rows_load(const rg_isa *isa, const rg_rows *in, rg_dtype type, int64_t item,
+                         int64_t r0, int64_t r1, void *room);
 
 #endif

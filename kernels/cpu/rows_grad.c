@@ -122,10 +122,10 @@ static void add_chunk(const grad_job *j, int64_t chunk, float *dw, bool fresh, f
     const int64_t q0 = v->q_count * piece / j->pieces, q1 = v->q_count * (piece + 1) / j->pieces;
     const int64_t blocks = blocks_of(v), m = v->taps / blocks * v->left.c, n = v->right.c;
     const int64_t first = left_first(v, q0);
-    const float *left =
-        rg_rows_load(j->isa, &v->left, item, first, first + left_count(v, q1 - q0), scratch);
-    const float *right = rg_rows_load(j->isa, &v->right, item, q0 - v->right_pad, q1 - v->right_pad,
-                                      scratch + j->room_left);
+    const float *left = rg_rows_load(j->isa, &v->left, RG_F32, item, first,
+                                     first + left_count(v, q1 - q0), scratch);
+    const float *right = rg_rows_load(j->isa, &v->right, RG_F32, item, q0 - v->right_pad,
+                                      q1 - v->right_pad, scratch + j->room_left);
     rg_gemm g = {.m = m, .n = n, .segs = 1, .len = q1 - q0, .a_row = 1, .b = right, .b_row = n};
     g.operands = j->operands, g.a_col = v->left_step * v->left.c, g.c_row = g.base_row = n;
     for (int64_t block = 0; block < blocks; block++) {
@@ -179,7 +179,7 @@ static void stage_task(void *ctx, int64_t task, int32_t thread)
     const int64_t runs = div_up(j->count, j->run), item = task / runs, r0 = task % runs * j->run;
     const int64_t r1 = min64(j->count, r0 + j->run);
     float *out = j->out + (item * j->count + r0) * j->in->c;
-    const float *at = rg_rows_load(j->isa, j->in, item, j->first + r0, j->first + r1, out);
+    const float *at = rg_rows_load(j->isa, j->in, RG_F32, item, j->first + r0, j->first + r1, out);
     if (at != out) memcpy(out, at, (size_t)((r1 - r0) * j->in->c) * sizeof(float));
 }
 
