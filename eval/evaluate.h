@@ -11,6 +11,7 @@
  *
  *   bits, bits-<role>   true none other late bigram unigram ... bit/token
  *   accuracy            top1 copy ece excess (%), by role
+ *   precision           bf16 int8: tokens chosen as in fp32 (%), by role
  *   regeneration        SHA-256 of every stem before and after
  *   seams               above step cut_above cut_step changed unrelated outside, by role
  *   right-context       with without gain, bit/token of a span's last half second, by role
@@ -26,6 +27,7 @@
 
 #include "base/log.h"
 #include "datasets/store.h"
+#include "kernels/kernels.h"
 
 typedef struct rg_eval_options {
     const char *target;       /* run or bundle folder */
@@ -36,6 +38,7 @@ typedef struct rg_eval_options {
     double seconds;           /* of each song and role; 0: 20 */
     int32_t samples;          /* generated pieces; < 0: 3 */
     double sample_seconds;    /* of each; 0: 8 */
+    rg_dtype precision;       /* of the tracks' weights (rg_bundle_set_precision); RG_F32 */
     int32_t threads;          /* 0: one per CPU */
     uint64_t seed;            /* of bootstraps and of generation */
     const char *version;      /* of the program, with its git, for the header; may be NULL */

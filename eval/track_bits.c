@@ -128,18 +128,24 @@ static int64_t aligned_first(const window *w, int64_t other)
     return first < 0 ? 0 : first > room ? room : first;
 }
 
-static rg_status fill_window(window *w, rg_error *err)
+rg_status rg__window_whole(track_evaluation *t, rg_track_batch *batch, int32_t role, int64_t song,
+                           int64_t first, rg_error *err)
 {
-    const rg_track_config *config = &w->t->bundle.config;
     rg_mask_window mask;
     int32_t bars[256];
     rg_rng rng = rg_rng_make(1, 0);
-    rg_track_batch_clear(config, w->batch);
-    w->batch->target = w->role;
-    rg_track_data_look(w->t->data, w->song, w->first, w->frames, bars, 256, &mask);
-    rg_track_data_fill(w->t->data, w->song, w->first, w->batch, 0);
-    rg_mask_write(config, w->batch, 0, RG_MASK_WHOLE, false, &mask, &rng);
-    RG_TRY(rg_track_data_latents(w->t->data, w->batch, 0, err));
+    rg_track_batch_clear(&t->bundle.config, batch);
+    batch->target = role;
+    rg_track_data_look(t->data, song, first, batch->frames, bars, 256, &mask);
+    rg_track_data_fill(t->data, song, first, batch, 0);
+    rg_mask_write(&t->bundle.config, batch, 0, RG_MASK_WHOLE, false, &mask, &rng);
+    return rg_track_data_latents(t->data, batch, 0, err);
+}
+
+static rg_status fill_window(window *w, rg_error *err)
+{
+    const rg_track_config *config = &w->t->bundle.config;
+    RG_TRY(rg__window_whole(w->t, w->batch, w->role, w->song, w->first, err));
     for (int k = 1; k < SITUATIONS; k++) rg_track_batch_copy(config, w->batch, k, w->batch, 0);
     rg_track_drop_context(config, w->batch, NO_CONTEXT);
     rg_track_drop_conditions(config, w->batch, NO_CONDITIONS);
@@ -267,16 +273,20 @@ static rg_status fit_baselines(const track_evaluation *t, int32_t role, rg_basel
     return RG_OK;
 }
 
+int64_t rg__windows_of(const track_evaluation *t, int32_t role, int64_t per_song, int64_t most)
+{
+    int64_t songs = 0;
+    for (int64_t i = 0; i < rg_tokens_songs(t->tokens); i++)
+        songs += rg_track_data_has(t->data, i, role, t->e->options.split);
+    if (songs * per_song <= most) return songs * per_song;
+    return songs > most ? songs : most / songs * songs;
+}
+
 static rg_status score_role(window *w, sums *s, rg_error *err)
 {
     rg_baseline *baselines[RG_TRACK_BOOKS] = {0};
     rg_split split = w->t->e->options.split;
-    int64_t songs = 0;
-    for (int64_t i = 0; i < rg_tokens_songs(w->t->tokens); i++)
-        songs += rg_track_data_has(w->t->data, i, w->role, split);
-    int64_t windows = songs * WINDOWS_PER_SONG;
-    if (songs > 0 && windows > MAX_WINDOWS)
-        windows = songs > MAX_WINDOWS ? songs : MAX_WINDOWS / songs * songs;
+    const int64_t windows = rg__windows_of(w->t, w->role, WINDOWS_PER_SONG, MAX_WINDOWS);
     rg_progress progress;
     rg_progress_start(&progress, "bits per token", windows);
     rg_status status = fit_baselines(w->t, w->role, baselines, err);

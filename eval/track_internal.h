@@ -21,6 +21,16 @@ typedef struct track_evaluation {
 /* Bits per token with four contexts and without conditions, beside n-gram baselines. */
 rg_status rg__track_bits(track_evaluation *t, rg_error *err);
 
+/* A role's window as it is scored: the role unknown as a whole, all else true; item 0 of batch. */
+rg_status rg__window_whole(track_evaluation *t, rg_track_batch *batch, int32_t role, int64_t song,
+                           int64_t first, rg_error *err);
+/* How many windows rg_track_data_fixed is asked for: so many of each song of the split that has the
+ * role, evenly cut down to `most`. */
+int64_t rg__windows_of(const track_evaluation *t, int32_t role, int64_t per_song, int64_t most);
+
+/* How often weights in bf16 and int8 choose what fp32 chooses (track_precision.c). */
+rg_status rg__precision_section(track_evaluation *t, rg_error *err);
+
 /* What a role's predictions are worth besides bits, song by song of the token cache. */
 typedef struct track_accuracy {
     int64_t songs;

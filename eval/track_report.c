@@ -24,7 +24,8 @@ static rg_status open_bundle(track_evaluation *t, const char *report_folder, rg_
         t->bundle_is_ours = true;
         RG_TRY(rg_bundle_export(t->e->run.folder, t->bundle_folder, t->e->ex, t->e->log, err));
     }
-    return rg_bundle_open(&t->bundle, t->bundle_folder, t->e->ex, err);
+    RG_TRY(rg_bundle_open(&t->bundle, t->bundle_folder, t->e->ex, err));
+    return rg_bundle_set_precision(&t->bundle, t->e->options.precision, t->e->ex, err);
 }
 
 static rg_status open_tokens(track_evaluation *t, rg_error *err)
@@ -56,6 +57,8 @@ static void name_models(track_evaluation *t)
 {
     const rg_track_config *c = &t->bundle.config;
     rg_report_fact(t->e->report, "bundle", "model %.16s", t->bundle.hash);
+    rg_report_fact(t->e->report, "precision", "weights in %s",
+                   rg_precision_text(t->e->options.precision));
     rg_report_fact(t->e->report, "models", "%d tracks, width %d, %d + %d layers, %lld parameters",
                    c->n_roles, c->width, c->encoder_layers, c->decoder_layers,
                    (long long)rg_params_elements(t->bundle.params));
@@ -131,6 +134,7 @@ static rg_status all_parts(track_evaluation *t, rg_error *err)
     if (t->e->run.kind == RG_RUN_TRACKS) RG_TRY(rg__learning_section(t->e, err));
     RG_TRY(open_tokens(t, err));
     RG_TRY(rg__track_bits(t, err));
+    RG_TRY(rg__precision_section(t, err));
     RG_TRY(music(t, err));
     return codecs(t, err);
 }

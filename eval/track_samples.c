@@ -60,6 +60,7 @@ static rg_status generate_one(track_evaluation *t, int64_t i, piece *out, rg_err
     make_request(t, i, prompt, tempo, &out->tempo);
     RG_TRY(rg__scene_path(t, i, "", folder, err));
     rg_generate_options options = {.bundle_folder = t->bundle_folder,
+                                   .precision = rg_precision_text(t->e->options.precision),
                                    .out_folder = folder,
                                    .prompt = prompt,
                                    .settings = settings,

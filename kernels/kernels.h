@@ -37,7 +37,8 @@
     X(F16, 2, "F16")   \
     X(I32, 4, "I32")   \
     X(I64, 8, "I64")   \
-    X(U8, 1, "U8")
+    X(U8, 1, "U8")     \
+    X(I8, 1, "I8")
 
 typedef enum rg_dtype {
 #define X(name, bytes, text) RG_##name,
@@ -72,6 +73,11 @@ typedef struct rg_kernel_ctx {
  * A weight in the form that this backend's GEMM reads, made once per optimizer step from a plain
  * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16. When only the weight is
  * bf16 (ctx->operands is F32) its products with fp32 values are summed in fp32.
+ *
+ * `type` I8 is for inference: w (K,N) becomes q s with a scale s[n] = max |w[:,n]| / 127 per column
+ * (1 for a column of zeros, no denormals) and q = w / s to the nearest, ties to even: |w - q s| is
+ * at most s/2.
+ * Linear's forward reads it, with fp32 operands whatever ctx->operands says; all else reads w.
  */
 typedef struct rg_matrix_slot {
     size_t (*packed_size)(int64_t rows, int64_t cols, rg_dtype type);

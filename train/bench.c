@@ -31,15 +31,16 @@ typedef struct timing {
     rg_idle idle;
 } timing;
 
-static const char *precision(const rg_bench *b)
+static const char *precision(const rg_bench *b, const rg_bench_work *w)
 {
+    if (w->precision) return w->precision;
     return b->ctx.operands == RG_BF16 ? "bf16" : "fp32";
 }
 
 static void print_row(rg_bench *b, const char *group, const char *name, const rg_bench_work *w,
                       const timing *t)
 {
-    rg_text_printf(b->out, "%-10s %-46s %-5s %9.3f %9.3f", group, name, precision(b),
+    rg_text_printf(b->out, "%-10s %-46s %-5s %9.3f %9.3f", group, name, precision(b, w),
                    t->least * 1e3, t->median * 1e3);
     if (w->flop > 0)
         rg_text_printf(b->out, " %8.1f GF/s %4.0f %%", w->flop / t->median / 1e9,
@@ -65,8 +66,8 @@ static rg_status add_row(rg_bench *b, const char *group, const char *name, const
     const int threads = w->threads ? w->threads : rg_pool_threads(b->ctx.pool);
     const double gflops = w->flop / t->median / 1e9;
     json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:f, s:f}", "group", group, "name", name,
-                            "precision", precision(b), "threads", threads, "min_ms", t->least * 1e3,
-                            "median_ms", t->median * 1e3);
+                            "precision", precision(b, w), "threads", threads, "min_ms",
+                            t->least * 1e3, "median_ms", t->median * 1e3);
     if (!row || set_real(row, "gflops", w->flop > 0, gflops) ||
         set_real(row, "share_of_peak", w->flop > 0 && t->peak > 0, gflops / t->peak) ||
         set_real(row, "x_real_time", w->audio_seconds > 0, w->audio_seconds / t->median) ||
@@ -130,24 +131,18 @@ rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what)
 
 /* ---- all ---- */
 
-typedef enum bench_bf16 {
-    NO_BF16,
-    BF16_PRODUCTS, /* where the CPU multiplies them */
-    BF16_WEIGHTS,  /* everywhere: they are half as many bytes */
-} bench_bf16;
-
 typedef struct bench_group {
     const char *name;
     rg_status (*run)(rg_bench *b);
-    bench_bf16 bf16;
+    bool bf16; /* a second pass with products of bf16, where the CPU multiplies them */
 } bench_group;
 
 static const bench_group groups[] = {
-    {"train", rg_bench_train, BF16_PRODUCTS},  {"seanet", rg_bench_seanet, BF16_PRODUCTS},
-    {"lstm", rg_bench_lstm, BF16_PRODUCTS},    {"codec", rg_bench_codec, BF16_PRODUCTS},
-    {"decode", rg_bench_decode, BF16_WEIGHTS}, {"gemm", rg_bench_gemm, BF16_PRODUCTS},
-    {"conv", rg_bench_conv, BF16_PRODUCTS},    {"attention", rg_bench_attention, BF16_PRODUCTS},
-    {"loader", rg_bench_loader, NO_BF16}};
+    {"train", rg_bench_train, true},    {"seanet", rg_bench_seanet, true},
+    {"lstm", rg_bench_lstm, true},      {"codec", rg_bench_codec, true},
+    {"decode", rg_bench_decode, false}, {"gemm", rg_bench_gemm, true},
+    {"conv", rg_bench_conv, true},      {"attention", rg_bench_attention, true},
+    {"loader", rg_bench_loader, false}};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static rg_status select_groups(const char *const *names, size_t n, bool chosen[GROUPS],
@@ -169,8 +164,7 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
 
 static rg_status run_group(rg_bench *b, const bench_group *g)
 {
-    const bool bf16 = g->bf16 == BF16_WEIGHTS ||
-                      (g->bf16 == BF16_PRODUCTS && b->kernels->fast_operands == RG_BF16);
+    const bool bf16 = g->bf16 && b->kernels->fast_operands == RG_BF16;
     for (int pass = 0; pass < 1 + bf16; pass++) {
         b->ctx.operands = pass ? RG_BF16 : RG_F32;
         RG_TRY(g->run(b));

@@ -4,11 +4,13 @@
  * (Copet et al. 2306.05284, section 3.1).
  *
  * One idea: the layers are those that the track models decode with (nn/attention.h, nn/linear.h);
- * the largest logit is chosen, as the peer does. Not here: the tracks' other listeners.
+ * the largest logit is chosen, as the peer does. A row per precision of the weights. Not here: the
+ * tracks' other listeners.
  */
 #include <stdio.h>
 
 #include "base/rng.h"
+#include "models/bundle.h"
 #include "nn/attention.h"
 #include "nn/linear.h"
 #include "train/bench_internal.h"
@@ -146,8 +148,15 @@ static rg_status time_decoder(rg_bench *b, rg_exec *ex, rg_params *params, const
     declare(d, params);
     RG_TRY(make_memory(b, d));
     RG_TRY(rg_params_finish(params, ex, 1, false, b->err));
-    const rg_bench_work work = {.count = STEPS, .counted = "steps"};
-    return rg_bench_time(b, "decode", d->shape->name, &work, decode, d);
+    static const rg_dtype types[] = {RG_F32, RG_BF16, RG_I8};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const rg_bench_work work = {
+            .count = STEPS, .counted = "steps", .precision = rg_precision_text(types[i])};
+        rg_params_set_packed_type(params, types[i]);
+        RG_TRY(rg_params_refresh(params, ex));
+        RG_TRY(rg_bench_time(b, "decode", d->shape->name, &work, decode, d));
+    }
+    return RG_OK;
 }
 
 rg_status rg_bench_decode(rg_bench *b)

@@ -24,15 +24,16 @@ typedef struct rg_bench {
 /* What one call of a job does; what is 0 or NULL is not said. */
 typedef struct rg_bench_work {
     double flop, audio_seconds, count, bytes;
-    const char *counted; /* what `count` counts */
-    int32_t threads;     /* 0: those of the pool */
+    const char *counted;   /* what `count` counts */
+    const char *precision; /* NULL: that of ctx.operands */
+    int32_t threads;       /* 0: those of the pool */
 } rg_bench_work;
 
 typedef rg_status rg_bench_fn(rg_bench *b, void *args);
 
 /*
  * Runs fn(args) for about half a second, at least five times unless that takes long, and reports
- * it; its precision is ctx.operands.
+ * it.
  */
 rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const rg_bench_work *work,
                         rg_bench_fn *fn, void *args) RG_MUST_USE;

@@ -83,6 +83,12 @@ typedef struct rg_vec {
     /* out (depth,cols) = k from k0 on of the first cols columns of a panel in pairs */
     void (*widen_pairs)(const uint16_t *panel, int64_t width, int64_t k0, int64_t depth,
                         int64_t cols, float *out);
+    /* y = x */
+    void (*widen_bytes)(const int8_t *x, float *y, int64_t n);
+    /* q = x / scale to the nearest, ties to even; no x is beyond 127 scales */
+    void (*narrow_bytes)(const float *x, const float *scale, int8_t *q, int64_t n);
+    /* y = y scale + bias (NULL: none) */
+    void (*scale_columns)(const float *scale, const float *bias, float *y, int64_t n);
     /* out (depth, mr) = x (depth, mr), rows x_row apart; mr is the fp32 tile's rows */
     void (*pack_tile)(const float *x, int64_t x_row, int64_t depth, float *out);
     /* see cells.inc */
@@ -131,6 +137,7 @@ typedef struct rg_isa {
     const rg_tiles *f32, *bf16; /* as wide as each other at the widest */
     rg_tile_fn *weight_tile;    /* of the widest: a in fp32, b in pairs, depth even */
     rg_dtype fast;              /* BF16 where an instruction multiplies it, else F32 */
+    rg_tile_fn *byte_tile;      /* of the widest: a in fp32, b in int8, not scaled */
     const rg_vec *vec;
     double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
     double (*burst_bf16)(int64_t loops);
@@ -141,9 +148,11 @@ extern const rg_vec rg_vec_avx2, rg_vec_avx512;
 
 /* ---- panels: a right operand (k,n) in the tiles' order ---- */
 
-/* The tiles of a type, F32 or BF16, and the index of the narrowest that holds n columns. */
+/* The tiles of a type (I8: those of fp32), and the index of the narrowest that holds n columns. */
 const rg_tiles *rg_tiles_of(const rg_isa *isa, rg_dtype type);
 int rg_tiles_index(const rg_tiles *tiles, int64_t n);
+/* Bytes of an element. */
+int64_t rg_panels_element(rg_dtype type);
 /* k filled up to the tiles' k_step. */
 int64_t rg_panels_depth(const rg_isa *isa, rg_dtype type, int64_t k);
 
@@ -168,7 +177,7 @@ typedef struct rg_gemm {
     int64_t a_row, a_col, a_seg; /* a_row or a_col is 1 */
     const void *b;               /* panels of (k,n), or with b_row > 0 plain rows of floats */
     int64_t b_row;
-    rg_dtype b_type; /* of panels: BF16 whenever the operands are */
+    rg_dtype b_type; /* of panels: BF16 whenever the operands are; I8: without its scales */
     float *c;
     int64_t c_row;
     const float *base; /* see rg_tile */
@@ -195,10 +204,13 @@ rg_status rg_gemm_weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float
 rg_status rg_cpu_bias_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float *x, int64_t rows,
                            int64_t n, int64_t ld, float *sum, bool add);
 
-/* A weight's packed form (rg_matrix_slot): panels for x W, then panels for dy W^T. */
+/* A weight's packed form (rg_matrix_slot): panels for x W, then panels for dy W^T. Of I8: a scale
+ * per column, then panels for x W (rg_cpu_bytes). */
 size_t rg_cpu_packed_size(const rg_isa *isa, int64_t rows, int64_t cols, rg_dtype type);
 rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int64_t rows,
                       int64_t cols, rg_dtype type, void *packed);
+
+const int8_t *rg_cpu_bytes(const void *packed, int64_t cols);
 
 /* The right operand of g is w (k,n), or its transpose (n,k)^T: from the packed form when there is
  * one, else packed into scratch (or read in place). */

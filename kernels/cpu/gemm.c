@@ -27,7 +27,7 @@ void rg_gemm_block(const rg_isa *isa, const rg_gemm *g, float *scratch)
 
 const void *rg_gemm_columns(const rg_isa *isa, const rg_gemm *g, int64_t n0)
 {
-    const int64_t size = g->b_type == RG_BF16 ? 2 : 4;
+    const int64_t size = rg_panels_element(g->b_type);
     if (g->b_row > 0) return (const char *)g->b + n0 * size;
     return (const char *)g->b + n0 * rg_panels_depth(isa, g->b_type, g->segs * g->len) * size;
 }

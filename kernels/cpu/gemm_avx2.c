@@ -39,6 +39,11 @@ static inline int32_t pair_at(const uint16_t *p)
     return pair;
 }
 
+static inline __m256 bytes_8(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
 #define V __m256
 #define LANES 8
 #define ZERO _mm256_setzero_ps()
@@ -49,6 +54,7 @@ static inline int32_t pair_at(const uint16_t *p)
 #define STORE_PART(p, m, v) _mm256_maskstore_ps(p, m, v)
 #define HALF(p, odd) half_8(_mm256_loadu_si256((const __m256i *)(const void *)(p)), odd)
 #define PAIRED(p, odd) half_8(_mm256_set1_epi32(pair_at(p)), odd)
+#define BYTES(p) bytes_8(p)
 #define FMA _mm256_fmadd_ps
 #define ADD _mm256_add_ps
 #define MASK __m256i
@@ -69,6 +75,10 @@ static inline int32_t pair_at(const uint16_t *p)
 #define LEFT float
 #define LOAD_A(p, part) SPLAT(p + part * a_col)
 #include "kernels/cpu/micro_bf16.inc"
+
+#define NAME bytes_16
+#define NV 2
+#include "kernels/cpu/micro_int8.inc"
 
 #define NAME tile_8
 #define NV 1
@@ -136,6 +146,7 @@ const rg_isa rg_isa_avx2 = {
     .f32 = &f32,
     .bf16 = &pairs,
     .weight_tile = weight_16,
+    .byte_tile = bytes_16,
     .vec = &rg_vec_avx2,
     .burst = burst,
     .burst_bf16 = burst,

@@ -39,6 +39,11 @@ static inline int32_t pair_at(const uint16_t *p)
     return pair;
 }
 
+static inline __m512 bytes_16(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
 #define V __m512
 #define LANES 16
 #define ZERO _mm512_setzero_ps()
@@ -49,6 +54,7 @@ static inline int32_t pair_at(const uint16_t *p)
 #define STORE_PART(p, m, v) _mm512_mask_storeu_ps(p, m, v)
 #define HALF(p, odd) half_16(_mm512_loadu_si512(p), odd)
 #define PAIRED(p, odd) half_16(_mm512_set1_epi32(pair_at(p)), odd)
+#define BYTES(p) bytes_16(p)
 #define FMA _mm512_fmadd_ps
 #define ADD _mm512_add_ps
 #define MASK __mmask16
@@ -69,6 +75,10 @@ static inline int32_t pair_at(const uint16_t *p)
 #define LEFT float
 #define LOAD_A(p, part) SPLAT(p + part * a_col)
 #include "kernels/cpu/micro_bf16.inc"
+
+#define NAME bytes_32
+#define NV 2
+#include "kernels/cpu/micro_int8.inc"
 
 #define NAME tile_16
 #define NV 1
@@ -165,11 +175,17 @@ void rg_weight_tile_avx512(const rg_tile *t)
     weight_32(t);
 }
 
+void rg_byte_tile_avx512(const rg_tile *t)
+{
+    bytes_32(t);
+}
+
 const rg_isa rg_isa_avx512 = {
     .name = "avx512",
     .f32 = &rg_tiles_avx512,
     .bf16 = &pairs,
     .weight_tile = rg_weight_tile_avx512,
+    .byte_tile = rg_byte_tile_avx512,
     .vec = &rg_vec_avx512,
     .burst = rg_burst_avx512,
     .burst_bf16 = rg_burst_avx512,

@@ -3,8 +3,8 @@
  *
  * One idea: the left operand is read where it lies, given by strides, so that a convolution is a
  * product whose rows overlap; only the right operand is always in panels or narrow enough not to
- * need them. Weights in bf16 are widened, by the tile itself where few rows visit them. Blocks of k
- * (KC) depend on k alone, hence bits do too (cpu.h).
+ * need them. Weights in bf16 or int8 are widened, by the tile itself where few rows
+ * visit them. Blocks of k (KC) depend on k alone, hence bits do too (cpu.h).
  */
 #include "kernels/cpu/gemm.h"
 
@@ -98,12 +98,13 @@ typedef struct block {
     bool first;
 } block;
 
-/* A panel of weights in bf16 that is visited once is widened by the tile itself. */
-static bool reads_pairs(const block *b, int64_t n)
+/* The tile that widens a panel of weights in bf16 or int8 itself: where it is visited once. */
+static rg_tile_fn *narrow_tile(const block *b, int64_t n)
 {
     const rg_gemm *g = b->g;
-    return g->b_type == RG_BF16 && g->m <= b->isa->f32->mr && g->segs == 1 && b->depth % 2 == 0 &&
-           rg_tiles_index(b->isa->bf16, n) == 0;
+    if (g->m > b->isa->f32->mr || g->segs != 1 || rg_tiles_index(b->isa->f32, n) != 0) return NULL;
+    if (g->b_type == RG_I8) return b->isa->byte_tile;
+    return g->b_type == RG_BF16 && b->depth % 2 == 0 ? b->isa->weight_tile : NULL;
 }
 
 /* The panel of columns [j, j+n) for this block of k, and its row pitch. */
@@ -119,13 +120,19 @@ static const void *panel_of(const block *b, int64_t j, int64_t n, int64_t n0, in
         return (const float *)g->b + k0 * g->b_row + j;
     }
     if (g->b_type == RG_F32) return (const float *)g->b + j * k + k0 * width;
+    float *room = b->right + (j - n0) * b->depth;
+    if (g->b_type == RG_I8) {
+        const int8_t *bytes = (const int8_t *)g->b + j * k + k0 * width;
+        if (narrow_tile(b, n)) return bytes;
+        b->isa->vec->widen_bytes(bytes, room, b->depth * width);
+        return room;
+    }
     const int64_t wide = b->isa->bf16->width[rg_tiles_index(b->isa->bf16, n)];
     const uint16_t *panel = (const uint16_t *)g->b + j * rg_panels_depth(b->isa, RG_BF16, k);
-    if (reads_pairs(b, n)) {
+    if (narrow_tile(b, n)) {
         *pitch = 2 * wide;
         return panel + k0 * wide;
     }
-    float *room = b->right + (j - n0) * b->depth;
     b->isa->vec->widen_pairs(panel, wide, k0, b->depth, width, room);
     return room;
 }
@@ -162,9 +169,8 @@ static void run_columns(const block *b, int64_t n0, int64_t n1)
             t.c = g->c + i * g->c_row + j;
             t.base = b->first ? g->base : g->c, t.base_row = b->first ? g->base_row : g->c_row;
             if (t.base) t.base += i * t.base_row + j;
-            rg_tile_fn *tile = reads_pairs(b, t.n) ? isa->weight_tile
-                                                   : isa->f32->tile[rg_tiles_index(isa->f32, t.n)];
-            tile(&t);
+            rg_tile_fn *narrow = narrow_tile(b, t.n);
+            (narrow ? narrow : isa->f32->tile[rg_tiles_index(isa->f32, t.n)])(&t);
         }
     }
 }
@@ -174,9 +180,11 @@ void rg__gemm_block_f32(const rg_isa *isa, const rg_gemm *g, float *scratch)
     const int64_t blocks = k_blocks(g), depth = k_block_depth(g);
     block b = {.isa = isa, .g = g, .left = scratch};
     b.right = scratch + (depth * RG_GEMM_TILES * isa->f32->mr + 15) / 16 * 16;
-    for (int64_t n0 = 0; n0 < g->n; n0 += RG_GEMM_COLS) {
-        const int64_t n1 = min64(g->n, n0 + RG_GEMM_COLS),
-                      panels = div_up(n1 - n0, isa->f32->width[0]);
+    /* few rows read each panel once: one panel after the other, as it lies in memory */
+    const bool stream = g->m <= isa->f32->mr && g->b_row == 0;
+    const int64_t cols = stream ? isa->f32->width[0] : RG_GEMM_COLS;
+    for (int64_t n0 = 0; n0 < g->n; n0 += cols) {
+        const int64_t n1 = min64(g->n, n0 + cols), panels = div_up(n1 - n0, isa->f32->width[0]);
         b.pack_right = g->b_row > isa->f32->width[0] && g->m > PACK_B_TILES * isa->f32->mr;
         b.pack_left =
             g->a_col == 1 ? g->a_row >= PACK_A_ROW && panels >= PACK_A_PANELS : panels >= 2;

@@ -2,7 +2,8 @@
  * Linear: y = act(x W + b), and its gradients.
  *
  * One idea: bias is the product's base and the activation runs over each finished block while it is
- * in cache; the gradient multiplies dy by act'(pre) once and is then three products.
+ * in cache (the scales of int8 too, and then bias after them); the gradient multiplies dy by
+ * act'(pre) once and is then three products.
  */
 #include "kernels/cpu/rows.h"
 
@@ -14,15 +15,21 @@ static rg_weight weight_of(const rg_linear_args *a)
 typedef struct finish_ctx {
     const rg_isa *isa;
     const rg_linear_args *a;
+    const float *scale; /* of columns in int8; NULL: bias is in the sums */
+    float *sums;
 } finish_ctx;
 
 static void activate(void *user, int64_t m0, int64_t m1, int64_t n0, int64_t n1)
 {
     const finish_ctx *f = user;
     const rg_linear_args *a = f->a;
-    const float *pre = a->pre ? a->pre : a->y;
+    float *pre = f->sums;
     for (int64_t m = m0; m < m1; m++) {
         const int64_t at = m * a->c_out + n0;
+        if (f->scale)
+            f->isa->vec->scale_columns(f->scale + n0, a->bias ? (const float *)a->bias + n0 : NULL,
+                                       pre + at, n1 - n0);
+        if (a->act == RG_ACT_NONE) continue;
         f->isa->vec->act(a->act, RG_FUSED_LEAKY_SLOPE, pre + at, (float *)a->y + at, n1 - n0);
     }
 }
@@ -33,11 +40,16 @@ rg_status rg_cpu_linear(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_linear_a
     rg_gemm g = {.m = a->rows, .n = a->c_out, .segs = 1, .len = a->c_in, .a = a->x};
     g.a_row = a->c_in, g.a_col = 1;
     g.c = act && a->pre ? a->pre : a->y, g.c_row = a->c_out;
-    g.base = a->bias;
-    const rg_weight w = weight_of(a);
-    RG_TRY(rg_gemm_set_weight(isa, ctx, &w, false, &g));
-    finish_ctx f = {isa, a};
-    return rg_gemm_run(isa, ctx, &g, act ? activate : NULL, &f);
+    finish_ctx f = {isa, a, NULL, g.c};
+    if (a->w_packed && a->packed_type == RG_I8) {
+        f.scale = a->w_packed;
+        g.operands = RG_F32, g.b_type = RG_I8, g.b = rg_cpu_bytes(a->w_packed, a->c_out);
+    } else {
+        const rg_weight w = weight_of(a);
+        RG_TRY(rg_gemm_set_weight(isa, ctx, &w, false, &g));
+        g.base = a->bias;
+    }
+    return rg_gemm_run(isa, ctx, &g, act || f.scale ? activate : NULL, &f);
 }
 
 /* ---- gradient ---- */

@@ -5,6 +5,8 @@
  * input gradient are the same product and neither ever transposes. It carries no header: whoever
  * packs and whoever reads agree on rows, cols and type.
  */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
@@ -27,6 +29,11 @@ int64_t rg_panels_depth(const rg_isa *isa, rg_dtype type, int64_t k)
     return div_up(k, step) * step;
 }
 
+int64_t rg_panels_element(rg_dtype type)
+{
+    return type == RG_I8 ? 1 : type == RG_BF16 ? 2 : 4;
+}
+
 /* Elements of the panels of (k,n). */
 static int64_t panels_size(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n)
 {
@@ -38,7 +45,7 @@ static int64_t panels_size(const rg_isa *isa, rg_dtype type, int64_t k, int64_t 
 
 size_t rg_panels_bytes(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n)
 {
-    return (size_t)panels_size(isa, type, k, n) * (type == RG_BF16 ? 2 : 4);
+    return (size_t)(panels_size(isa, type, k, n) * rg_panels_element(type));
 }
 
 /* ---- panels ---- */
@@ -124,16 +131,81 @@ static size_t transpose_at(const rg_isa *isa, rg_dtype type, int64_t rows, int64
     return (rg_panels_bytes(isa, type, rows, cols) + 63) / 64 * 64;
 }
 
+/* Scales fill whole cache lines. */
+static int64_t scales_size(int64_t cols)
+{
+    return div_up(cols, 16) * 16;
+}
+
+const int8_t *rg_cpu_bytes(const void *packed, int64_t cols)
+{
+    return (const int8_t *)((const float *)packed + scales_size(cols));
+}
+
+/* s (n) of the columns of w (rows, cols apart). A column that is not finite gets NaN. */
+static void find_scales(const float *w, int64_t rows, int64_t cols, int64_t n, float *scale)
+{
+    float most[RG_WIDEST_TILE] = {0}, bad[RG_WIDEST_TILE] = {0};
+    for (int64_t k = 0; k < rows; k++, w += cols)
+        for (int64_t j = 0; j < n; j++) {
+            const float size = fabsf(w[j]);
+            most[j] = size > most[j] ? size : most[j];
+            bad[j] += w[j] - w[j];
+        }
+    for (int64_t j = 0; j < n; j++) {
+        scale[j] = most[j] > 0 ? fmaxf(most[j] / 127, FLT_MIN) : 1;
+        if (bad[j] != 0) scale[j] = NAN;
+    }
+}
+
+typedef struct bytes_job {
+    const rg_isa *isa;
+    const float *w;
+    int64_t rows, cols;
+    float *scale;
+    int8_t *out;
+} bytes_job;
+
+static void bytes_panel(void *ctx, int64_t panel, int32_t thread)
+{
+    (void)thread;
+    const bytes_job *j = ctx;
+    const rg_tiles *tiles = j->isa->f32;
+    const int64_t j0 = panel * tiles->width[0], n = min64(tiles->width[0], j->cols - j0);
+    const int64_t width = tiles->width[rg_tiles_index(tiles, n)];
+    const float *w = j->w + j0;
+    int8_t *out = j->out + j0 * j->rows;
+    find_scales(w, j->rows, j->cols, n, j->scale + j0);
+    for (int64_t k = 0; k < j->rows; k++, w += j->cols, out += width) {
+        memset(out, 0, (size_t)width);
+        j->isa->vec->narrow_bytes(w, j->scale + j0, out, n);
+    }
+}
+
+static void pack_bytes(const rg_isa *isa, rg_pool *pool, const float *w, int64_t rows, int64_t cols,
+                       void *packed)
+{
+    bytes_job j = {isa, w, rows, cols, packed, (int8_t *)packed + 4 * scales_size(cols)};
+    rg_pool_run(rows * cols < 16384 ? NULL : pool, bytes_panel, &j,
+                div_up(cols, isa->f32->width[0]));
+}
+
 size_t rg_cpu_packed_size(const rg_isa *isa, int64_t rows, int64_t cols, rg_dtype type)
 {
+    if (type == RG_I8)
+        return (size_t)(4 * scales_size(cols)) + rg_panels_bytes(isa, type, rows, cols);
     return transpose_at(isa, type, rows, cols) + rg_panels_bytes(isa, type, cols, rows);
 }
 
 rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int64_t rows,
                       int64_t cols, rg_dtype type, void *packed)
 {
-    if (type != RG_F32 && type != RG_BF16)
-        return rg_fail(ctx->error, RG_ERR_DTYPE, "weights are packed as F32 or BF16 on the CPU");
+    if (type != RG_F32 && type != RG_BF16 && type != RG_I8)
+        return rg_fail(ctx->error, RG_ERR_DTYPE, "weights are packed as F32, BF16 or I8");
+    if (type == RG_I8) {
+        pack_bytes(isa, ctx->pool, w, rows, cols, packed);
+        return RG_OK;
+    }
     rg_panels_pack(isa, ctx->pool, type, w, cols, 1, rows, cols, packed);
     rg_panels_pack(isa, ctx->pool, type, w, 1, cols, cols, rows,
                    (char *)packed + transpose_at(isa, type, rows, cols));
@@ -145,7 +217,7 @@ rg_status rg_gemm_set_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_wei
 {
     const rg_dtype type = g->operands = ctx->operands;
     g->b_row = 0, g->b_type = type;
-    if (w->packed && (w->type == type || type == RG_F32)) {
+    if (w->packed && (w->type == type || (w->type == RG_BF16 && type == RG_F32))) {
         g->b_type = w->type;
         g->b = (const char *)w->packed +
                (transposed ? transpose_at(isa, w->type, w->rows, w->cols) : 0);

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "eval/evaluate.h"
+#include "models/bundle.h"
 
 const rg_option rg_cmd_eval_options[] = {
     {"data", "STORE", "stem store to measure on (the one that the run names)"},
@@ -14,6 +15,7 @@ const rg_option rg_cmd_eval_options[] = {
     {"seconds", "S", "of each song and role (20)"},
     {"samples", "N", "pieces to generate for the report (3)"},
     {"seed", "N", "of bootstraps and generation (1)"},
+    {"precision", "TYPE", "of the tracks' weights: fp32, bf16 or int8 (fp32)"},
     {"threads", "N", "CPU threads (one per core)"},
     {0},
 };
@@ -26,6 +28,9 @@ rg_status rg_cmd_eval(const rg_args *args, const rg_cli *cli, rg_error *err)
     rg_eval_options o = rg_eval_defaults(rg_arg(args, 0));
     if (!rg_split_parse(split, &o.split))
         return rg_fail(err, RG_ERR_USAGE, "--split: '%s' is not test, valid or train", split);
+    const char *precision = rg_option_text(args, "precision", "fp32");
+    if (!rg_precision_parse(precision, &o.precision))
+        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, bf16 or int8", precision);
     RG_TRY(rg_option_int(args, "songs", 1, 1000000, &o.songs, err));
     RG_TRY(rg_option_real(args, "seconds", 1, 3600, &o.seconds, err));
     RG_TRY(rg_option_int(args, "samples", 0, 100, &samples, err));

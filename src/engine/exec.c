@@ -215,6 +215,8 @@ double rg_tensor_get(const rg_tensor *t, int64_t i)
         return (double)((const int64_t *)t->data)[i];
     case RG_U8:
         return ((const uint8_t *)t->data)[i];
+    case RG_I8:
+        return ((const int8_t *)t->data)[i];
     case RG_DTYPE_COUNT:
         break;
     }

@@ -98,7 +98,8 @@ void *rg_param_data(rg_params *params,
 /* The name of the parameter that holds flat element i. */
 const char *rg_params_name_of(const rg_params *params, int64_t i);
 
-/* Weights packed in bf16 (RG_BF16) although operands are fp32, from the next refresh on. */
+/* Weights packed in bf16 (RG_BF16) or int8 (RG_I8: linear's) although operands are fp32, from the
+ * next refresh on. */
 void rg_params_set_packed_type(rg_params *params, rg_dtype type);
 
 #endif

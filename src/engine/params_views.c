@@ -55,6 +55,7 @@ static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
     int64_t rows = rg_shape_rows(t->shape), cols = rg_shape_last(t->shape);
     t->packed = NULL;
     t->packed_type = ex->kernel_ctx.operands == RG_BF16 ? RG_BF16 : params->packed_type;
+    if (t->packed_type == RG_I8 && t->shape.ndim != 2) t->packed_type = RG_F32; /* kernels.h */
     if (!v->packed || !ex->kernels->matrix.packed_size(rows, cols, t->packed_type)) return RG_OK;
     t->packed = v->packed;
     return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rows, cols, t->packed_type,

@@ -62,14 +62,15 @@ static json_t *scene_to_json(const rg_scene *scene, const rg_bundle *bundle)
     snprintf(version, sizeof version, "%d.%d", RG_SCENE_MAJOR, RG_SCENE_MINOR);
     const rg_sampling *s = &scene->sampling;
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
         "s:f}, s:o}",
         "format", "resonant-scene", "version", version, "id", scene->id, "created",
-        rg_clock_utc(utc), "bundle_hash", scene->bundle_hash, "prompt", scene->prompt, "settings",
-        scene->settings, "conditions", scene->conditions, "seconds", scene->seconds, "frame_rate",
-        scene->frame_rate, "frames", scene->frames, "sampling", "temperature", s->temperature,
-        "top_k", s->top_k, "top_p", s->top_p, "guidance_context", s->guidance_context,
-        "guidance_conditions", s->guidance_conditions, "roles", roles);
+        rg_clock_utc(utc), "bundle_hash", scene->bundle_hash, "precision",
+        rg_precision_text(scene->precision), "prompt", scene->prompt, "settings", scene->settings,
+        "conditions", scene->conditions, "seconds", scene->seconds, "frame_rate", scene->frame_rate,
+        "frames", scene->frames, "sampling", "temperature", s->temperature, "top_k", s->top_k,
+        "top_p", s->top_p, "guidance_context", s->guidance_context, "guidance_conditions",
+        s->guidance_conditions, "roles", roles);
 }
 
 static rg_status write_codes(const rg_scene *scene, const rg_bundle *bundle, rg_error *err)
@@ -228,6 +229,18 @@ static rg_status read_sampling(const json_t *object, const char *where, rg_sampl
     return rg_fail(err, RG_ERR_FORMAT, "%s: a number of 'sampling' is out of range", where);
 }
 
+/* Scenes of version 1.0 do not say it: they were made in fp32. */
+static rg_status read_precision(rg_scene *scene, const json_t *object, const char *where,
+                                rg_error *err)
+{
+    const char *text;
+    scene->precision = RG_F32;
+    if (!json_object_get(object, "precision")) return RG_OK;
+    RG_TRY(rg_json_get_text(object, "precision", where, &text, err));
+    if (rg_precision_parse(text, &scene->precision)) return RG_OK;
+    return rg_fail(err, RG_ERR_FORMAT, "%s: precision '%s' is not fp32, bf16 or int8", where, text);
+}
+
 static rg_status read_settings(rg_scene *scene, const json_t *object, const char *where,
                                rg_error *err)
 {
@@ -274,6 +287,7 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
                        where, scene->bundle_hash, bundle->hash);
     RG_TRY(copy_member(object, "prompt", where, scene->prompt, sizeof scene->prompt, err));
     RG_TRY(read_length(scene, object, bundle, where, err));
+    RG_TRY(read_precision(scene, object, where, err));
     RG_TRY(read_sampling(object, where, &scene->sampling, err));
     RG_TRY(read_settings(scene, object, where, err));
     json_t *conditions = rg_json_get_array(object, "conditions", where, err);

@@ -17,7 +17,7 @@
 
 enum {
     RG_SCENE_MAJOR = 1,
-    RG_SCENE_MINOR = 0,
+    RG_SCENE_MINOR = 1, /* 1: precision */
     RG_SCENE_PATH = 1024,
     RG_SCENE_SETTINGS = 64,
     RG_SCENE_SECONDS = 600 /* longest */
@@ -37,6 +37,7 @@ typedef struct rg_scene {
     char folder[RG_SCENE_PATH], bundle_hash[65], prompt[RG_PROMPT_SIZE], id[17];
     double seconds, frame_rate;
     int32_t frames, n_roles;
+    rg_dtype precision; /* of the tracks' weights (rg_bundle_set_precision) */
     rg_sampling sampling;
     rg_scene_role roles[RG_TRACK_ROLES];
     json_t *settings; /* array of "field=value", at most RG_SCENE_SETTINGS, a field once */

@@ -90,6 +90,16 @@ static void report_conditions(const session *s)
     }
 }
 
+static rg_status choose_precision(session *s, rg_error *err)
+{
+    const char *text = s->options->precision;
+    rg_dtype *type = &s->scene.precision;
+    *type = s->has_before ? s->before.precision : RG_F32;
+    if (text && !rg_precision_parse(text, type))
+        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, bf16 or int8", text);
+    return *type == RG_F32 ? RG_OK : rg_bundle_set_precision(&s->bundle, *type, s->ex, err);
+}
+
 static uint64_t choose_seed(const session *s)
 {
     uint64_t seed = 0;
@@ -386,6 +396,7 @@ static rg_status prepare(session *s, rg_error *err)
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
         s->has_before = true;
     }
+    RG_TRY(choose_precision(s, err));
     RG_TRY(fill_scene_header(s, err));
     RG_TRY(take_role_prompts(s, err));
     RG_TRY(make_conditions(s, err));

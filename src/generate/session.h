@@ -31,6 +31,7 @@ typedef struct rg_generate_options {
     bool has_seed;
     uint64_t seed;                     /* without one: 1, or one more than the scene's */
     const rg_sampling *sampling;       /* NULL: the scene's or the defaults */
+    const char *precision;             /* of the tracks' weights; NULL: the scene's, or fp32 */
     int32_t rate;                      /* of stems without a lock */
     const volatile sig_atomic_t *stop; /* NULL or set to a signal: RG_ERR_CANCELLED */
 } rg_generate_options;

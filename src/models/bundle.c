@@ -163,6 +163,38 @@ void rg_bundle_close(rg_bundle *bundle)
     *bundle = (rg_bundle){0};
 }
 
+/* ---- precision ---- */
+
+static const struct precision {
+    const char *text;
+    rg_dtype type;
+} precisions[] = {{"fp32", RG_F32}, {"bf16", RG_BF16}, {"int8", RG_I8}};
+enum { PRECISIONS = sizeof precisions / sizeof precisions[0] };
+
+bool rg_precision_parse(const char *text, rg_dtype *type)
+{
+    for (size_t i = 0; i < PRECISIONS; i++)
+        if (strcmp(text, precisions[i].text) == 0) {
+            *type = precisions[i].type;
+            return true;
+        }
+    return false;
+}
+
+const char *rg_precision_text(rg_dtype type)
+{
+    size_t i = 0;
+    while (i + 1 < PRECISIONS && precisions[i].type != type) i++;
+    return precisions[i].text;
+}
+
+rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
+{
+    rg_params_set_packed_type(bundle->params, type);
+    rg_status status = rg_params_refresh(bundle->params, ex);
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
 int64_t rg_bundle_trained_with(const rg_bundle *bundle, const char *field, const char *word)
 {
     const json_t *words = json_object_get(json_object_get(bundle->info, "words"), field);

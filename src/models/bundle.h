@@ -36,6 +36,16 @@ rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex,
 void rg_bundle_close(rg_bundle *bundle);
 
 /*
+ * What the tracks' matrices are held in from now on: RG_F32 (as opened), RG_BF16, or RG_I8
+ * (symmetric, a scale per output channel). Sums and everything else stay fp32. Packs anew.
+ */
+rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex,
+                                  rg_error *err) RG_MUST_USE;
+/* "fp32", "bf16", "int8". Of other texts: false, `type` is left as it is. */
+bool rg_precision_parse(const char *text, rg_dtype *type);
+const char *rg_precision_text(rg_dtype type);
+
+/*
  * Writes a bundle from a track run's best checkpoint (the newest when it has no best). `folder`
  * must not exist or be empty. Nothing is left there on failure.
  */

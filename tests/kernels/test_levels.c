@@ -75,6 +75,8 @@ static void check_packed(const rg_call *c, const rg_kernels *k)
         v.operands = RG_BF16;
         check_variant(c, k, &v, computes_operands(c) ? tie_unit : f32_unit);
         v.operands = RG_F32;
+        v.packed = RG_I8; /* the reference has the same int8 values */
+        check_variant(c, k, &v, f32_unit);
     }
 }
 

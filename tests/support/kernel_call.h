@@ -74,7 +74,7 @@ typedef enum rg_placement {
 typedef struct rg_variant {
     rg_placement placement;
     bool add;          /* set every accumulate flag */
-    rg_dtype packed;   /* F32 or BF16: also give packed weights; RG_DTYPE_COUNT: do not */
+    rg_dtype packed;   /* F32, BF16 or I8: also give packed weights; RG_DTYPE_COUNT: do not */
     const char *leave; /* this output is NULL */
     const char *nan;   /* this input holds one NaN, in its middle */
     rg_dtype operands; /* of products: F32 or BF16 */
