@@ -38,7 +38,8 @@ static inline int64_t div_up(int64_t a, int64_t b)
  * k runs over `segs` segments of `len`: element (i, s*len + p) of a lies at
  * a[i / mr * a_tile + i % mr * a_row + s * a_seg + p * a_col]; row k of b at b + k * b_row.
  * base NULL: zero; base may be c; base_row 0: one row for all. Tiles for bf16 take b in pairs, and
- * an a whose k are neighbours (a_col 1) and whose `len` is a multiple of k_step.
+ * an a whose k are neighbours (a_col 1) and whose `len` is a multiple of k_step; where that is 2,
+ * also an a of pairs, (i, k) at a[k/2 * 2*a_col + 2*i + k%2] with a_row 2.
  */
 typedef struct rg_tile {
     int64_t m, n;
@@ -80,6 +81,8 @@ typedef struct rg_vec {
     /* the same in pairs of bf16, depth filled up to k_step's multiple `deep` with zeros */
     void (*pack_pairs)(const float *x, int64_t x_row, int64_t cols, int64_t width, int64_t depth,
                        int64_t deep, uint16_t *out);
+    /* out = n pairs (x[i], z[i]) in bf16; z NULL: zeros */
+    void (*pair_row)(const float *x, const float *z, int64_t n, uint16_t *out);
     /* out (depth,cols) = k from k0 on of the first cols columns of a panel in pairs */
     void (*widen_pairs)(const uint16_t *panel, int64_t width, int64_t k0, int64_t depth,
                         int64_t cols, float *out);

@@ -127,8 +127,8 @@ rg_status rg_gemm_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_gemm *prod
     const int32_t threads = rg_pool_threads(pool);
     gemm_job j = {.isa = isa, .g = g, .finish = finish, .user = user};
     cut_tasks(&j, threads);
-    const bool plain = g->segs == 1 || g->a_col != 1; /* rows that do not overlap */
-    if (g->operands == RG_BF16 && g->a_type == RG_F32 && plain && j.col_blocks > 1)
+    const bool rows = g->a_col == 1 ? g->segs == 1 : isa->bf16->k_step > 2; /* that are made */
+    if (g->operands == RG_BF16 && g->a_type == RG_F32 && rows && j.col_blocks > 1)
         RG_TRY(round_left(isa, ctx, pool, g));
     j.scratch_size = (rg_gemm_scratch(isa, g->segs, g->len) + 15) / 16 * 16;
     j.scratch = rg_cpu_scratch(ctx, j.scratch_size * threads);

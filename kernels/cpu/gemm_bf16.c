@@ -2,9 +2,9 @@
  * One task's product of bf16 operands, summed in fp32: cut into blocks of k, columns and rows.
  *
  * One idea: an instruction takes k_step neighbouring k of a row at once, so the left operand is
- * rows of bf16, made a few tiles at a time unless it lies so already; the right one is panels of
- * pairs (cpu.h). Both are filled up with zeros, so that no tile has a rest in k. Blocks of k depend
- * on k alone.
+ * rows of bf16, made a few tiles at a time unless it lies so already; where it lies as columns,
+ * pairs of them are interleaved. The right one is panels of pairs (cpu.h). Both are filled up with
+ * zeros, so that no tile has a rest in k. Blocks of k depend on k alone.
  */
 #include <string.h>
 
@@ -101,6 +101,24 @@ void rg__gemm_left_bf16(const rg_isa *isa, const rg_gemm *g, int64_t i0, int64_t
         memset(out + r * pitch + k1 - k0, 0, (size_t)(deep - (k1 - k0)) * sizeof *out);
 }
 
+/*
+ * Rows that lie as columns of floats, for tiles that take pairs: out[k/2][row][k%2], `pitch` rows
+ * wide, so that nothing is turned.
+ */
+static void pair_columns(const rg_isa *isa, const rg_gemm *g, int64_t i0, int64_t rows, int64_t k0,
+                         int64_t k1, uint16_t *out, int64_t pitch)
+{
+    int64_t seg = k0 / g->len, p = k0 % g->len;
+    const float *x[2] = {NULL, NULL};
+    for (int64_t k = k0; k < k1; k++) {
+        x[(k - k0) % 2] = (const float *)g->a + seg * g->a_seg + p * g->a_col + i0;
+        if (++p == g->len) p = 0, seg++;
+        if ((k - k0) % 2 == 0 && k + 1 < k1) continue;
+        isa->vec->pair_row(x[0], (k - k0) % 2 ? x[1] : NULL, rows, out);
+        out += 2 * pitch;
+    }
+}
+
 /* ---- one block ---- */
 
 typedef struct block {
@@ -115,18 +133,24 @@ typedef struct block {
 static void set_left(const block *b, int64_t i, rg_tile *t)
 {
     const rg_gemm *g = b->g;
+    const rg_tiles *tiles = b->isa->bf16;
+    t->a_col = 1, t->a_seg = 0, t->segs = 1, t->len = b->deep;
     if (b->direct) {
         const int64_t s0 = b->k0 / g->len;
         t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + b->k0 % g->len;
         t->a_row = g->a_row, t->a_seg = g->a_seg;
         t->segs = g->segs > 1 ? (b->k1 - b->k0) / g->len : 1;
         t->len = g->segs > 1 ? g->len : b->k1 - b->k0;
+    } else if (g->a_col != 1 && tiles->k_step == 2) {
+        t->a_row = 2, t->a_col = RG_GEMM_TILES * tiles->mr;
+        pair_columns(b->isa, g, i, t->m, b->k0, b->k1, b->left, t->a_col);
+        t->a = b->left;
     } else {
-        t->a_row = b->deep + GAP, t->segs = 1, t->len = b->deep, t->a_seg = 0;
+        t->a_row = b->deep + GAP;
         rg__gemm_left_bf16(b->isa, g, i, t->m, b->k0, b->k1, b->deep, b->left, t->a_row);
         t->a = b->left;
     }
-    t->a_col = 1, t->a_tile = b->isa->bf16->mr * t->a_row;
+    t->a_tile = tiles->mr * t->a_row;
 }
 
 /* The panel of n columns from j on, for this block of k. */
