@@ -61,15 +61,33 @@ uint64_t rg_rng_below(rg_rng *rng, uint64_t n)
     return v % n;
 }
 
+static double unit(uint64_t word)
+{
+    return (double)(word >> 11) * 0x1p-53;
+}
+
 double rg_rng_uniform(rg_rng *rng)
 {
-    return (double)(next_u64(rng) >> 11) * 0x1p-53;
+    return unit(next_u64(rng));
+}
+
+/* The next four words: one block, where the counter stands at its start. */
+static void next_words(rg_rng *rng, uint32_t words[4])
+{
+    if (rng->counter % 4 == 0) {
+        rg_philox(rng->seed, rng->stream, rng->counter / 4, words);
+        rng->counter += 4;
+    } else {
+        for (int i = 0; i < 4; i++) words[i] = rg_rng_u32(rng);
+    }
 }
 
 double rg_rng_normal(rg_rng *rng)
 {
-    double radius = 1.0 - rg_rng_uniform(rng); /* (0,1]: the logarithm is finite */
-    double angle = rg_rng_uniform(rng);
+    uint32_t w[4];
+    next_words(rng, w);
+    const double radius = 1.0 - unit((uint64_t)w[0] << 32 | w[1]); /* (0,1]: its log is finite */
+    const double angle = unit((uint64_t)w[2] << 32 | w[3]);
     return sqrt(-2.0 * log(radius)) * cos(tau * angle);
 }
 

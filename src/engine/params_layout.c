@@ -161,7 +161,7 @@ rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool t
     params->real = ex->kernels->real;
     set_offsets(params);
     RG_TRY(take_memory(params, ex, trainable, err));
-    rg_params_initialise(params, seed);
+    rg_params_initialise(params, seed, ex->kernel_ctx.pool);
     params->finished = true;
     rg_status status = register_views(params, ex);
     if (status == RG_OK) status = rg_params_refresh(params, ex);

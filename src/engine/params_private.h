@@ -49,6 +49,6 @@ bool rg_view_is_flat(const rg_params *params, const view *v);
 /* Sizes of a weight (outer, n, inner) round the axis of its gains. */
 rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
 /* Values of all entries from (seed, name), and of the EMA; params_init.c. */
-void rg_params_initialise(rg_params *params, uint64_t seed);
+void rg_params_initialise(rg_params *params, uint64_t seed, rg_pool *pool);
 
 #endif

@@ -4,6 +4,7 @@
  * One idea: what must not depend on something (order, other parameters, precision) is made twice
  * and compared.
  */
+#include "base/hash.h"
 #include "engine/params.h"
 #include "ops/ops.h"
 #include "test.h"
@@ -125,6 +126,34 @@ START_TEST(kinds_of_initial_values)
         rg_params_destroy(params);
     }
     rg_exec_destroy(ex);
+}
+END_TEST
+
+/* As one thread would draw them one after the other, whatever the number of threads. */
+START_TEST(initial_values_do_not_depend_on_threads)
+{
+    enum { N = 50001, SEED = 1 };
+    static float want[N];
+    rg_error err = {0};
+    rg_rng rng = rg_rng_make(SEED, rg_xxh3("t", 1));
+    for (int i = 0; i < N;) {
+        const double v = rg_rng_normal(&rng);
+        if (fabs(v) <= 3) want[i++] = 2 * (float)v;
+    }
+    for (int32_t threads = 1; threads <= 3; threads++) {
+        rg_pool *pool = rg_pool_create(threads, 0, false, &err);
+        const rg_exec_options options = {
+            .kernels = rg_kernels_reference(), .pool = pool, .seed = SEED};
+        rg_exec *ex = rg_exec_create(&options, &err);
+        ck_assert_msg(ex != NULL, "%s", err.text);
+        rg_params *params = declare();
+        rg_tensor *t = rg_params_add(params, "t", RG_SHAPE(N), (rg_init){RG_INIT_TRUNCATED, 2});
+        RG_ASSERT_OK(rg_params_finish(params, ex, SEED, true, &err), &err);
+        ck_assert_mem_eq(t->data, want, sizeof want);
+        rg_params_destroy(params);
+        rg_exec_destroy(ex);
+        rg_pool_destroy(pool);
+    }
 }
 END_TEST
 
@@ -363,8 +392,8 @@ START_TEST(packed_copies_follow)
 END_TEST
 
 RG_TEST_MAIN("params", 60, flat_layout, initial_values_depend_on_seed_and_name_only,
-             kinds_of_initial_values, faulty_declarations_are_told_at_finish,
-             unfinished_parameters_are_refused, inference_takes_no_gradients,
-             normed_weights_start_as_v, gradients_of_every_parameter_are_central_differences,
-             precisions_agree, unfolding_is_repeatable, averaged_weights_swap_in_and_out,
-             packed_copies_follow)
+             kinds_of_initial_values, initial_values_do_not_depend_on_threads,
+             faulty_declarations_are_told_at_finish, unfinished_parameters_are_refused,
+             inference_takes_no_gradients, normed_weights_start_as_v,
+             gradients_of_every_parameter_are_central_differences, precisions_agree,
+             unfolding_is_repeatable, averaged_weights_swap_in_and_out, packed_copies_follow)
