@@ -3,17 +3,20 @@
  * a product with the book and a maximum per row.
  *
  * One idea: a task takes some rows through all books, so their residuals never leave the cache.
+ * Tasks are a few tiles of rows, so few that every thread gets the same number of them.
  */
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
 
+enum { PREPARED = 128, ROW_TILES = 4, ROW_TASKS = 8 }; /* entries; tiles; tasks of a thread */
+
 typedef struct rvq_job {
     const rg_isa *isa;
     const rg_rvq_args *a;
-    const float *panels, *norms; /* (n_q, D x V as panels), (n_q, V) */
-    int64_t panel_size, rows;    /* rows of a task */
-    double *squares;             /* (M): what the books left of each row */
+    float *panels, *norms;    /* (n_q, D x V as panels), (n_q, V) */
+    int64_t panel_size, rows; /* of a book; of a task */
+    double *squares;          /* (M): what the books left of each row */
     float *scratch;
     int64_t size;
 } rvq_job;
@@ -66,7 +69,7 @@ static void rvq_task(void *ctx, int64_t task, int32_t thread)
     const int64_t d = a->dim, m0 = task * j->rows, rows = min64(j->rows, a->rows - m0);
     float *r = j->scratch + thread * j->size, *left = r + j->rows * d, *s = left + j->rows * d;
     float *gemm = s + j->rows * a->entries;
-    bool ended[64] = {false};
+    bool ended[ROW_TILES * RG_WIDEST_TILE] = {false}; /* no tile is taller than wide */
     const float *x = (const float *)a->x + m0 * d;
     memcpy(r, x, (size_t)(rows * d) * sizeof(float));
     memset(left, 0, (size_t)(rows * d) * sizeof(float));
@@ -98,36 +101,51 @@ static rg_status check(rg_kernel_ctx *ctx, const rg_rvq_args *a)
     return RG_OK;
 }
 
-/* The books as panels, and their entries' squared lengths. */
+/* PREPARED entries of a book: their panels and squared lengths. */
+static void prepare_task(void *ctx, int64_t task, int32_t thread)
+{
+    (void)thread;
+    const rvq_job *j = ctx;
+    const int64_t d = j->a->dim, v = j->a->entries, parts = div_up(v, PREPARED);
+    const int64_t k = task / parts, first = task % parts * PREPARED;
+    const int64_t n = min64(PREPARED, v - first);
+    const float *entries = (const float *)j->a->books + (k * v + first) * d;
+    rg_panels_pack(j->isa, NULL, RG_F32, entries, 1, d, d, n,
+                   j->panels + k * j->panel_size + first * d);
+    for (int64_t i = 0; i < n; i++)
+        j->norms[k * v + first + i] = j->isa->vec->dot(entries + i * d, entries + i * d, d);
+}
+
 static rg_status prepare(rg_kernel_ctx *ctx, rvq_job *j)
 {
     const rg_rvq_args *a = j->a;
-    const int64_t d = a->dim, v = a->entries;
-    j->panel_size = (int64_t)rg_panels_bytes(j->isa, RG_F32, d, v) / 4;
-    float *panels = rg_cpu_scratch(ctx, a->n_q * j->panel_size);
-    float *norms = rg_cpu_scratch(ctx, a->n_q * v);
-    if (!panels || !norms) return ctx->error->code;
-    for (int64_t k = 0; k < a->n_q; k++) {
-        const float *book = (const float *)a->books + k * v * d;
-        rg_panels_pack(j->isa, ctx->pool, RG_F32, book, 1, d, d, v, panels + k * j->panel_size);
-        for (int64_t i = 0; i < v; i++)
-            norms[k * v + i] = j->isa->vec->dot(book + i * d, book + i * d, d);
-    }
-    j->panels = panels, j->norms = norms;
+    j->panel_size = (int64_t)rg_panels_bytes(j->isa, RG_F32, a->dim, a->entries) / 4;
+    j->panels = rg_cpu_scratch(ctx, a->n_q * j->panel_size);
+    j->norms = rg_cpu_scratch(ctx, a->n_q * a->entries);
+    if (!j->panels || !j->norms) return ctx->error->code;
+    rg_pool_run(ctx->pool, prepare_task, j, a->n_q * div_up(a->entries, PREPARED));
     return RG_OK;
+}
+
+/* As many as ROW_TILES tiles, but so few that there are ROW_TASKS tasks for every thread. */
+static int64_t rows_of_task(const rg_isa *isa, const rg_kernel_ctx *ctx, int64_t rows)
+{
+    const int64_t tiles = div_up(rows, isa->f32->mr), threads = rg_pool_threads(ctx->pool);
+    if (threads == 1) return ROW_TILES * isa->f32->mr;
+    return isa->f32->mr * max64(1, min64(ROW_TILES, tiles / (ROW_TASKS * threads)));
 }
 
 rg_status rg_cpu_rvq(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rvq_args *a)
 {
     RG_TRY(check(ctx, a));
-    rvq_job j = {.isa = isa, .a = a, .rows = 4 * isa->f32->mr};
+    rvq_job j = {.isa = isa, .a = a, .rows = rows_of_task(isa, ctx, a->rows)};
     if (!a->fixed_codes) RG_TRY(prepare(ctx, &j));
     j.size = j.rows * (2 * a->dim + a->entries) + rg_gemm_scratch(isa, 1, a->dim);
     j.size = (j.size + 15) / 16 * 16;
     j.scratch = rg_cpu_scratch(ctx, j.size * rg_pool_threads(ctx->pool));
     j.squares = (double *)(void *)rg_cpu_scratch(ctx, 2 * a->rows);
     if (!j.scratch || !j.squares) return ctx->error->code;
-    rg_pool_run(ctx->pool, rvq_task, &j, (a->rows + j.rows - 1) / j.rows);
+    rg_pool_run(ctx->pool, rvq_task, &j, div_up(a->rows, j.rows));
     double total = 0;
     for (int64_t m = 0; m < a->rows; m++) total += j.squares[m];
     const double count = (double)a->n_q * (double)a->rows * (double)a->dim;
