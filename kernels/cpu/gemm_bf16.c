@@ -136,8 +136,8 @@ static void set_left(const block *b, int64_t i, rg_tile *t)
     const rg_tiles *tiles = b->isa->bf16;
     t->a_col = 1, t->a_seg = 0, t->segs = 1, t->len = b->deep;
     if (b->direct) {
-        const int64_t s0 = b->k0 / g->len;
-        t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + b->k0 % g->len;
+        const int64_t len = max64(1, g->len), s0 = b->k0 / len;
+        t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + b->k0 % len;
         t->a_row = g->a_row, t->a_seg = g->a_seg;
         t->segs = g->segs > 1 ? (b->k1 - b->k0) / g->len : 1;
         t->len = g->segs > 1 ? g->len : b->k1 - b->k0;

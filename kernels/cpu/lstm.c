@@ -6,7 +6,8 @@
  * backward. Every thread owns the same units in all steps and visits them alternately up and down,
  * so that the recurrent weights that it read last are still in its cache when it reads them first.
  * The threads stay together for the whole sequence and meet by spinning: a step takes some 30
- * microseconds, of which waking anybody would be a good part.
+ * microseconds, of which waking anybody would be a good part. What a step leaves to be multiplied
+ * by the next is rounded to the operands' type once, by the one who computed it.
  */
 #include <sched.h>
 #include <stdatomic.h>
@@ -16,7 +17,9 @@
 
 enum {
     SMALL_STEP = 60000, /* multiply-adds of a step below which one thread is faster */
-    PATIENCE = 2000     /* looks at who has arrived before the CPU is offered to others */
+    DEPTH = 512,        /* of a product at a time: a few rows of the left operand stay in L1 */
+    GAP = 32,           /* between rows: equal distances would fall on few cache sets */
+    PATIENCE = 16384    /* looks, about 0.3 ms, before the CPU is offered to others */
 };
 
 typedef struct lstm_job lstm_job;
@@ -29,10 +32,11 @@ struct lstm_job {
     const rg_lstm_grad_args *grad; /* NULL: forward */
     lstm_step_fn *step;
     rg_gemm hh;            /* b: panels of w_hh or of its transpose */
-    const float *h0;       /* (B,H), never NULL in forward */
+    void *left;            /* (2,B,K): what a step leaves to the next, by parity of the step */
+    int64_t left_row;      /* between its rows */
     float *gates, *cells;  /* (B,T,4H); (B,T,H), or (B,H) carried when `carry` */
     float *dpre, *dh, *dc; /* (B,T,4H), (B,H), (B,H) */
-    bool carry;
+    bool carry, by_panels; /* by_panels: gates begin at panels */
     int64_t units, blocks; /* of a block; of all members together */
     int32_t members;
     atomic_int_least64_t arrived; /* members at the end of a step, over all steps */
@@ -50,27 +54,19 @@ static rg_weight weight_ih(const rg_lstm_args *a)
     return (rg_weight){a->w_ih, a->w_ih_packed, a->packed_type, a->c_in, 4 * a->hidden};
 }
 
-/* The right operand of the recurrence as panels, from the packed weight or packed here. */
-static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transposed)
-{
-    const rg_weight w = weight_hh(j->a);
-    RG_TRY(rg_gemm_set_weight(j->isa, ctx, &w, transposed, &j->hh));
-    if (j->hh.b_row == 0) return RG_OK;
-    j->hh.b = rg_panels_make(j->isa, ctx, RG_F32, w.w, w.cols, 1, w.rows, w.cols);
-    j->hh.b_row = 0;
-    return j->hh.b ? RG_OK : ctx->error->code;
-}
-
 /* ---- members: threads that take all steps together ---- */
 
-/* Blocks of whole panels when the gates begin at panels and there is enough to share. */
+/* Blocks of whole panels when the gates begin at panels, and several members when it is worth it.
+ * By panels or not is a matter of H alone, because it decides the order of sums. */
 static void cut_units(lstm_job *j, rg_kernel_ctx *ctx)
 {
     const int64_t h = j->a->hidden, wide = j->isa->f32->width[0];
-    const bool shared = j->a->batch * h * h * 4 >= SMALL_STEP && h % wide == 0;
-    j->units = shared ? wide : h;
+    j->by_panels = h % wide == 0;
+    j->units = j->by_panels ? wide : h;
     j->blocks = h > 0 ? h / j->units : 0;
-    j->members = (int32_t)min64(rg_pool_threads(ctx->pool), j->blocks);
+    j->members = j->blocks > 0;
+    if (j->a->batch * h * h * 4 >= SMALL_STEP)
+        j->members = (int32_t)min64(min64(rg_pool_threads(ctx->pool), rg_cpu_count()), j->blocks);
 }
 
 /* Returns when all members have taken `steps` steps: each then sees what the others wrote. */
@@ -111,14 +107,65 @@ static rg_status run_steps(rg_kernel_ctx *ctx, lstm_job *j, int64_t depth)
     return RG_OK;
 }
 
-/* Columns [n0, n0 + n) of g, panels k deep. */
-static rg_gemm columns_of(const rg_isa *isa, const rg_gemm *g, int64_t n0, int64_t n)
+/* ---- the product of a step ---- */
+
+/* Item b of what step t leaves to the next; t -1: the initial state. */
+static void *left_at(const lstm_job *j, int64_t t, int64_t b)
 {
-    rg_gemm part = *g;
-    part.b = rg_gemm_columns(isa, g, n0);
-    part.c += n0, part.n = n;
-    if (part.base) part.base += n0;
-    return part;
+    const int64_t at = ((t & 1) * j->a->batch + b) * j->left_row;
+    return (char *)j->left + at * (j->hh.operands == RG_BF16 ? 2 : 4);
+}
+
+/* Numbers [at, at + n) of it; x NULL: zeros. */
+static void leave(const lstm_job *j, int64_t t, int64_t b, int64_t at, const float *x, int64_t n)
+{
+    void *left = left_at(j, t, b);
+    if (!x)
+        memset(left, 0, (size_t)n * (j->hh.operands == RG_BF16 ? 2 : 4));
+    else if (j->hh.operands == RG_BF16)
+        j->isa->vec->narrow_bf16(x, (uint16_t *)left + at, n);
+    else
+        memcpy((float *)left + at, x, (size_t)n * sizeof *x);
+}
+
+/* Panels of w_hh (K,N) or of its transpose, and room for what is multiplied by it. */
+static rg_status recurrent_weight(rg_kernel_ctx *ctx, lstm_job *j, bool transposed)
+{
+    const rg_weight w = weight_hh(j->a);
+    const int64_t k = transposed ? w.cols : w.rows, n = transposed ? w.rows : w.cols;
+    rg_gemm *g = &j->hh;
+    RG_TRY(rg_gemm_set_weight(j->isa, ctx, &w, transposed, g));
+    if (g->b_row > 0) g->b = rg_panels_make(j->isa, ctx, RG_F32, w.w, w.cols, 1, w.rows, w.cols);
+    j->left_row = div_up(k, GAP) * GAP + GAP;
+    j->left = rg_cpu_scratch(ctx, 2 * j->a->batch * j->left_row);
+    if (!g->b || !j->left) return ctx->error->code;
+    g->m = j->a->batch, g->n = n, g->segs = 1, g->len = k, g->b_row = 0;
+    g->a_type = g->operands, g->a_row = j->left_row, g->a_col = 1;
+    return RG_OK;
+}
+
+/* c (B,n) += columns [n0, n0 + n) of what step t left, multiplied: a panel, or all of them. */
+static void add_product(const lstm_job *j, int64_t t, int64_t n0, int64_t n, float *c,
+                        int64_t c_row, float *scratch)
+{
+    const rg_tiles *tiles = rg_tiles_of(j->isa, j->hh.operands);
+    rg_gemm g = j->hh;
+    g.a = left_at(j, t, 0), g.b = rg_gemm_columns(j->isa, &g, n0), g.n = n;
+    g.c = c, g.c_row = c_row, g.base = c, g.base_row = c_row;
+    if (!j->by_panels) {
+        rg_gemm_block(j->isa, &g, scratch);
+        return;
+    }
+    const bool widened = g.operands == RG_F32 && g.b_type == RG_BF16;
+    const int64_t a_size = g.a_type == RG_BF16 ? 2 : 4, b_size = g.b_type == RG_BF16 ? 2 : 4;
+    rg_tile tile = {.m = g.m, .n = n, .a_row = g.a_row, .a_col = 1, .a_tile = tiles->mr * g.a_row};
+    tile.segs = 1, tile.b_row = g.b_type == RG_BF16 ? 2 * n : n;
+    tile.c = c, tile.c_row = c_row, tile.base = c, tile.base_row = c_row;
+    for (int64_t k = 0; k < g.len; k += DEPTH) {
+        tile.len = min64(DEPTH, g.len - k);
+        tile.a = (const char *)g.a + k * a_size, tile.b = (const char *)g.b + k * n * b_size;
+        (widened ? j->isa->weight_tile : tiles->tile[0])(&tile);
+    }
 }
 
 /* ---- forward ---- */
@@ -134,24 +181,21 @@ static const float *state_before(const float *states, const float *initial, int6
 static void forward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, float *scratch)
 {
     const rg_lstm_args *a = j->a;
-    const int64_t h = a->hidden, wide = 4 * h;
-    rg_gemm g = j->hh;
-    g.m = a->batch, g.segs = 1, g.len = h, g.a_col = 1;
-    g.a = state_before(a->y, j->h0, t, a->steps, h, &g.a_row);
-    g.c = j->gates + t * wide, g.c_row = a->steps * wide, g.base = g.c, g.base_row = g.c_row;
-    for (int64_t q = 0; q < (n == h ? 1 : 4); q++) {
-        const rg_gemm part = columns_of(j->isa, &g, q * h + j0, n == h ? wide : n);
-        rg_gemm_block(j->isa, &part, scratch);
-    }
+    const int64_t h = a->hidden, wide = 4 * h, row_of_gates = a->steps * wide;
+    float *gates = j->gates + t * wide;
+    if (!j->by_panels) add_product(j, t - 1, 0, wide, gates, row_of_gates, scratch);
+    for (int64_t q = 0; j->by_panels && q < 4; q++)
+        add_product(j, t - 1, q * h + j0, n, gates + q * h + j0, row_of_gates, scratch);
     int64_t c_pitch;
     const float *c_prev = state_before(j->cells, a->c0, t, a->steps, h, &c_pitch);
     if (j->carry && t > 0) c_prev = j->cells, c_pitch = h;
     for (int64_t b = 0; b < a->batch; b++) {
         const int64_t row = (b * a->steps + t) * h + j0;
         float *c = j->carry ? j->cells + b * h + j0 : j->cells + row;
-        j->isa->vec->lstm_cell(j->gates + (b * a->steps + t) * wide + j0, h,
+        j->isa->vec->lstm_cell(gates + b * row_of_gates + j0, h,
                                c_prev ? c_prev + b * c_pitch + j0 : NULL, c, (float *)a->y + row,
                                n);
+        leave(j, t, b, j0, (const float *)a->y + row, n);
     }
 }
 
@@ -175,19 +219,6 @@ static void copy_last(const lstm_job *j)
     }
 }
 
-/* Zeros are multiplied like any other state, so that a weight that is not finite shows. */
-static rg_status initial_state(rg_kernel_ctx *ctx, lstm_job *j)
-{
-    const int64_t n = j->a->batch * j->a->hidden;
-    j->h0 = j->a->h0;
-    if (j->h0) return RG_OK;
-    float *zeros = rg_cpu_scratch(ctx, n);
-    if (!zeros) return ctx->error->code;
-    memset(zeros, 0, (size_t)n * sizeof(float));
-    j->h0 = zeros;
-    return RG_OK;
-}
-
 rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args *a)
 {
     const int64_t h = a->hidden, rows = a->batch * a->steps;
@@ -196,7 +227,6 @@ rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args 
     if (!j.gates) j.gates = rg_cpu_scratch(ctx, rows * 4 * h);
     if (!j.cells) j.cells = rg_cpu_scratch(ctx, a->batch * h);
     if (!j.gates || !j.cells) return ctx->error->code;
-    RG_TRY(initial_state(ctx, &j));
     rg_gemm g = {.m = rows, .n = 4 * h, .segs = 1, .len = a->c_in, .a = a->x, .a_row = a->c_in};
     g.a_col = 1, g.c = j.gates, g.c_row = 4 * h, g.base = a->bias;
     const rg_weight w = weight_ih(a);
@@ -204,6 +234,9 @@ rg_status rg_cpu_lstm(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_lstm_args 
     RG_TRY(rg_gemm_run(isa, ctx, &g, NULL, NULL));
     cut_units(&j, ctx);
     RG_TRY(recurrent_weight(ctx, &j, false));
+    /* zeros are multiplied like any other state, so that a weight that is not finite shows */
+    for (int64_t b = 0; b < a->batch; b++)
+        leave(&j, -1, b, 0, a->h0 ? (const float *)a->h0 + b * h : NULL, h);
     RG_TRY(run_steps(ctx, &j, h));
     copy_last(&j);
     return RG_OK;
@@ -219,14 +252,7 @@ static void backward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, f
     const float *dy = j->grad->dy;
     for (int64_t b = 0; b < a->batch; b++)
         memcpy(j->dh + b * h + j0, dy + (b * a->steps + t) * h + j0, (size_t)n * sizeof(float));
-    if (t + 1 < a->steps) {
-        rg_gemm g = j->hh;
-        g.m = a->batch, g.segs = 1, g.len = wide, g.a_col = 1;
-        g.a = j->dpre + (t + 1) * wide, g.a_row = a->steps * wide;
-        g.c = j->dh, g.c_row = h, g.base = j->dh, g.base_row = h;
-        const rg_gemm part = columns_of(j->isa, &g, j0, n);
-        rg_gemm_block(j->isa, &part, scratch);
-    }
+    if (t + 1 < a->steps) add_product(j, t + 1, j0, n, j->dh + j0, h, scratch);
     int64_t pitch;
     const float *c_prev = state_before(a->cells, a->c0, t, a->steps, h, &pitch);
     for (int64_t b = 0; b < a->batch; b++) {
@@ -235,6 +261,8 @@ static void backward_step(const lstm_job *j, int64_t t, int64_t j0, int64_t n, f
                                     (const float *)a->cells + row * h + j0,
                                     c_prev ? c_prev + b * pitch + j0 : NULL, j->dh + b * h + j0,
                                     j->dc + b * h + j0, j->dpre + row * wide + j0, n);
+        for (int64_t q = 0; q < 4; q++)
+            leave(j, t, b, q * h + j0, j->dpre + row * wide + q * h + j0, n);
     }
 }
 
