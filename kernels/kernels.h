@@ -464,7 +464,7 @@ RG_SLOT(rg_add_slot, rg_add_args, rg_reduce_args)
 RG_SLOT(rg_weight_norm_slot, rg_weight_norm_args, rg_weight_norm_args)
 
 typedef struct rg_kernels {
-    const char *name;       /* "ref", "ref64", "avx2", "avx512", "avx512bf16" */
+    const char *name;       /* "ref", "ref64", "avx2", "avx512", "avx512bf16", "amx" */
     rg_dtype real;          /* F32 or F64 */
     rg_dtype fast_operands; /* of products: BF16 where the hardware multiplies it, else F32 */
     rg_matrix_slot matrix;
@@ -495,8 +495,8 @@ const rg_kernels *rg_kernels_reference64(void); /* double, never NULL: the truth
 
 /*
  * The best level of this CPU, capped by the environment variable RG_ISA (ref|avx2|avx512|
- * avx512bf16); slots that a level does not fill are the level's below. NULL and RG_ERR_CONFIG when
- * RG_ISA is not one of these words or names a level that this CPU lacks.
+ * avx512bf16|amx); slots that a level does not fill are the level's below. NULL and RG_ERR_CONFIG
+ * when RG_ISA is not one of these words or names a level that this CPU lacks.
  */
 const rg_kernels *rg_kernels_cpu(rg_error *err);
 /* The table of one level by name; NULL when the CPU lacks it. For tests and benchmarks. */

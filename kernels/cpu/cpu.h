@@ -146,7 +146,7 @@ typedef struct rg_isa {
     double (*burst_bf16)(int64_t loops);
 } rg_isa;
 
-extern const rg_isa rg_isa_avx2, rg_isa_avx512, rg_isa_avx512bf16;
+extern const rg_isa rg_isa_avx2, rg_isa_avx512, rg_isa_avx512bf16, rg_isa_amx;
 extern const rg_vec rg_vec_avx2, rg_vec_avx512;
 
 /* ---- panels: a right operand (k,n) in the tiles' order ---- */
@@ -256,5 +256,6 @@ const rg_isa *rg_cpu_best_isa(void);
 void rg_cpu_fill_avx2(rg_kernels *k);
 void rg_cpu_fill_avx512(rg_kernels *k);
 void rg_cpu_fill_avx512bf16(rg_kernels *k);
+void rg_cpu_fill_amx(rg_kernels *k);
 
 #endif

@@ -5,27 +5,34 @@
  * accumulation length: fp32 1e-6 sqrt(K) of the output's rms, elementwise.
  */
 #include "kernel_cases.h"
+#include "model_level.h"
 #include "test.h"
 
 static const double f32_unit = 1e-6, bf16_unit = 0x1p-5, tie_unit = 0x1p-7;
 static const rg_variant plain = {.packed = RG_DTYPE_COUNT};
 
-/* Calls `fn` for every call of every case; values are dropped after each. */
-static void for_each_call(void (*fn)(const rg_call *c, const rg_kernels *k))
+typedef void check_fn(const rg_call *c, const rg_kernels *k);
+
+/* Calls `fn` for every call of every case on one level; values are dropped after each. */
+static void for_each_call_on(const rg_kernels *level, check_fn *fn)
 {
     rg_error err = {0};
     rg_arena *memory = rg_arena_create((size_t)1 << 32, "test values", &err);
     ck_assert_msg(memory != NULL, "%s", err.text);
-    const char *const *levels = rg_kernels_cpu_levels();
-    for (int l = 0; levels[l]; l++)
-        for (int32_t i = 0; i < rg_kernel_case_count(); i++)
-            for (int grad = 0; grad <= rg_kernel_case_has_grad(i); grad++) {
-                rg_call c;
-                rg_kernel_case_build(i, grad, memory, &c);
-                fn(&c, rg_kernels_cpu_level(levels[l]));
-                rg_arena_reset(memory);
-            }
+    for (int32_t i = 0; i < rg_kernel_case_count(); i++)
+        for (int grad = 0; grad <= rg_kernel_case_has_grad(i); grad++) {
+            rg_call c;
+            rg_kernel_case_build(i, grad, memory, &c);
+            fn(&c, level);
+            rg_arena_reset(memory);
+        }
     rg_arena_destroy(memory);
+}
+
+static void for_each_call(check_fn *fn)
+{
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int l = 0; levels[l]; l++) for_each_call_on(rg_kernels_cpu_level(levels[l]), fn);
 }
 
 /* Runs the reference and the level alike and compares. */
@@ -60,6 +67,7 @@ static void check_values(const rg_call *c, const rg_kernels *k)
 START_TEST(test_values)
 {
     for_each_call(check_values);
+    if (rg_model_kernels()) for_each_call_on(rg_model_kernels(), check_values);
 }
 END_TEST
 
@@ -83,6 +91,8 @@ static void check_packed(const rg_call *c, const rg_kernels *k)
 START_TEST(test_packed)
 {
     for_each_call(check_packed);
+    /* panels as deep as a tile, which fp32 products with bf16 weights read too */
+    if (rg_model_kernels()) for_each_call_on(rg_model_kernels(), check_packed);
 }
 END_TEST
 

@@ -1,12 +1,13 @@
 /*
- * Generic tests of every operator on every level of kernels that this CPU runs: against the double
- * reference, and for equal bits.
+ * Generic tests of every operator on every level of kernels that this CPU runs, and on the model of
+ * AMX: against the double reference, and for equal bits.
  *
  * One idea: the same cases as test_ops.c, as arrays of doubles. The bound of a tensor is in units
  * of its own size, so that one number serves all operators; a case may widen it (op.h, tolerance).
  */
 #include <inttypes.h>
 
+#include "model_level.h"
 #include "op_case.h"
 #include "test.h"
 
@@ -99,10 +100,10 @@ static void compare_levels(rg_dtype operands)
     open_memory();
     pair p = {.truth = open_exec(rg_kernels_reference64(), NULL, operands)};
     p.bf16 = operands == RG_BF16;
-    const char *const *levels = rg_kernels_cpu_levels();
-    for (int k = 0; levels[k]; k++) {
-        p.level = levels[k];
-        p.seen = open_exec(rg_kernels_cpu_level(levels[k]), NULL, operands);
+    const rg_kernels *level;
+    for (int k = 0; (level = rg_test_level(k)); k++) {
+        p.level = level->name;
+        p.seen = open_exec(level, NULL, operands);
         for_each_case(check_level, &p);
         rg_exec_destroy(p.seen);
     }
@@ -137,9 +138,9 @@ static void check_repeat(const rg_op_data *d, void *ctx)
 START_TEST(same_bits_twice_and_without_recording)
 {
     open_memory();
-    const char *const *levels = rg_kernels_cpu_levels();
-    for (int k = 0; levels[k]; k++) {
-        rg_exec *ex = open_exec(rg_kernels_cpu_level(levels[k]), NULL, RG_BF16);
+    const rg_kernels *level;
+    for (int k = 0; (level = rg_test_level(k)); k++) {
+        rg_exec *ex = open_exec(level, NULL, RG_BF16);
         for_each_case(check_repeat, ex);
         rg_exec_destroy(ex);
     }
@@ -176,9 +177,8 @@ START_TEST(same_bits_on_any_number_of_threads)
         pool[k] = rg_pool_create(p.threads[k], 0, false, &err);
         ck_assert_msg(pool[k] != NULL, "%s", err.text);
     }
-    const char *const *levels = rg_kernels_cpu_levels();
-    for (int i = 0; levels[i / 2]; i++) { /* every level with both kinds of operands */
-        const rg_kernels *level = rg_kernels_cpu_level(levels[i / 2]);
+    const rg_kernels *level;
+    for (int i = 0; (level = rg_test_level(i / 2)); i++) { /* each with both kinds of operands */
         for (int k = 0; k < N_POOLS; k++)
             p.ex[k] = open_exec(level, pool[k], i % 2 ? RG_BF16 : RG_F32);
         for_each_case(check_threads, &p);

@@ -122,4 +122,6 @@ isa_levels() {
     echo ref
     if has avx2 fma f16c; then echo avx2; fi
     if has avx512f avx512bw avx512dq avx512vl; then echo avx512; fi
+    if has avx512f avx512_bf16; then echo avx512bf16; fi
+    if has avx512_bf16 amx_tile amx_bf16; then echo amx; fi
 }
