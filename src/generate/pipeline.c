@@ -163,6 +163,8 @@ const char *rg_take_id(rg_take *t)
     rg_sha256_add(h, t->options.seeds, sizeof t->options.seeds);
     rg_sha256_add(h, t->conditions.ids, sizeof t->conditions.ids);
     rg_sha256_add(h, &t->conditions.tempo, sizeof t->conditions.tempo);
+    if (t->options.precision != RG_F32)
+        rg_sha256_add(h, rg_precision_text(t->options.precision), 4);
     for (int32_t r = 0; r < t->config->n_roles; r++) {
         const role_cells *c = t->roles + r;
         rg_sha256_add(h, c->wanted, (size_t)t->frames);

@@ -16,6 +16,7 @@
 typedef struct rg_take_options {
     const rg_bundle *bundle; /* must outlive the take */
     rg_exec *ex;             /* likewise; the take uses its persist and step arenas */
+    rg_dtype precision;      /* of the bundle's weights, for the id */
     int32_t frames;          /* T, at the bundle's frame rate */
     uint64_t seeds[RG_TRACK_ROLES];
     rg_sampling sampling;
@@ -42,8 +43,8 @@ typedef struct rg_take_progress {
 /* One decoding step. After the last, progress->finished. */
 rg_status rg_take_step(rg_take *take, rg_take_progress *progress, rg_error *err) RG_MUST_USE;
 
-/* 16 hex digits that name the request: the same seeds, conditions and known cells give the same id.
- * */
+/* 16 hex digits that name the request: the same seeds, conditions, precision and known cells give
+ * the same id. */
 const char *rg_take_id(rg_take *take);
 /* (T,K); -1 where nothing is written yet. Lives as long as the take. */
 const int32_t *rg_take_codes(const rg_take *take, int32_t role);

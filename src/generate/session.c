@@ -267,6 +267,7 @@ static rg_status make_take(session *s, uint64_t seed, rg_error *err)
 {
     rg_take_options options = {.bundle = &s->bundle,
                                .ex = s->ex,
+                               .precision = s->scene.precision,
                                .frames = s->scene.frames,
                                .sampling = s->scene.sampling,
                                .conditions = &s->conditions};

@@ -283,6 +283,7 @@ START_TEST(what_a_scene_says_is_checked)
                 {false, "settings", "{}", "'settings' is"},
                 {false, "roles", "[]", "has 0 roles"},
                 {false, "sampling", "{}", "'temperature' is missing"},
+                {false, "precision", "\"fp8\"", "precision 'fp8'"},
                 {true, "seed", "\"-1\"", "seed '-1'"},
                 {true, "seed", "\"18446744073709551616\"", "below 2^64"},
                 {true, "absent", "0", "not true or false"},
@@ -337,6 +338,37 @@ START_TEST(seeds_and_settings_go_on)
 }
 END_TEST
 
+static void assert_precision(const char *scene_json, const char *expected)
+{
+    rg_error err = {0};
+    json_t *scene = rg_json_read(in_folder(scene_json), 1 << 20, &err);
+    ck_assert_msg(scene != NULL, "%s", err.text);
+    ck_assert_str_eq(json_string_value(json_object_get(scene, "precision")), expected);
+    json_decref(scene);
+}
+
+START_TEST(precision_goes_on)
+{
+    char from[1024];
+    const char *drums[] = {"drums"};
+    setup_roles(2);
+    make_ok("plain", (rg_generate_options){.seconds = 1});
+    make_ok("scene", (rg_generate_options){.seconds = 1, .precision = "int8"});
+    make_ok("same", (rg_generate_options){.seconds = 1, .precision = "int8"});
+    assert_precision("plain/scene.json", "fp32");
+    assert_precision("scene/scene.json", "int8");
+    assert_same("scene/mix.wav", "same/mix.wav", true);
+    snprintf(from, sizeof from, "%s", in_folder("scene"));
+    make_ok("again",
+            (rg_generate_options){.from_folder = from, .regenerate = drums, .n_regenerate = 1});
+    assert_precision("again/scene.json", "int8");
+    make_ok("other", (rg_generate_options){.from_folder = from, .precision = "bf16"});
+    assert_precision("other/scene.json", "bf16");
+    refused("next", (rg_generate_options){.precision = "fp8"}, "'fp8' is not fp32, bf16 or int8");
+    teardown();
+}
+END_TEST
+
 START_TEST(a_damaged_bundle_is_refused)
 {
     rg_error err = {0};
@@ -378,5 +410,5 @@ RG_TEST_MAIN("session", 120, same_seed_same_files, threads_do_not_change_bits,
              locked_files_stay_bit_identical, a_locked_span_stays_and_the_rest_is_made,
              regenerating_a_role_keeps_all_else, nothing_to_regenerate_is_a_copy,
              bad_requests_get_one_line, changed_audio_is_refused, what_a_scene_says_is_checked,
-             seeds_and_settings_go_on, a_damaged_bundle_is_refused, cancel_leaves_nothing,
-             five_roles)
+             seeds_and_settings_go_on, precision_goes_on, a_damaged_bundle_is_refused,
+             cancel_leaves_nothing, five_roles)
