@@ -48,6 +48,9 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
         RG_TRY(rg_op_add_scaled(ex, dout[0]->data, attr->alpha, din[0]->data, count,
                                 rg_op_adds(din[0])));
     if (!din[1]) return RG_OK;
+    if (rg_shape_count(n->in[1]->shape) == count) /* nothing to sum */
+        return rg_op_add_scaled(ex, dout[0]->data, attr->beta, din[1]->data, count,
+                                rg_op_adds(din[1]));
     rg_reduce_args args = {.dy = dout[0]->data,
                            .db = din[1]->data,
                            .n = count,
