@@ -212,6 +212,9 @@ typedef struct rg_layernorm_grad_args {
  * rope_base > 0: rotary positions (Su et al., RoFormer), pairs (d, d + D/2), angle
  * pos * rope_base^(-2d/D).
  * lse (B,H,Tq): log-sum-exp of the scaled scores, kept for the gradient; NULL: not wanted.
+ * As operands in bf16 q is rounded after rotation and times 1/sqrt(D), the weights as
+ * exp(score - m) with m a multiple of ln 2 (in the gradient m = lse); their sum, lse and the
+ * softmax stay fp32.
  */
 typedef struct rg_attention_args {
     const void *q, *k, *v;

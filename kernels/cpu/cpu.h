@@ -100,8 +100,9 @@ typedef struct rg_vec {
                            const float *dh, float *dc, float *d, int64_t n);
     void (*mask_row)(float *s, const float *k_pos, const uint8_t *allow, float q_pos, bool causal,
                      double window, int64_t n);
-    float (*softmax_row)(float *s, int64_t n, int64_t block, float *max, float *sum);
-    void (*softmax_row_grad)(float *s, float *dp, int64_t n, float lse, float delta, float scale);
+    void (*softmax_rows)(float *s, int64_t ld, int64_t rows, int64_t n, float *max, float *sum,
+                         float *before);
+    void (*softmax_row_grad)(float *s, float *dp, int64_t n, float lse, float delta);
     void (*scale_row)(float *x, float factor, int64_t n);
     /* cosine and sine (half) of position * rate[d] */
     void (*angle_row)(double position, const double *rate, float *cosine, float *sine,
