@@ -146,7 +146,7 @@ rg_status rg_cpu_attention(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_atten
 {
     const int64_t heads = a->batch * a->heads, want = 2 * rg_pool_threads(ctx->pool);
     if (heads * a->t_q * a->head_dim <= 0) return RG_OK;
-    rg_attention_job j = {.isa = isa, .a = a};
+    rg_attention_job j = {.isa = isa->pairs, .a = a}; /* weights lie as pairs of keys */
     RG_TRY(rg_attention_prepare(ctx, &j));
     j.parts = max64(1, min64(div_up(want, heads), a->t_q / PART_ROWS));
     j.part_rows = div_up(div_up(a->t_q, j.parts), j.tiles->mr) * j.tiles->mr;

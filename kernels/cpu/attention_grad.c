@@ -278,7 +278,7 @@ rg_status rg_cpu_attention_grad(const rg_isa *isa, rg_kernel_ctx *ctx,
 {
     const rg_attention_args *a = &g->fwd;
     if (a->batch * a->heads * a->t_q * a->t_k * a->head_dim <= 0) return RG_OK;
-    rg_attention_job j = {.isa = isa, .a = a, .grad = g};
+    rg_attention_job j = {.isa = isa->pairs, .a = a, .grad = g};
     RG_TRY(rg_attention_prepare(ctx, &j));
     head_grad h = {0};
     RG_TRY(rg_attention_scratch(ctx, &j, place(&j, NULL, &h)));

@@ -136,8 +136,10 @@ typedef struct rg_tiles {
     rg_tile_fn *tile[RG_TILE_WIDTHS];
 } rg_tiles;
 
-typedef struct rg_isa {
+typedef struct rg_isa rg_isa;
+struct rg_isa {
     const char *name;
+    const rg_isa *pairs; /* the highest level up to this one whose bf16 tiles have a k_step of 2 */
     const rg_tiles *f32, *bf16; /* as wide as each other at the widest */
     rg_tile_fn *weight_tile;    /* of the widest: a in fp32, b in pairs, depth even */
     rg_dtype fast;              /* BF16 where an instruction multiplies it, else F32 */
@@ -145,7 +147,7 @@ typedef struct rg_isa {
     const rg_vec *vec;
     double (*burst)(int64_t loops); /* fused multiply-adds only; returns the flop done */
     double (*burst_bf16)(int64_t loops);
-} rg_isa;
+};
 
 extern const rg_isa rg_isa_avx2, rg_isa_avx512, rg_isa_avx512bf16, rg_isa_amx;
 extern const rg_vec rg_vec_avx2, rg_vec_avx512;

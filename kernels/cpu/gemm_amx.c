@@ -54,6 +54,7 @@ static double burst(int64_t loops)
 
 const rg_isa rg_isa_amx = {
     .name = "amx",
+    .pairs = &rg_isa_avx512bf16,
     .f32 = &rg_tiles_avx512,
     .bf16 = &pairs,
     .weight_tile = rg_weight_tile_avx512,

@@ -143,6 +143,7 @@ static const rg_tiles pairs = {
 
 const rg_isa rg_isa_avx2 = {
     .name = "avx2",
+    .pairs = &rg_isa_avx2,
     .f32 = &f32,
     .bf16 = &pairs,
     .weight_tile = weight_16,

@@ -182,6 +182,7 @@ void rg_byte_tile_avx512(const rg_tile *t)
 
 const rg_isa rg_isa_avx512 = {
     .name = "avx512",
+    .pairs = &rg_isa_avx512,
     .f32 = &rg_tiles_avx512,
     .bf16 = &pairs,
     .weight_tile = rg_weight_tile_avx512,

@@ -69,6 +69,7 @@ static const rg_tiles pairs = {
 
 const rg_isa rg_isa_avx512bf16 = {
     .name = "avx512bf16",
+    .pairs = &rg_isa_avx512bf16,
     .f32 = &rg_tiles_avx512,
     .bf16 = &pairs,
     .weight_tile = rg_weight_tile_avx512,
