@@ -278,7 +278,7 @@ int64_t rg__windows_of(const track_evaluation *t, int32_t role, int64_t per_song
     int64_t songs = 0;
     for (int64_t i = 0; i < rg_tokens_songs(t->tokens); i++)
         songs += rg_track_data_has(t->data, i, role, t->e->options.split);
-    if (songs * per_song <= most) return songs * per_song;
+    if (songs == 0 || songs * per_song <= most) return songs * per_song;
     return songs > most ? songs : most / songs * songs;
 }
 

@@ -51,7 +51,7 @@ static uint32_t order_of(float logit)
     uint32_t bits;
     logit = isnan(logit) ? -INFINITY : logit + 0.0F; /* -0 is 0 */
     memcpy(&bits, &logit, sizeof bits);
-    return bits ^ (uint32_t)((int32_t)bits >> 31) ^ (~bits & UINT32_C(1) << 31);
+    return bits >> 31 ? ~bits : bits | UINT32_C(1) << 31;
 }
 
 /* How likely a token is, as a number to sort by: larger is likelier, the smaller token on ties. */
@@ -182,11 +182,10 @@ static int32_t likeliest_of(const float *logits, int32_t n)
 
 int32_t rg_sample_token(const float *logits, int32_t n, const rg_sampling *sampling, double u)
 {
-    uint64_t ranks[RG_MAX_CLASSES];
+    uint64_t ranks[RG_MAX_CLASSES] = {0}; /* the compiler cannot know that n > 0 */
     assert(n > 0 && n <= RG_MAX_CLASSES);
     if (!(sampling->temperature > 0)) return likeliest_of(logits, n);
     const int32_t kept = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
-    ranks[0] = 0; /* the compiler cannot know that n > 0 */
     select_largest(ranks, collect(logits, n, kept, ranks), kept);
     make_heap(ranks, kept);
     return draw(ranks, kept, logits, sampling, u);
