@@ -86,7 +86,7 @@ static rg_status make_room(agreement *a, rg_error *err)
     const size_t tokens = (size_t)(a->windows + 1) * (size_t)c->frames * (size_t)role->books;
     const size_t sums = (size_t)(LOWER * (a->songs + 1));
     a->batch = rg_track_batch_create(c, 1, c->frames, err);
-    a->choice = malloc(tokens * sizeof *a->choice);
+    a->choice = calloc(tokens, sizeof *a->choice);
     a->same = calloc(sums, sizeof *a->same);
     a->counted = calloc(sums, sizeof *a->counted);
     a->row = malloc((size_t)role->entries * sizeof *a->row);
