@@ -81,10 +81,22 @@ static void read_plan(rg_codec_run *run)
         .pool = rg_config_real(c, "quantizer.pool")};
 }
 
+static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err)
+{
+    const rg_config *c = run->context.config;
+    run->band[0] = rg_config_real(c, "band.low");
+    run->band[1] = rg_config_real(c, "band.high");
+    if (!(run->band[1] > 0)) run->band[1] = sample_rate / 2.0;
+    if (run->band[0] < run->band[1]) return RG_OK;
+    return rg_fail(err, RG_ERR_CONFIG, "%s: band.low: %g Hz is not below the band's high end, %g",
+                   rg_config_place(c, "band.low"), run->band[0], run->band[1]);
+}
+
 static rg_status open_model(rg_codec_run *run, rg_error *err)
 {
     rg_encodec_config config;
     RG_TRY(read_model_config(run->context.config, &config, err));
+    RG_TRY(read_band(run, config.sample_rate, err));
     run->params = rg_params_create(err);
     if (!run->params) return err->code;
     run->model = rg_encodec_create(run->params, "", &config, err);

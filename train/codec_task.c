@@ -14,6 +14,9 @@ static const rg_config_key schema[] = {
     {"store", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "folder of the stem store that is trained on"},
     {"role", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "role of the store whose codec this is"},
     {"sample_rate", RG_CONFIG_INT, NULL, 1000, 384000, NULL, "of the codec, Hz"},
+    {"band.low", RG_CONFIG_REAL, "0", 0, 192000, NULL, "Hz that the role needs: from here"},
+    {"band.high", RG_CONFIG_REAL, "0", 0, 192000, NULL,
+     "to here; 0: half the rate. The report shows the energy outside"},
     {"frame_rate", RG_CONFIG_INT, "50", 1, 1000, NULL,
      "code frames a second; the same for all codecs of a bundle"},
     {"ratios", RG_CONFIG_INTS, NULL, 2, 64, NULL,
@@ -69,7 +72,7 @@ static rg_params *params_of(void *self)
     return ((rg_codec_run *)self)->params;
 }
 
-/* "codec" and "role" make a checkpoint loadable by itself (models/codec_file.c). */
+/* "codec", "role" and "band" make a checkpoint loadable by itself (models/codec_file.c). */
 static json_t *save(void *self)
 {
     const rg_codec_run *run = self;
@@ -77,6 +80,7 @@ static json_t *save(void *self)
     json_t *state = json_object();
     json_object_set_new(state, "codec", config ? json_loads(config, 0, NULL) : NULL);
     json_object_set_new(state, "role", json_string(run->role_name));
+    json_object_set_new(state, "band", json_pack("[f,f]", run->band[0], run->band[1]));
     json_object_set_new(state, "balancer", rg_balancer_save(&run->balancer));
     free(config);
     return state;
@@ -111,6 +115,7 @@ static json_t *describe(void *self)
     json_object_set_new(out, "store", json_string(rg_store_folder(run->store)));
     json_object_set_new(out, "store_hash", json_string(rg_store_hash(run->store)));
     json_object_set_new(out, "songs", songs);
+    json_object_set_new(out, "band", json_pack("[f,f]", run->band[0], run->band[1]));
     json_object_set_new(out, "sample_rate", json_integer(c->sample_rate));
     json_object_set_new(out, "bitrate", json_real(rg_encodec_bitrate(c)));
     return out;

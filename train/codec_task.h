@@ -28,6 +28,7 @@ typedef struct rg_codebook_plan {
 typedef struct rg_codec_run {
     rg_task_context context;
     char role_name[32];
+    double band[2]; /* Hz that the role needs: for the report */
     rg_params *params;
     rg_encodec *model;
     rg_store *store;

@@ -2,7 +2,8 @@
  * A trained codec in a file (encodec.h): loading from a checkpoint or an exported file, exporting.
  *
  * One idea: both kinds hold the configuration as text, so a codec is loaded from its file alone: an
- * exported file in its metadata ("codec", "role"), a checkpoint in the state of the training task.
+ * exported file in its metadata ("codec", "role", "band"), a checkpoint in the state of the
+ * training task.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,20 @@ static const char format_version[] = "1.0";
 typedef struct description {
     char *config; /* JSON; heap */
     char role[32];
+    double band[2]; /* zeros: not said */
 } description;
 
-/* From a checkpoint: {"task": {"codec": {...}, "role": "bass"}} in its extra text. */
+/* [low, high] in Hz, as written by the training task; files of before have none. */
+static rg_status read_band(const json_t *band, const char *path, double out[2], rg_error *err)
+{
+    if (!band) return RG_OK;
+    for (size_t i = 0; i < 2; i++) out[i] = json_number_value(json_array_get(band, i));
+    if (json_array_size(band) == 2 && out[0] >= 0 && out[0] < out[1]) return RG_OK;
+    return rg_fail(err, RG_ERR_FORMAT, "%s: band: two rising numbers of Hz are expected", path);
+}
+
+/* From a checkpoint: {"task": {"codec": {...}, "role": "bass", "band": [23, 1970]}} in its extra
+ * text. */
 static rg_status describe_checkpoint(const char *extra, const char *path, description *out,
                                      rg_error *err)
 {
@@ -33,9 +45,12 @@ static rg_status describe_checkpoint(const char *extra, const char *path, descri
     const char *role = json_string_value(json_object_get(task, "role"));
     out->config = json_is_object(config) ? json_dumps(config, JSON_COMPACT) : NULL;
     if (role) rg_copy_text(out->role, sizeof out->role, role);
+    rg_status status =
+        out->config && role
+            ? read_band(json_object_get(task, "band"), path, out->band, err)
+            : rg_fail(err, RG_ERR_FORMAT, "%s: is a checkpoint, but not one of a codec run", path);
     json_decref(state);
-    if (out->config && role) return RG_OK;
-    return rg_fail(err, RG_ERR_FORMAT, "%s: is a checkpoint, but not one of a codec run", path);
+    return status;
 }
 
 static rg_status describe_export(rg_st_reader *reader, const char *path, description *out,
@@ -54,7 +69,13 @@ static rg_status describe_export(rg_st_reader *reader, const char *path, descrip
                        path, version, format_version);
     rg_copy_text(out->role, sizeof out->role, role);
     out->config = strdup(config);
-    return out->config ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
+    if (!out->config) return rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
+    const char *text = rg_st_metadata(reader, "band");
+    json_t *band = text ? rg_json_parse(text, strlen(text), path, err) : NULL;
+    if (text && !band) return err->code;
+    rg_status status = read_band(band, path, out->band, err);
+    json_decref(band);
+    return status;
 }
 
 static rg_status describe_file(const char *path, description *out, rg_error *err)
@@ -98,6 +119,8 @@ rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *
     rg_status status = describe_file(path, &d, e);
     if (status == RG_OK) status = load_model(out, path, d.config, ex, e);
     memcpy(out->role, d.role, sizeof out->role);
+    memcpy(out->band, d.band, sizeof out->band);
+    if (!(d.band[1] > 0)) out->band[1] = out->config.sample_rate / 2.0;
     free(d.config);
     if (status != RG_OK) rg_codec_free(out);
     return status;
@@ -115,9 +138,12 @@ rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
     rg_codec codec;
     RG_TRY(rg_codec_load(checkpoint, ex, &codec, err));
     char *config = rg_encodec_config_to_json(&codec.config);
-    const char *keys[] = {"format", "version", "codec", "role"};
-    const char *values[] = {FORMAT, format_version, config, codec.role};
-    rg_status status = config ? rg_weights_save(path, "", codec.params, false, keys, values, 4, err)
+    char low[32], high[32], band[80];
+    snprintf(band, sizeof band, "[%s,%s]", rg_format_double(codec.band[0], low),
+             rg_format_double(codec.band[1], high));
+    const char *keys[] = {"format", "version", "codec", "role", "band"};
+    const char *values[] = {FORMAT, format_version, config, codec.role, band};
+    rg_status status = config ? rg_weights_save(path, "", codec.params, false, keys, values, 5, err)
                               : rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
     free(config);
     rg_codec_free(&codec);

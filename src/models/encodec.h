@@ -62,8 +62,9 @@ typedef struct rg_codec {
     rg_encodec_config config;
     rg_params *params;
     rg_encodec *model;
-    char hash[65]; /* model hash */
-    char role[32]; /* the role it was trained for */
+    char hash[65];  /* model hash */
+    char role[32];  /* the role it was trained for */
+    double band[2]; /* low and high Hz of what the role needs; unless its file says: 0, rate / 2 */
 } rg_codec;
 
 /*

@@ -38,6 +38,9 @@ static const char *path_of(const char *name)
     return path;
 }
 
+/* What checkpoints say of the band: a member of the task's state, or nothing. */
+static const char *band_text = "";
+
 /* The checkpoint of a codec run of role `role`, with weights from `seed`; `started` false: before
  * its quantizer. */
 static const char *make_checkpoint(rg_exec *ex, const char *name, const char *role, uint64_t seed,
@@ -54,8 +57,8 @@ static const char *make_checkpoint(rg_exec *ex, const char *name, const char *ro
     rg_rng_fill_normal(&rng, q->books->data, rg_shape_count(q->books->shape), 0, 0.1F);
     for (int32_t k = 0; k < 3; k++) ((int32_t *)q->started->data)[k] = started;
     char extra[2048], *json = rg_encodec_config_to_json(&c);
-    snprintf(extra, sizeof extra, "{\"best\":1,\"task\":{\"codec\":%s,\"role\":\"%s\"}}", json,
-             role);
+    snprintf(extra, sizeof extra, "{\"best\":1,\"task\":{\"codec\":%s,\"role\":\"%s\"%s}}", json,
+             role, band_text);
     rg_checkpoint state = {.step = 10, .extra = extra};
     const char *path = path_of(name);
     RG_ASSERT_OK(rg_checkpoint_save(path, params, &state, &err), &err);
@@ -107,6 +110,36 @@ START_TEST(export_keeps_the_codec)
     rg_audio_free(&x);
     rg_codec_free(&a);
     rg_codec_free(&b);
+    rg_exec_destroy(ex);
+}
+END_TEST
+
+START_TEST(the_band_stays_with_the_codec)
+{
+    rg_error err = {0};
+    rg_exec *ex = make_exec();
+    rg_codec codec = load(ex, make_checkpoint(ex, "old.safetensors", "bass", 5, true));
+    ck_assert(codec.band[0] == 0 && codec.band[1] == 4000); /* half the rate */
+    rg_codec_free(&codec);
+
+    band_text = ",\"band\":[23,1970.5]";
+    const char *file = path_of("codec-band.safetensors");
+    const char *checkpoint = make_checkpoint(ex, "band.safetensors", "bass", 5, true);
+    RG_ASSERT_OK(rg_codec_export(checkpoint, file, ex, &err), &err);
+    codec = load(ex, file);
+    ck_assert(codec.band[0] == 23 && codec.band[1] == 1970.5);
+    rg_codec_free(&codec);
+
+    static const char *const wrong[] = {",\"band\":[2000,23]", ",\"band\":[23]",
+                                        ",\"band\":\"low\"", ",\"band\":[-1,23]"};
+    for (int i = 0; i < 4; i++) {
+        band_text = wrong[i];
+        rg_error_clear(&err);
+        checkpoint = make_checkpoint(ex, "wrong.safetensors", "bass", 5, true);
+        ck_assert_int_eq(rg_codec_load(checkpoint, ex, &codec, &err), RG_ERR_FORMAT);
+        ck_assert_msg(strstr(err.text, "band") != NULL, "%s", err.text);
+    }
+    band_text = "";
     rg_exec_destroy(ex);
 }
 END_TEST
@@ -268,6 +301,7 @@ START_TEST(malformed_code_files_are_refused_by_name)
 }
 END_TEST
 
-RG_TEST_MAIN("models/codec_files", 120, export_keeps_the_codec, what_is_no_codec_is_refused,
-             codes_round_trip_through_a_file, codes_of_another_codec_are_refused,
-             an_empty_sound_makes_an_empty_file, malformed_code_files_are_refused_by_name)
+RG_TEST_MAIN("models/codec_files", 120, export_keeps_the_codec, the_band_stays_with_the_codec,
+             what_is_no_codec_is_refused, codes_round_trip_through_a_file,
+             codes_of_another_codec_are_refused, an_empty_sound_makes_an_empty_file,
+             malformed_code_files_are_refused_by_name)

@@ -334,6 +334,7 @@ START_TEST(faulty_configurations_name_their_place)
         const char *more, *word;
     } rows[] = {
         {"frame_rate: 40\n", "4000 Hz at 40 frames a second needs 100"},
+        {"band: {low: 2500}\n", "band.low: 2500 Hz is not below"},
         {"losses: {mel: [1]}\n", "losses.mel"},
         {"losses: {l1: [0, 0], mse: [0, 0], mel: [1, 0]}\n", "nothing would be learnt"},
     };
