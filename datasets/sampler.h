@@ -1,10 +1,11 @@
 /*
  * Training crops of one role of a stem store: activity-aware, deterministic, prefetched.
  *
- * One idea: crop (step, micro, item) is a pure function of (seed, step, micro, item) and the store,
- * whatever the number of threads, the memory, and what was asked before. Stems are resampled once
- * and held in memory as far as a budget goes (resampled.h), so that preparing crops takes little
- * from a training that has no core to spare; threads fill a ring of batches ahead of the caller.
+ * One idea: crop (step, micro, item) is a pure function of (seed, step, micro * B + item) and the
+ * store, whatever the number of threads, the memory, how a step is split into micro-batches, and
+ * what was asked before. Stems are resampled once and held in memory as far as a budget goes
+ * (resampled.h), so that preparing crops takes little from a training that has no core to spare;
+ * threads fill a ring of batches ahead of the caller.
  * Not here: token windows (token_cache.h).
  */
 #ifndef RG_DATASETS_SAMPLER_H

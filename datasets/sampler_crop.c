@@ -50,10 +50,11 @@ rg_status rg__sampler_make(const rg_sampler *s, rg_resampler *own, int64_t batch
 {
     const rg_sampler_options *o = &s->o;
     for (int32_t item = 0; item < o->batch; item++) {
-        rg_rng rng = rg__sampler_rng(s, batch / o->micros, (int32_t)(batch % o->micros), item);
+        int32_t micro = (int32_t)(batch % o->micros);
+        rg_rng rng = rg__sampler_rng(s, batch / o->micros, micro, item);
         float *crop = out + item * o->frames;
         int64_t song, start;
-        rg__sampler_draw(s, item, &rng, &song, &start);
+        rg__sampler_draw(s, micro * o->batch + item, &rng, &song, &start);
         RG_TRY(rg_resampled_read(s->stem, own, song, start, o->frames, crop, err));
         if (o->low_dbfs < o->high_dbfs)
             rg__sampler_set_level(

@@ -31,8 +31,8 @@ struct rg_sampler {
 /* Fills songs, ends and summary; refuses a store in which nothing can be drawn. */
 rg_status rg__sampler_find_songs(rg_sampler *s, rg_error *err) RG_MUST_USE;
 rg_rng rg__sampler_rng(const rg_sampler *s, int64_t step, int32_t micro, int32_t item);
-/* Draws a place from `rng`, which goes on from there. */
-void rg__sampler_draw(const rg_sampler *s, int32_t item, rg_rng *rng, int64_t *song,
+/* Draws a place from `rng`, which goes on from there. in_step: micro * B + item. */
+void rg__sampler_draw(const rg_sampler *s, int32_t in_step, rg_rng *rng, int64_t *song,
                       int64_t *start);
 
 /* ---- making them ---- */

@@ -43,14 +43,17 @@ static void draw_once(const rg_sampler *s, rg_rng *rng, int64_t *song, int64_t *
 
 rg_rng rg__sampler_rng(const rg_sampler *s, int64_t step, int32_t micro, int32_t item)
 {
-    uint64_t stream = rg_rng_stream((uint64_t)step, (uint64_t)micro, (uint64_t)item);
+    uint64_t in_step = (uint64_t)micro * (uint64_t)s->o.batch + (uint64_t)item;
+    uint64_t stream = rg_rng_stream((uint64_t)step, 0, in_step);
     return rg_rng_make(s->o.seed, rg_rng_stream(stream, (uint64_t)s->role, STREAM_CROP));
 }
 
-/* The k-th item of each batch must be active when k < active * B, so the share holds in each. */
-void rg__sampler_draw(const rg_sampler *s, int32_t item, rg_rng *rng, int64_t *song, int64_t *start)
+/* The k-th item of each step must be active when k < active * its items, so the share holds in
+ * each. */
+void rg__sampler_draw(const rg_sampler *s, int32_t in_step, rg_rng *rng, int64_t *song,
+                      int64_t *start)
 {
-    bool must = item < ceil(s->o.active * s->o.batch);
+    bool must = in_step < ceil(s->o.active * s->o.batch * s->o.micros);
     for (int draw = 0; draw < DRAWS; draw++) {
         draw_once(s, rng, song, start);
         if (!must || is_active(s, *song, *start)) return;
@@ -61,7 +64,7 @@ void rg_sampler_place(const rg_sampler *s, int64_t step, int32_t micro, int32_t 
                       int64_t *start)
 {
     rg_rng rng = rg__sampler_rng(s, step, micro, item);
-    rg__sampler_draw(s, item, &rng, song, start);
+    rg__sampler_draw(s, micro * s->o.batch + item, &rng, song, start);
 }
 
 /* ---- the songs ---- */

@@ -62,23 +62,10 @@ static rg_status read_losses(rg_codec_run *run, rg_error *err)
     if (!(begin > 0 && end > 0))
         return rg_fail(err, RG_ERR_CONFIG, "%s: losses: all weights are 0, nothing would be learnt",
                        rg_config_place(c, "losses.mel"));
-    run->commit_weight = rg_config_real(c, "losses.commit");
     run->anneal = rg_config_real(c, "losses.anneal");
     run->balancer = rg_balancer_make(RG_CODEC_TERMS, rg_config_real(c, "balancer.decay"), 1);
     return rg_codec_loss_make(&run->loss, run->context.ex, (int32_t)rg_config_int(c, "sample_rate"),
                               (int32_t)rg_config_int(c, "mel.bands"), n_fft, (int32_t)n, err);
-}
-
-static void read_plan(rg_codec_run *run)
-{
-    const rg_config *c = run->context.config;
-    run->steps = rg_config_int(c, "steps");
-    run->plan = (rg_codebook_plan){
-        .start_step = (int64_t)((double)run->steps * rg_config_real(c, "quantizer.start")),
-        .decay = rg_config_real(c, "quantizer.decay"),
-        .dead_threshold = rg_config_real(c, "quantizer.dead"),
-        .dropout = rg_config_real(c, "quantizer.dropout"),
-        .pool = rg_config_real(c, "quantizer.pool")};
 }
 
 static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err)
@@ -202,8 +189,9 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
     rg_codec_run *run = calloc(1, sizeof *run);
     if (!run) return rg_fail(err, RG_ERR_NOMEM, "no memory for a codec run");
     run->context = *context;
-    read_plan(run);
+    run->steps = rg_config_int(context->config, "steps");
     rg_status status = open_model(run, err);
+    if (status == RG_OK) status = rg_codec_run_read_plan(run, err);
     if (status == RG_OK) status = read_losses(run, err);
     if (status == RG_OK) status = open_data(run, err);
     if (status == RG_OK) status = make_results(run, err);

@@ -12,12 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STREAM_DROPOUT = 0x6471, STREAM_CODEBOOKS = 0x6362, STREAM_SIGN = 0x7367 };
-
-static bool is_quantized(const rg_codec_run *run, int64_t step)
-{
-    return step >= run->plan.start_step;
-}
+enum { STREAM_SIGN = 0x7367 };
 
 /* Half of the crops are turned upside down: the same sound to an ear, another signal to learn. */
 static void flip_signs(const rg_codec_run *run, int64_t step, int32_t micro)
@@ -32,7 +27,7 @@ static void flip_signs(const rg_codec_run *run, int64_t step, int32_t micro)
     }
 }
 
-static rg_tensor *next_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait)
+rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait)
 {
     rg_exec *ex = run->context.ex;
     rg_error err = {0};
@@ -43,109 +38,6 @@ static rg_tensor *next_crops(rg_codec_run *run, int64_t step, int32_t micro, dou
     }
     flip_signs(run, step, micro);
     return rg_tensor_from_floats(ex, RG_SHAPE(run->batch, run->frames, 1), run->crops);
-}
-
-/* ---- codebooks ---- */
-
-/* Latents of `batches` batches of crops from step `step` on, one after another in out. */
-static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, float *out,
-                              double *wait)
-{
-    rg_exec *ex = run->context.ex;
-    for (int64_t i = 0; i < batches; i++) {
-        rg_mark mark = rg_tape_mark(ex);
-        rg_tensor *x = next_crops(run, step + i / run->micros, (int32_t)(i % run->micros), wait);
-        rg_tensor *z = rg_encodec_encode(ex, run->model, x);
-        if (!z) return rg_exec_status(ex);
-        int64_t n = rg_shape_count(z->shape);
-        memcpy(out + i * n, z->data, (size_t)n * sizeof *out);
-        rg_tape_rewind(ex, mark);
-    }
-    return RG_OK;
-}
-
-/* Vectors that the codebooks start from: whole batches. */
-static int64_t pool_size(const rg_codec_run *run)
-{
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c);
-    return (int64_t)ceil(run->plan.pool * c->entries / (double)per_batch) * per_batch;
-}
-
-/*
- * k-means over the latents of as many further crops as the codebooks need. They all come from the
- * encoder as it is now, so nothing has to be kept between steps.
- */
-static rg_status start_codebooks(rg_codec_run *run, int64_t step, double *wait)
-{
-    rg_exec *ex = run->context.ex;
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t per_batch = run->batch * run->frames / rg_encodec_hop(c), n = pool_size(run);
-    rg_mark mark = rg_tape_mark(ex);
-    rg_tensor *pool = rg_tensor_new(ex, RG_F32, RG_SHAPE(n, c->dimension));
-    if (!pool) return rg_exec_status(ex);
-    bool recording = rg_set_recording(ex, false);
-    rg_status status = pool_latents(run, step, n / per_batch, pool->data, wait);
-    rg_set_recording(ex, recording);
-    if (status == RG_OK)
-        status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool->data, n,
-                                    (double)(per_batch * run->micros),
-                                    rg_rng_stream(run->context.seed, STREAM_CODEBOOKS, 0));
-    rg_tape_rewind(ex, mark);
-    if (status == RG_OK)
-        rg_log_line(run->context.log, RG_LOG_INFO, "step %lld: codebooks started from %lld vectors",
-                    (long long)step, (long long)n);
-    return status;
-}
-
-/* How many codebooks this step uses: all, or a draw that every process makes alike. */
-static int32_t draw_books(const rg_codec_run *run, int64_t step)
-{
-    if (!is_quantized(run, step)) return 0;
-    int32_t books = rg_encodec_config_of(run->model)->codebooks;
-    rg_rng rng = rg_rng_make(run->context.seed, rg_rng_stream(STREAM_DROPOUT, (uint64_t)step, 0));
-    if (!(rg_rng_uniform(&rng) < run->plan.dropout)) return books;
-    return 1 + (int32_t)rg_rng_below(&rng, (uint64_t)books);
-}
-
-/* What the codebooks will learn from, once the update is made. */
-static void keep_codes(rg_codec_run *run, const rg_rvq_out *q, int32_t micro)
-{
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t m = run->batch * run->frames / rg_encodec_hop(c), all = m * run->micros;
-    int64_t width = c->dimension;
-    memcpy(run->codes + micro * m * c->codebooks, q->codes->data,
-           (size_t)(m * c->codebooks) * sizeof *run->codes);
-    for (int64_t k = 0; k < run->n_q; k++) {
-        memcpy(run->residuals + (k * all + micro * m) * width,
-               (const float *)q->residuals->data + k * m * width,
-               (size_t)(m * width) * sizeof *run->residuals);
-    }
-}
-
-static rg_status learn_codebooks(rg_codec_run *run, int64_t step, rg_metrics *metrics)
-{
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    rg_quantizer *q = rg_encodec_quantizer(run->model);
-    int64_t m = run->micros * run->batch * run->frames / rg_encodec_hop(c), revived = 0;
-    rg_quantizer_update update = {.decay = run->plan.decay,
-                                  .epsilon = 1e-5,
-                                  .dead_threshold = run->plan.dead_threshold,
-                                  .seed = run->context.seed,
-                                  .step = (uint64_t)step};
-    RG_TRY(rg_quantizer_learn(q, run->context.ex, run->codes, run->residuals, m, run->n_q, &update,
-                              &revived));
-    rg_metrics_set(metrics, "rvq/revived", (double)revived);
-    for (int32_t k = 0; k < c->codebooks; k++) {
-        char name[RG_METRIC_NAME];
-        double perplexity;
-        int64_t used = rg_quantizer_usage(q, k, run->plan.dead_threshold, &perplexity);
-        snprintf(name, sizeof name, "rvq/perplexity_%d", (int)k);
-        rg_metrics_set(metrics, name, perplexity);
-        snprintf(name, sizeof name, "rvq/used_%d", (int)k);
-        rg_metrics_set(metrics, name, (double)used);
-    }
-    return RG_OK;
 }
 
 /* ---- losses ---- */
@@ -208,7 +100,7 @@ static rg_status learn_from(rg_codec_run *run, int64_t step, rg_tensor *x, rg_rv
     rg_tensor *y = rg_encodec_decode(ex, run->model, q->quantized, run->frames);
     rg_tensor *seed = balanced_seed(run, step, y, x, values, ratios);
     RG_TRY(rg_exec_status(ex));
-    float commit_seed = (float)(run->commit_weight * *run->context.loss_scale);
+    float commit_seed = (float)(rg_codec_run_commit_weight(run) * *run->context.loss_scale);
     rg_tensor *roots[] = {y, q->commit};
     rg_tensor *seeds[] = {seed, rg_tensor_from_floats(ex, RG_SHAPE(1), &commit_seed)};
     int32_t n_wrt;
@@ -226,13 +118,13 @@ rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
     rg_rvq_out q;
     if (micro == 0) {
         run->pending = run->balancer;
-        run->n_q = draw_books(run, step);
+        run->n_q = rg_codec_run_draw_books(run, step);
         if (run->n_q && !rg_quantizer_started(rg_encodec_quantizer(run->model)))
-            RG_TRY(start_codebooks(run, step, data_wait));
+            RG_TRY(rg_codec_run_start_books(run, step, data_wait));
     }
-    rg_tensor *x = next_crops(run, step, micro, data_wait);
+    rg_tensor *x = rg_codec_run_crops(run, step, micro, data_wait);
     RG_TRY(learn_from(run, step, x, &q, metrics));
-    if (q.codes) keep_codes(run, &q, micro);
+    if (q.codes) rg_codec_run_keep_codes(run, &q, micro);
     return RG_OK;
 }
 
@@ -246,7 +138,7 @@ static rg_status rehearse_rest(rg_codec_run *run)
     bool recording = rg_set_recording(ex, false);
     rg_status status = run->valid.n ? rg_codec_run_measure(run, 0, true) : RG_OK;
     if (status == RG_OK) {
-        rg_tensor_new(ex, RG_F32, RG_SHAPE(pool_size(run), c->dimension));
+        rg_tensor_new(ex, RG_F32, RG_SHAPE(rg_codec_run_pool(run), c->dimension));
         rg_encodec_encode(ex, run->model,
                           rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(1, run->frames, 1)));
         status = rg_exec_status(ex);
@@ -274,5 +166,5 @@ rg_status rg_codec_run_after_update(void *self, int64_t step, rg_metrics *metric
     rg_codec_run *run = self;
     run->balancer = run->pending;
     run->balancer.total_norm = 1;
-    return run->n_q ? learn_codebooks(run, step, metrics) : RG_OK;
+    return run->n_q ? rg_codec_run_learn_books(run, step, metrics) : RG_OK;
 }

@@ -2,7 +2,8 @@
  * Inside of the codec task (task.h: rg_codec_task), shared by its files.
  *
  * One idea: one run trains the codec of one role. codec_open.c opens it from a configuration,
- * codec_step.c makes steps, codec_validate.c listens to it, codec_task.c is the table.
+ * codec_step.c makes steps, codec_books.c is the quantizer's part of them, codec_validate.c listens
+ * to it, codec_task.c is the table.
  * Not here: the trainer's loop (trainer.h), the model (models/encodec.h).
  */
 #ifndef RG_TRAIN_CODEC_TASK_H
@@ -22,7 +23,11 @@ typedef struct rg_annealed {
 /* The learning of the codebooks: when it begins, and with what. */
 typedef struct rg_codebook_plan {
     int64_t start_step; /* first quantized step */
-    double decay, dead_threshold, dropout, pool;
+    double decay, dead_threshold, pool;
+    double dropout; /* share of the steps that draw how many codebooks they use ... */
+    int32_t n_choices, choices[RG_MAX_BOOKS]; /* ... from these, or from 1 .. all when empty */
+    double commit_weight;
+    bool commit_sum; /* commitment is summed over the codebooks in use, not their mean */
 } rg_codebook_plan;
 
 typedef struct rg_codec_run {
@@ -40,7 +45,7 @@ typedef struct rg_codec_run {
     int32_t role, batch, micros;
     rg_codec_loss loss;
     rg_annealed weight[RG_CODEC_TERMS];
-    double commit_weight, anneal;
+    double anneal;
     rg_codebook_plan plan;
     rg_balancer balancer, pending; /* after the last update; of the update under way */
     float *crops;                  /* (B,T) */
@@ -52,6 +57,24 @@ typedef struct rg_codec_run {
 rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_error *err);
 rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
+
+/* Crops (B,T,1) of (step, micro) on the tape; NULL after an error. */
+rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait);
+
+/* The plan from the configuration, once the model is open. */
+rg_status rg_codec_run_read_plan(rg_codec_run *run, rg_error *err);
+/* How many codebooks a step uses: 0 before they start, all, or a draw that every process makes
+ * alike. */
+int32_t rg_codec_run_draw_books(const rg_codec_run *run, int64_t step);
+/* Vectors that the codebooks start from: those of whole steps. */
+int64_t rg_codec_run_pool(const rg_codec_run *run);
+/* k-means over the latents of the crops of step `step` and, as far as needed, of later ones. */
+rg_status rg_codec_run_start_books(rg_codec_run *run, int64_t step, double *wait);
+/* Weight of the commitment that rg_rvq gives, a mean over the codebooks in use. */
+double rg_codec_run_commit_weight(const rg_codec_run *run);
+/* Keeps what the codebooks learn from, once the update is made. */
+void rg_codec_run_keep_codes(rg_codec_run *run, const rg_rvq_out *q, int32_t micro);
+rg_status rg_codec_run_learn_books(rg_codec_run *run, int64_t step, rg_metrics *metrics);
 
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);

@@ -94,6 +94,83 @@ START_TEST(kmeans_takes_fewer_vectors_than_centres_and_refuses_nan)
 }
 END_TEST
 
+/* As many centres as vectors: each is drawn once, so nothing is left over. Copies of one vector
+ * leave centres without any: they stay. */
+START_TEST(kmeans_draws_without_replacement_and_keeps_empty_centres)
+{
+    enum { N = 40 };
+    fixture f = make(1, ENTRIES, 1);
+    float x[N * DIM], centres[N * DIM], counts[N];
+    int32_t codes[N];
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        cluster(x, N, N, 0.5F, seed);
+        ck_assert_int_eq(
+            rg_kmeans(f.ex, x, N, DIM, N, 1, rg_rng_make(seed, 0), centres, counts, codes), RG_OK);
+        for (int32_t k = 0; k < N; k++) RG_ASSERT_NEAR((double)counts[k], 1, 0);
+    }
+    for (int32_t i = 0; i < N * DIM; i++) x[i] = (float)(i / DIM % 2) + (float)(i % DIM);
+    ck_assert_int_eq(rg_kmeans(f.ex, x, N, DIM, 6, 50, rg_rng_make(1, 0), centres, counts, codes),
+                     RG_OK);
+    int32_t empty = 0;
+    for (int32_t k = 0; k < 6; k++) {
+        empty += !(counts[k] > 0);
+        float first = centres[k * DIM];
+        ck_assert(!(fabsf(first) > 0) || !(fabsf(first - 1) > 0)); /* one of the two vectors */
+    }
+    ck_assert_int_eq(empty, 4);
+    drop(&f);
+}
+END_TEST
+
+/* One step by hand: moving averages, Laplace smoothing, and what a dead entry becomes. */
+START_TEST(a_step_follows_its_formulas)
+{
+    enum { V = 4, M = 8 };
+    fixture f = make(1, V, 1);
+    float *books = f.q->books->data, *sums = f.q->sums->data, *sizes = f.q->cluster_size->data;
+    float x[M * DIM], old_sums[V * DIM], old_sizes[V] = {3, 1, 0.001F, 2};
+    int32_t codes[M];
+    cluster(x, M, M, 1, 3);
+    for (int32_t i = 0; i < V * DIM; i++) old_sums[i] = sums[i] = (float)(i + 1);
+    for (int32_t i = 0; i < M; i++) codes[i] = i % 2 ? 0 : 3; /* nobody takes 1 and 2 */
+    memcpy(sizes, old_sizes, sizeof old_sizes);
+    rg_quantizer_update update = {
+        .decay = 0.9, .epsilon = 1e-3, .dead_threshold = 0.1, .seed = 1, .step = 1};
+    int64_t revived;
+    ck_assert_int_eq(rg_quantizer_learn(f.q, f.ex, codes, x, M, 1, &update, &revived), RG_OK);
+    ck_assert_int_eq(revived, 1);
+    double want_size[V], want_sum[V][DIM], total = 0;
+    for (int32_t v = 0; v < V; v++) {
+        double chosen[DIM] = {0};
+        int32_t count = 0;
+        for (int32_t i = 0; i < M; i++) {
+            if (codes[i] != v) continue;
+            count++;
+            for (int32_t d = 0; d < DIM; d++) chosen[d] += (double)x[i * DIM + d];
+        }
+        want_size[v] = 0.9 * (double)old_sizes[v] + 0.1 * count;
+        for (int32_t d = 0; d < DIM; d++)
+            want_sum[v][d] = 0.9 * (double)old_sums[v * DIM + d] + 0.1 * chosen[d];
+        total += want_size[v];
+    }
+    for (int32_t v = 0; v < V; v++) {
+        if (v == 2) continue;
+        double smoothed = (want_size[v] + 1e-3) / (total + V * 1e-3) * total;
+        RG_ASSERT_NEAR((double)sizes[v], want_size[v], 1e-6);
+        for (int32_t d = 0; d < DIM; d++) {
+            RG_ASSERT_NEAR((double)sums[v * DIM + d], want_sum[v][d], 1e-5);
+            RG_ASSERT_NEAR((double)books[v * DIM + d], want_sum[v][d] / smoothed, 1e-5);
+        }
+    }
+    bool taken = false;
+    for (int32_t i = 0; i < M; i++) taken |= !memcmp(books + 2 * DIM, x + i * DIM, DIM * sizeof *x);
+    ck_assert(taken);
+    RG_ASSERT_NEAR((double)sizes[2], (double)M / V, 0);
+    RG_ASSERT_NEAR((double)sums[2 * DIM], (double)books[2 * DIM] * M / V, 1e-6);
+    drop(&f);
+}
+END_TEST
+
 /* One step on vectors x: search, then learn; the mean squared error before learning. */
 static double step(fixture *f, const float *x, int64_t n, uint64_t number, int64_t *revived)
 {
@@ -204,5 +281,7 @@ START_TEST(usage_of_counts)
 END_TEST
 
 RG_TEST_MAIN("nn/rvq", 60, kmeans_finds_separate_clusters,
-             kmeans_takes_fewer_vectors_than_centres_and_refuses_nan, codebooks_start_and_learn,
-             half_dead_codebook_recovers, threads_do_not_change_bits, usage_of_counts)
+             kmeans_takes_fewer_vectors_than_centres_and_refuses_nan,
+             kmeans_draws_without_replacement_and_keeps_empty_centres, a_step_follows_its_formulas,
+             codebooks_start_and_learn, half_dead_codebook_recovers, threads_do_not_change_bits,
+             usage_of_counts)

@@ -282,6 +282,65 @@ START_TEST(a_resumed_run_has_the_same_bits)
 }
 END_TEST
 
+/* The first quantized step decides alike however its batch is split: k-means' crops and start, how
+ * many codebooks, the codes, which entries are revived with which vectors. */
+START_TEST(splitting_a_batch_changes_no_decision)
+{
+    static const char *const splits[][2] = {
+        {"batch=8", "accumulate=1"}, {"batch=4", "accumulate=2"}, {"batch=1", "accumulate=8"}};
+    loop *loops[3];
+    for (size_t i = 0; i < 3; i++) {
+        const char *set[] = {"quantizer.start=0", "quantizer.dead=0.9", splits[i][0], splits[i][1]};
+        overrides = set;
+        n_overrides = 4;
+        loops[i] = open_loop(1 + (int32_t)i, "");
+        overrides = NULL;
+        n_overrides = 0;
+        run(loops[i], 0, 1);
+        ck_assert(rg_metrics_get(&loops[i]->now, "rvq/revived") > 0);
+        const rg_param *p = rg_params_find(loops[0]->params, "quantizer.books");
+        ck_assert_ptr_nonnull(p);
+        size_t bytes = (size_t)rg_shape_count(p->shape) * sizeof(float);
+        const rg_param *q = rg_params_find(loops[i]->params, "quantizer.books");
+        ck_assert_mem_eq(rg_param_data(loops[0]->params, p), rg_param_data(loops[i]->params, q),
+                         bytes);
+    }
+    for (size_t i = 0; i < 3; i++) close_loop(loops[i]);
+}
+END_TEST
+
+/* Every draw is one of those that the list allows, and each comes up. */
+START_TEST(dropout_draws_from_its_list)
+{
+    static const struct {
+        const char *key;
+        int32_t allowed[5];
+    } rows[] = {{"codebooks=5", {1, 2, 3, 4, 5}},
+                {"quantizer.books=[2, 5]", {2, 5}},
+                {"quantizer.kbps=[0.25, 0.8, 1.25]", {1, 3, 5}}}; /* 0.25 kbit/s a codebook */
+    for (size_t i = 0; i < 3; i++) {
+        const char *set[] = {"codebooks=5", "quantizer.dropout=1", "quantizer.start=0.1",
+                             rows[i].key};
+        overrides = set;
+        n_overrides = 4;
+        loop *l = open_loop(1, "");
+        overrides = NULL;
+        n_overrides = 0;
+        int32_t seen[6] = {0}, want = 0, found = 0;
+        ck_assert_int_eq(rg_codec_run_draw_books(l->self, 29), 0);
+        for (int64_t step = 30; step < 300; step++) seen[rg_codec_run_draw_books(l->self, step)]++;
+        for (int32_t k = 0; k < 5 && rows[i].allowed[k]; k++) {
+            ck_assert_msg(seen[rows[i].allowed[k]] > 20, "%s: %d", rows[i].key,
+                          (int)rows[i].allowed[k]);
+            want += seen[rows[i].allowed[k]];
+        }
+        for (int32_t k = 0; k < 6; k++) found += seen[k];
+        ck_assert_int_eq(want, found);
+        close_loop(l);
+    }
+}
+END_TEST
+
 static double arena_bytes(const rg_exec *ex)
 {
     return (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
@@ -331,16 +390,24 @@ END_TEST
 START_TEST(faulty_configurations_name_their_place)
 {
     static const struct {
-        const char *more, *word;
+        const char *more, *word, *set[2];
     } rows[] = {
-        {"frame_rate: 40\n", "4000 Hz at 40 frames a second needs 100"},
-        {"band: {low: 2500}\n", "band.low: 2500 Hz is not below"},
-        {"losses: {mel: [1]}\n", "losses.mel"},
-        {"losses: {l1: [0, 0], mse: [0, 0], mel: [1, 0]}\n", "nothing would be learnt"},
+        {"", "3 means 3 codebooks; this codec has 2", {"quantizer.books=[1, 3]"}},
+        {"", "0.2 means 0 codebooks", {"quantizer.kbps=[0.2]"}},
+        {"", "the same twice", {"quantizer.books=[1]", "quantizer.kbps=[0.25]"}},
+        {"frame_rate: 40\n", "4000 Hz at 40 frames a second needs 100", {0}},
+        {"band: {low: 2500}\n", "band.low: 2500 Hz is not below", {0}},
+        {"losses: {mel: [1]}\n", "losses.mel", {0}},
+        {"losses: {l1: [0, 0], mse: [0, 0], mel: [1, 0]}\n", "nothing would be learnt", {0}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         rg_error err = {0};
+        overrides = rows[i].set;
+        n_overrides = (size_t) !!rows[i].set[0] + (size_t) !!rows[i].set[1];
         rg_config *config = make_config(rows[i].more, 1, &err);
+        const char *place = n_overrides ? "command line:" : "codec.yaml:";
+        overrides = NULL;
+        n_overrides = 0;
         ck_assert_msg(config != NULL, "%s", err.text);
         rg_exec *ex =
             rg_exec_create(&(rg_exec_options){.kernels = rg_kernels_cpu(&err), .seed = 1}, &err);
@@ -348,8 +415,7 @@ START_TEST(faulty_configurations_name_their_place)
         rg_task_context context = {.config = config, .ex = ex, .loss_scale = &scale};
         void *self = NULL;
         ck_assert_int_eq(rg_codec_task.open(&context, &self, &err), RG_ERR_CONFIG);
-        ck_assert_msg(strstr(err.text, rows[i].word) && strstr(err.text, "codec.yaml:"), "%s",
-                      err.text);
+        ck_assert_msg(strstr(err.text, rows[i].word) && strstr(err.text, place), "%s", err.text);
         ck_assert(self == NULL);
         rg_exec_destroy(ex);
         rg_config_free(config);
@@ -359,5 +425,6 @@ END_TEST
 
 RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence,
              a_tiny_codec_in_bf16_beats_silence, threads_do_not_change_bits,
-             a_resumed_run_has_the_same_bits, memory_is_known_before_the_first_step,
+             a_resumed_run_has_the_same_bits, splitting_a_batch_changes_no_decision,
+             dropout_draws_from_its_list, memory_is_known_before_the_first_step,
              faulty_configurations_name_their_place)
