@@ -10,6 +10,7 @@
 #include "datasets/sampler_internal.h"
 
 enum { LARGEST_BATCH = 1 << 30 }; /* samples */
+enum { LONGEST_RT60 = 10 };       /* seconds */
 
 rg_sampler_options rg_sampler_defaults(void)
 {
@@ -23,21 +24,48 @@ rg_sampler_options rg_sampler_defaults(void)
                                 .active_min = 0.5};
 }
 
+static rg_status check_augment(const rg_augment *a, rg_error *err)
+{
+    bool right = a->pan >= 0 && a->pan <= 1 && a->reverb >= 0 && a->reverb <= 1 &&
+                 a->gain_low <= a->gain_high && a->rt60_low <= a->rt60_high &&
+                 a->wet_low <= a->wet_high && a->file_dbfs <= 0;
+    for (int32_t k = 0; k < RG_MAX_MIXED; k++) right = right && a->mix[k] >= 0;
+    if (!right || (a->reverb > 0 && !(a->rt60_low > 0 && a->rt60_high <= LONGEST_RT60)))
+        return rg_fail(
+            err, RG_ERR_USAGE,
+            "augment: shares are 0 to 1, ranges go from low to high, rt60 is above 0 and "
+            "at most %d s",
+            LONGEST_RT60);
+    return RG_OK;
+}
+
 static rg_status check(const rg_sampler_options *o, rg_error *err)
 {
+    if (o->channels > 2 || o->channels < 1)
+        return rg_fail(err, RG_ERR_USAGE, "sampler: %d channels; stems give 1 or 2",
+                       (int)o->channels);
     if (o->frames < 1 || o->batch < 1 || o->micros < 1 || o->threads < 0 ||
         o->threads > RG__MOST_THREADS || o->ring > RG__MOST_SLOTS)
         return rg_fail(err, RG_ERR_USAGE,
                        "sampler: frames, batch and micros are at least 1, "
                        "threads at most %d, ring at most %d",
                        RG__MOST_THREADS, RG__MOST_SLOTS);
-    if (o->frames > LARGEST_BATCH / o->batch)
+    if (o->frames > LARGEST_BATCH / o->batch / o->channels)
         return rg_fail(
             err, RG_ERR_USAGE,
             "sampler: %d crops of %lld samples are more than 2^30 samples at once; lower "
             "the batch or the length of a crop",
             o->batch, (long long)o->frames);
-    return RG_OK;
+    return check_augment(&o->augment, err);
+}
+
+static int64_t bytes_held(const rg_sampler *s, const rg__source *from, int64_t song)
+{
+    int64_t bytes = 0;
+    for (int32_t r = 0; r < from->n_roles; r++)
+        if (rg_store_song(s->store, song)->present[from->role[r]])
+            bytes += rg_resampled_song_bytes(s->stem[from->role[r]], song);
+    return bytes;
 }
 
 /* The songs that fit into the budget, in the store's order: how many, and what all of it takes. */
@@ -45,27 +73,44 @@ static void plan_memory(rg_sampler *s)
 {
     int32_t batches =
         s->o.threads > 0 ? s->o.threads + (s->o.ring > 0 ? s->o.ring : RG__USUAL_SLOTS) : 0;
-    int64_t held = 0;
-    for (int64_t i = 0; i < s->n_songs; i++) {
-        int64_t bytes = rg_resampled_song_bytes(s->stem, s->songs[i]);
-        if (held + bytes > s->o.hold_bytes) break;
-        held += bytes;
-        s->summary.held_songs++;
+    int64_t held = 0, samples = (int64_t)s->o.batch * s->o.frames * s->o.channels;
+    for (int32_t k = 0; k < s->n_sources; k++) {
+        rg__source *from = &s->source[k];
+        for (int64_t i = 0; i < from->n_songs; i++) {
+            int64_t bytes = bytes_held(s, from, from->songs[i]);
+            if (held + bytes > s->o.hold_bytes) break;
+            held += bytes;
+            from->held++;
+        }
+        s->summary.held_songs += from->held;
     }
-    s->summary.bytes = held + batches * (int64_t)s->o.batch * s->o.frames * (int64_t)sizeof(float);
+    s->summary.bytes = held + batches * samples * (int64_t)sizeof(float);
 }
 
-static rg_status open_sampler(rg_sampler *s, rg_error *err)
+static rg_status open_stems(rg_sampler *s, int32_t role, rg_error *err)
+{
+    int32_t first = role >= 0 ? role : 0, last = role >= 0 ? role + 1 : rg_store_roles(s->store);
+    for (int32_t r = first; r < last; r++) {
+        rg_resampled *stem = rg_resampled_open(s->store, r, s->o.rate, err);
+        if (!stem) return RG_ERR_USAGE;
+        s->stem[r] = stem;
+        s->ratio = rg_resampled_ratio(stem);
+    }
+    return RG_OK;
+}
+
+static rg_status open_sampler(rg_sampler *s, int32_t role, rg_error *err)
 {
     RG_TRY(check(&s->o, err));
-    s->stem = rg_resampled_open(s->store, s->role, s->o.rate, err);
-    if (!s->stem) return RG_ERR_USAGE;
-    s->ratio = rg_resampled_ratio(s->stem);
+    RG_TRY(open_stems(s, role, err));
     s->need = (s->o.frames + s->ratio.out - 1) / s->ratio.out * s->ratio.in;
-    RG_TRY(rg__sampler_find_songs(s, err));
+    if (s->o.augment.reverb > 0) {
+        int64_t lead = rg_reverb_length(s->o.augment.rt60_high, s->o.rate);
+        s->lead = (lead + s->ratio.out - 1) / s->ratio.out * s->ratio.out;
+    }
+    RG_TRY(rg__sampler_find_songs(s, role, err));
     plan_memory(s);
-    s->own = rg_resampler_create(s->stem, err);
-    return s->own ? RG_OK : RG_ERR_NOMEM;
+    return rg__maker_open(&s->own, s, err);
 }
 
 rg_sampler *rg_sampler_create(const rg_store *store, int32_t role,
@@ -77,20 +122,29 @@ rg_sampler *rg_sampler_create(const rg_store *store, int32_t role,
         return NULL;
     }
     s->store = store;
-    s->role = role;
     s->o = *options;
+    if (s->o.channels == 0) s->o.channels = 1;
     if (s->o.active < 0) s->o.active = 0.75;
     if (s->o.active_min < 0) s->o.active_min = 0.5;
-    if (open_sampler(s, err) == RG_OK) return s;
+    if (open_sampler(s, role, err) == RG_OK) return s;
     rg_sampler_destroy(s);
     return NULL;
+}
+
+static rg_status hold(rg_sampler *s, const rg__source *from, int64_t song, rg_error *err)
+{
+    for (int32_t r = 0; r < from->n_roles; r++)
+        if (rg_store_song(s->store, song)->present[from->role[r]])
+            RG_TRY(rg_resampled_hold(s->stem[from->role[r]], song, err));
+    return RG_OK;
 }
 
 rg_status rg_sampler_start(rg_sampler *s, rg_error *err)
 {
     if (s->ring) return RG_OK;
-    for (int64_t i = 0; i < s->summary.held_songs; i++)
-        RG_TRY(rg_resampled_hold(s->stem, s->songs[i], err));
+    for (int32_t k = 0; k < s->n_sources; k++)
+        for (int64_t i = 0; i < s->source[k].held; i++)
+            RG_TRY(hold(s, &s->source[k], s->source[k].songs[i], err));
     if (s->o.threads == 0) return RG_OK;
     s->ring = rg__ring_start(s, err);
     return s->ring ? RG_OK : RG_ERR_NOMEM;
@@ -100,10 +154,12 @@ void rg_sampler_destroy(rg_sampler *s)
 {
     if (!s) return;
     rg__ring_stop(s->ring);
-    rg_resampler_destroy(s->own);
-    rg_resampled_close(s->stem);
-    free(s->songs);
-    free(s->ends);
+    rg__maker_close(&s->own);
+    for (int32_t r = 0; r < RG_MAX_ROLES; r++) rg_resampled_close(s->stem[r]);
+    for (int32_t k = 0; k < s->n_sources; k++) {
+        free(s->source[k].songs);
+        free(s->source[k].ends);
+    }
     free(s);
 }
 
@@ -113,7 +169,7 @@ rg_status rg_sampler_next(rg_sampler *s, int64_t step, int32_t micro, float *out
     double started = rg_clock_seconds();
     int64_t batch = step * s->o.micros + micro;
     rg_status status = s->ring ? rg__ring_take(s->ring, batch, out, err)
-                               : rg__sampler_make(s, s->own, batch, out, err);
+                               : rg__sampler_make(s, &s->own, batch, out, err);
     if (wait) *wait += rg_clock_seconds() - started;
     return status;
 }

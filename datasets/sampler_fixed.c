@@ -12,7 +12,8 @@
 enum { NEARBY = 21 };
 
 /* Of 21 places around the even one the most active; the nearest among equals. */
-static int64_t best_place(const rg_sampler *s, int64_t song, int64_t even, int64_t step)
+static int64_t best_place(const rg_sampler *s, const rg__source *from, int64_t song, int64_t even,
+                          int64_t step)
 {
     int64_t best = -1, last = rg_store_song(s->store, song)->frames - s->need;
     double most = -1;
@@ -20,7 +21,7 @@ static int64_t best_place(const rg_sampler *s, int64_t song, int64_t even, int64
         int64_t away = (k + 1) / 2 * (k % 2 ? 1 : -1), at = even + away * step;
         if (at < 0 || at > last) continue;
         at -= at % s->ratio.in;
-        double share = rg_store_active_share(s->store, song, s->role, at, s->need);
+        double share = rg__sampler_active_share(s, from, song, at);
         if (share > most) {
             most = share;
             best = at;
@@ -29,39 +30,44 @@ static int64_t best_place(const rg_sampler *s, int64_t song, int64_t even, int64
     return best < 0 ? 0 : best;
 }
 
-static rg_status fill_crop(const rg_sampler *s, int64_t song, int32_t k, int32_t per_song,
-                           rg_fixed_crops *out, rg_error *err)
+static rg_status fill_crop(rg_sampler *s, const rg__source *from, int64_t song, int32_t k,
+                           int32_t per_song, rg_fixed_crops *out, rg_error *err)
 {
     int64_t room = rg_store_song(s->store, song)->frames - s->need;
-    int64_t even = room * (2 * k + 1) / (2 * per_song);
-    float *crop = out->samples + out->n * out->frames;
+    int64_t even = room * (2 * k + 1) / (2 * per_song), samples = out->frames * s->o.channels;
+    float *crop = out->samples + out->n * samples;
+    double pan = s->o.augment.pan * ((2 * k + 1.0) / per_song - 1);
     out->song[out->n] = song;
-    out->start[out->n] = best_place(s, song, even, room / per_song / 24 + 1);
-    RG_TRY(rg_resampled_read(s->stem, s->own, song, out->start[out->n], out->frames, crop, err));
+    out->start[out->n] = best_place(s, from, song, even, room / per_song / 24 + 1);
+    rg__sampler_clear(s, &s->own, 0);
+    RG_TRY(rg__sampler_add(s, &s->own, from, song, out->start[out->n], 0, 0, pan, err));
+    rg__sampler_interleave(s, &s->own, 0, crop);
     if (s->o.low_dbfs < s->o.high_dbfs)
-        rg__sampler_set_level(crop, out->frames, (s->o.low_dbfs + s->o.high_dbfs) / 2);
+        rg__sampler_set_level(crop, samples, (s->o.low_dbfs + s->o.high_dbfs) / 2);
     out->n++;
     return RG_OK;
 }
 
-static rg_status fill(const rg_sampler *s, int32_t per_song, rg_fixed_crops *out, rg_error *err)
+static rg_status fill(rg_sampler *s, int32_t per_song, rg_fixed_crops *out, rg_error *err)
 {
-    size_t n = (size_t)(s->n_songs * per_song);
-    double bytes = (double)n * (double)s->o.frames * sizeof(float), mib = 1024.0 * 1024.0;
+    size_t n = (size_t)(s->summary.songs * per_song);
+    size_t samples = (size_t)(s->o.frames * s->o.channels);
+    double bytes = (double)n * (double)samples * sizeof(float), mib = 1024.0 * 1024.0;
     if (bytes > (double)rg_memory_available())
         return rg_fail(err, RG_ERR_NOMEM,
                        "%zu validation crops of %lld samples need %.0f MiB, and %.0f MiB are free; "
                        "take fewer of a song or shorter ones",
                        n, (long long)s->o.frames, bytes / mib, (double)rg_memory_available() / mib);
     *out = (rg_fixed_crops){.frames = s->o.frames,
-                            .samples = malloc(n * (size_t)s->o.frames * sizeof(float)),
+                            .samples = malloc(n * samples * sizeof(float)),
                             .song = malloc(n * sizeof(int64_t)),
                             .start = malloc(n * sizeof(int64_t))};
     if (!out->samples || !out->song || !out->start)
         return rg_fail(err, RG_ERR_NOMEM, "no memory for %zu validation crops", n);
-    for (int64_t i = 0; i < s->n_songs; i++)
-        for (int32_t k = 0; k < per_song; k++)
-            RG_TRY(fill_crop(s, s->songs[i], k, per_song, out, err));
+    for (int32_t r = 0; r < s->n_sources; r++)
+        for (int64_t i = 0; i < s->source[r].n_songs; i++)
+            for (int32_t k = 0; k < per_song; k++)
+                RG_TRY(fill_crop(s, &s->source[r], s->source[r].songs[i], k, per_song, out, err));
     return RG_OK;
 }
 

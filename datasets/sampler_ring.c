@@ -16,14 +16,14 @@
 typedef struct slot {
     int64_t batch; /* number of the batch in it; -1 none */
     bool ready;
-    float *samples; /* (B,T) */
+    float *samples; /* (B,T,C) */
     rg_error error;
 } slot;
 
 typedef struct worker {
     rg__ring *ring;
-    rg_resampler *own;
-    float *samples; /* (B,T), swapped with a slot's */
+    rg__maker own;
+    float *samples; /* (B,T,C), swapped with a slot's */
     pthread_t thread;
 } worker;
 
@@ -41,7 +41,7 @@ struct rg__ring {
 
 static size_t batch_bytes(const rg_sampler *s)
 {
-    return (size_t)(s->o.batch * s->o.frames) * sizeof(float);
+    return (size_t)(s->o.batch * s->o.frames * s->o.channels) * sizeof(float);
 }
 
 /* The batch that should be made next; waits; false when the ring stops. */
@@ -79,7 +79,7 @@ static void *work(void *arg)
     rg_thread_unpin(); /* made by a training loop that is pinned to one CPU */
     while (next_work(w->ring, &batch)) {
         rg_error err = {0};
-        (void)!rg__sampler_make(w->ring->sampler, w->own, batch, w->samples, &err);
+        (void)!rg__sampler_make(w->ring->sampler, &w->own, batch, w->samples, &err);
         put(w->ring, w, batch, &err);
     }
     return NULL;
@@ -90,14 +90,15 @@ static rg_status start_worker(rg__ring *ring, rg_error *err)
     const rg_sampler *s = ring->sampler;
     worker *w = &ring->workers[ring->n_workers];
     w->ring = ring;
-    w->own = rg_resampler_create(s->stem, err);
     w->samples = malloc(batch_bytes(s));
-    if (w->own && w->samples && pthread_create(&w->thread, NULL, work, w) == 0) {
+    rg_status status = rg__maker_open(&w->own, s, err);
+    if (status == RG_OK && w->samples && pthread_create(&w->thread, NULL, work, w) == 0) {
         ring->n_workers++;
         return RG_OK;
     }
-    rg_resampler_destroy(w->own);
+    rg__maker_close(&w->own);
     free(w->samples);
+    if (status != RG_OK) return status;
     return rg_fail(err, RG_ERR_NOMEM, "cannot start a thread that prepares crops");
 }
 
@@ -132,7 +133,7 @@ void rg__ring_stop(rg__ring *ring)
     pthread_mutex_unlock(&ring->lock);
     for (int32_t t = 0; t < ring->n_workers; t++) {
         pthread_join(ring->workers[t].thread, NULL);
-        rg_resampler_destroy(ring->workers[t].own);
+        rg__maker_close(&ring->workers[t].own);
         free(ring->workers[t].samples);
     }
     for (int32_t i = 0; i < ring->n_slots; i++) free(ring->slots[i].samples);
