@@ -348,6 +348,7 @@ typedef enum rg_distance_kind {
     RG_DISTANCE_L1,           /* mean |a - b| */
     RG_DISTANCE_MSE,          /* mean (a - b)^2 */
     RG_DISTANCE_RELATIVE_MSE, /* mean over items of sum (a-b)^2 / (sum b^2 + eps n) */
+    RG_DISTANCE_RELATIVE_L1,  /* mean over items of sum |a-b| / (sum |b| + eps n) */
     RG_DISTANCE_COUNT
 } rg_distance_kind;
 

@@ -7,8 +7,9 @@ typedef struct distance_attr {
     rg_distance_kind kind;
 } distance_attr;
 
-/* The power (-40 dBFS) below which a target counts as silent: the relative distance of noise over
- * silence stays that of noise over a soft signal. Per element. */
+/* What a target counts as at least, per element, where it is divided by: the relative distance of
+ * noise over silence stays that of noise over a soft signal. A power of -40 dBFS; a size of 1e-4.
+ */
 static const double silence = 1e-4;
 
 static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_shape out[],
@@ -26,14 +27,16 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 static rg_distance_args args_of(const rg_node *n)
 {
     rg_shape shape = n->in[0]->shape;
-    int64_t batch = shape.dim[0], per_item = 1;
+    rg_distance_kind kind = ((const distance_attr *)n->attr)->kind;
+    bool as_one = kind == RG_DISTANCE_RELATIVE_L1; /* items share one size */
+    int64_t batch = as_one ? 1 : shape.dim[0], per_item = as_one ? shape.dim[0] : 1;
     for (int32_t i = 1; i < shape.ndim; i++) per_item *= shape.dim[i];
     const rg_distance_args args = {.a = n->in[0]->data,
                                    .b = n->in[1]->data,
                                    .y = n->out[0]->data,
                                    .batch = batch,
                                    .n = per_item,
-                                   .kind = ((const distance_attr *)n->attr)->kind,
+                                   .kind = kind,
                                    .eps = silence};
     return args;
 }
@@ -67,9 +70,11 @@ static const rg_op_case cases[] = {
      {{RG_CASE_REAL, RG_SHAPE_INIT(2, 5), 0, 1e-3}, {RG_CASE_FIXED, RG_SHAPE_INIT(2, 5), 0, 0}},
      ATTR(RELATIVE_MSE),
      0},
+    {"relative to the size", {REAL(3, 4, 5), FIXED(3, 4, 5)}, ATTR(RELATIVE_L1), 0},
     {"many", {REAL(2, 5000), FIXED(2, 5000)}, ATTR(L1), 0},
     {"one", {REAL(1), FIXED(1)}, ATTR(MSE), 0},
     {"empty", {REAL(0, 4), FIXED(0, 4)}, ATTR(L1), 0},
+    {"empty, relative", {REAL(0, 4), FIXED(0, 4)}, ATTR(RELATIVE_L1), 0},
 };
 
 const rg_op rg_op_distance = {

@@ -111,8 +111,12 @@ typedef struct rg_spectrogram_attr {
 rg_tensor *rg_spectrogram(rg_exec *ex, rg_tensor *x, rg_tensor *bank,
                           const rg_spectrogram_attr *attr, rg_tensor **log_y);
 
-/* A scalar (1) between a and b of equal shape (first axis: items); gradient flows to a only. */
+/* A scalar (1) between a and b of equal shape (first axis: items); gradient flows to a only.
+ * RELATIVE_L1 takes all of a and b as one item: mean |a - b| / mean |b|. */
 rg_tensor *rg_distance(rg_exec *ex, rg_tensor *a, rg_tensor *b, rg_distance_kind kind);
+
+/* The mean of all elements (1); 0 of none. */
+rg_tensor *rg_mean(rg_exec *ex, rg_tensor *x);
 
 /* alpha a + beta b; b has a's shape or a suffix of it (broadcast over the leading axes). */
 rg_tensor *rg_add(rg_exec *ex, rg_tensor *a, rg_tensor *b, double alpha, double beta);

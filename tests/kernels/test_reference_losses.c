@@ -227,6 +227,11 @@ START_TEST(test_distance)
     EXPECT(y, (5.0 / 17 + 4.0 / 14) / 2);
     RUN(distance.grad, &g);
     EXPECT(da, 8.0 / 17, -16.0 / 17, 0, -16.0 / 14);
+    g.fwd.kind = RG_DISTANCE_RELATIVE_L1;
+    RUN(distance.forward, &g.fwd);
+    EXPECT(y, (3.0 / 5 + 2.0 / 6) / 2);
+    RUN(distance.grad, &g);
+    EXPECT(da, 4.0 / 5, -4.0 / 5, 0, -4.0 / 6);
     g.fwd.n = 0, y[0] = 7;
     RUN(distance.forward, &g.fwd);
     EXPECT(y, 0);

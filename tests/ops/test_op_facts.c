@@ -282,6 +282,8 @@ START_TEST(distances)
     EXPECT(rg_distance(ex, a, b, RG_DISTANCE_MSE), RG_SHAPE(1), 4.5);
     double relative = (1 / (2 + 2e-4) + 17 / (4 + 2e-4)) / 2;
     EXPECT(rg_distance(ex, a, b, RG_DISTANCE_RELATIVE_MSE), RG_SHAPE(1), relative);
+    EXPECT(rg_distance(ex, a, b, RG_DISTANCE_RELATIVE_L1), RG_SHAPE(1), 6 / (4 + 4e-4));
+    EXPECT(rg_mean(ex, a), RG_SHAPE(1), 2.5);
     rg_exec_destroy(ex);
 }
 END_TEST

@@ -77,6 +77,7 @@ static const row rows[] = {
     {&rg_op_stft, "bare", {SHAPE(2, 30)}, "..xx", 0},
     {&rg_op_spectrogram, "bands", {SHAPE(2, 40), SHAPE(9, 3)}, "..xx x.xx", 0},
     {&rg_op_distance, "l1", {SHAPE(2, 7), SHAPE(2, 7)}, "xxxx xxxx", 0},
+    {&rg_op_mean, NULL, {SHAPE(2, 7)}, "....", 0},
     {&rg_op_add, "positions", {SHAPE(2, 3, 4), SHAPE(3, 4)}, ".xx.x xxxx", 0},
     {&rg_op_scale, "half", {SHAPE(2, 3)}, "....", 0},
     {&rg_op_concat,
