@@ -43,6 +43,7 @@ IDLE_SLOT(conv1d)
 IDLE_SLOT(conv_tr1d)
 IDLE_SLOT(conv2d)
 IDLE_SLOT(layernorm)
+IDLE_SLOT(groupnorm)
 
 /* Keys and values in panels. */
 static rg_status panels(rg_kernel_ctx *ctx, const rg_attention_args *a, int64_t of)
@@ -95,6 +96,7 @@ rg_kernels rg_kernels_idle(const rg_kernels *like)
                         SLOT(conv2d),
                         SLOT(lstm),
                         SLOT(layernorm),
+                        SLOT(groupnorm),
                         SLOT(attention),
                         SLOT(embedding),
                         SLOT(activation),

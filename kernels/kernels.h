@@ -200,6 +200,22 @@ typedef struct rg_layernorm_grad_args {
     bool add_dx, add_dgain, add_dbias;
 } rg_layernorm_grad_args;
 
+/* ---- groupnorm: y = (x - mean) rstd gain + bias, mean and variance of an item over T and C ---- */
+
+typedef struct rg_groupnorm_args { /* x, y (B,T,C); gain, bias (C); mean, rstd (B) */
+    const void *x, *gain, *bias;
+    void *y, *mean, *rstd; /* mean, rstd NULL: not wanted */
+    int64_t batch, steps, channels;
+    double eps;
+} rg_groupnorm_args;
+
+typedef struct rg_groupnorm_grad_args {
+    rg_groupnorm_args fwd; /* mean, rstd as in forward */
+    const void *dy;
+    void *dx, *dgain, *dbias;
+    bool add_dx, add_dgain, add_dbias;
+} rg_groupnorm_grad_args;
+
 /*
  * ---- attention ----
  * out (B,Tq,H*D) = softmax(rope(q) rope(k)^T / sqrt(D), over allowed keys) v, heads side by side.
@@ -458,6 +474,7 @@ RG_SLOT(rg_conv_tr1d_slot, rg_conv_tr1d_args, rg_conv_tr1d_grad_args)
 RG_SLOT(rg_conv2d_slot, rg_conv2d_args, rg_conv2d_grad_args)
 RG_SLOT(rg_lstm_slot, rg_lstm_args, rg_lstm_grad_args)
 RG_SLOT(rg_layernorm_slot, rg_layernorm_args, rg_layernorm_grad_args)
+RG_SLOT(rg_groupnorm_slot, rg_groupnorm_args, rg_groupnorm_grad_args)
 RG_SLOT(rg_attention_slot, rg_attention_args, rg_attention_grad_args)
 RG_SLOT(rg_embedding_slot, rg_embedding_args, rg_embedding_grad_args)
 RG_SLOT(rg_activation_slot, rg_activation_args, rg_activation_grad_args)
@@ -478,6 +495,7 @@ typedef struct rg_kernels {
     rg_conv2d_slot conv2d;
     rg_lstm_slot lstm;
     rg_layernorm_slot layernorm;
+    rg_groupnorm_slot groupnorm;
     rg_attention_slot attention;
     rg_embedding_slot embedding;
     rg_activation_slot activation;

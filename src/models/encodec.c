@@ -66,6 +66,39 @@ static rg_status check_ratios(const rg_encodec_config *c, rg_error *err)
     return RG_OK;
 }
 
+/* A part of a chunk that is repeated must leave a step to the next. */
+static rg_status check_chunks(const rg_encodec_config *c, rg_error *err)
+{
+    if (!(c->chunk_seconds >= 0 && c->chunk_seconds <= 3600))
+        return rg_fail(err, RG_ERR_CONFIG, "codec: chunk_seconds is %g; it must be 0 to 3600",
+                       c->chunk_seconds);
+    if (!(c->chunk_overlap >= 0 && c->chunk_overlap < 1))
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "codec: chunk_overlap is %g; it must be at least 0 and below 1",
+                       c->chunk_overlap);
+    if (c->chunk_seconds > 0 && c->chunk_seconds * c->sample_rate < rg_encodec_hop(c))
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "codec: chunk_seconds is %g, which is shorter than a frame of %d samples",
+                       c->chunk_seconds, (int)rg_encodec_hop(c));
+    return RG_OK;
+}
+
+static rg_status check_bandwidths(const rg_encodec_config *c, rg_error *err)
+{
+    if (c->n_bandwidths < 0 || c->n_bandwidths > RG_MAX_BANDWIDTHS)
+        return rg_fail(err, RG_ERR_CONFIG, "codec: %d bandwidths, at most %d are possible",
+                       (int)c->n_bandwidths, RG_MAX_BANDWIDTHS);
+    double before = 0;
+    for (int32_t i = 0; i < c->n_bandwidths; i++) {
+        if (!(c->bandwidths[i] > before && c->bandwidths[i] <= 1e6))
+            return rg_fail(err, RG_ERR_CONFIG,
+                           "codec: bandwidths: %g is not above %g; rising kbit/s are expected",
+                           c->bandwidths[i], before);
+        before = c->bandwidths[i];
+    }
+    return RG_OK;
+}
+
 rg_status rg_encodec_check(const rg_encodec_config *c, rg_error *err)
 {
     const struct {
@@ -84,6 +117,7 @@ rg_status rg_encodec_check(const rg_encodec_config *c, rg_error *err)
         {"compress", c->compress, 1, c->filters},
         {"lstm_layers", c->lstm_layers, 0, RG_MAX_LSTM_LAYERS},
         {"pad_mode", (int32_t)c->pad_mode, 0, RG_PAD_COUNT - 1},
+        {"norm", (int32_t)c->norm, 0, RG_CONV_NORMS - 1},
         {"codebooks", c->codebooks, 1, RG_MAX_BOOKS},
         {"entries", c->entries, 2, 65536},
     };
@@ -96,7 +130,9 @@ rg_status rg_encodec_check(const rg_encodec_config *c, rg_error *err)
     if (!(c->trim_right_ratio >= 0 && c->trim_right_ratio <= 1))
         return rg_fail(err, RG_ERR_CONFIG, "codec: trim_right_ratio is %g; it must be 0 to 1",
                        c->trim_right_ratio);
-    return check_ratios(c, err);
+    RG_TRY(check_ratios(c, err));
+    RG_TRY(check_chunks(c, err));
+    return check_bandwidths(c, err);
 }
 
 static rg_seanet_config seanet_of(const rg_encodec_config *c)
@@ -115,6 +151,7 @@ static rg_seanet_config seanet_of(const rg_encodec_config *c)
                           .causal = c->causal,
                           .conv_shortcut = c->conv_shortcut,
                           .pad_mode = c->pad_mode,
+                          .norm = c->norm,
                           .trim_right_ratio = c->trim_right_ratio};
     for (int32_t i = 0; i < c->n_ratios; i++) s.ratios[i] = c->ratios[i];
     return s;

@@ -13,6 +13,8 @@
 #include "nn/rvq.h"
 #include "nn/seanet.h"
 
+enum { RG_MAX_BANDWIDTHS = 16 };
+
 typedef struct rg_encodec_config {
     int32_t sample_rate, channels; /* channels: 1 for track codecs */
     int32_t filters, dimension;    /* width of the first layer; of the latent */
@@ -22,8 +24,14 @@ typedef struct rg_encodec_config {
         lstm_layers;
     bool causal, conv_shortcut;
     rg_pad pad_mode;
+    rg_conv_norm norm;
     double trim_right_ratio; /* causal transposed convolutions */
     int32_t codebooks, entries;
+    bool normalize; /* each chunk is divided by its loudness, which is stored beside its codes */
+    double chunk_seconds,
+        chunk_overlap;    /* 0: one chunk; the part of a chunk that the next repeats */
+    int32_t n_bandwidths; /* those that --bandwidth may name; none: any */
+    double bandwidths[RG_MAX_BANDWIDTHS]; /* kbit/s, rising */
 } rg_encodec_config;
 
 typedef struct rg_encodec rg_encodec;

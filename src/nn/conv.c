@@ -24,6 +24,14 @@ rg_conv_pads rg_conv_tr_trim(int32_t kernel, int32_t stride, bool causal, double
     return (rg_conv_pads){.left = total - right, .right = right};
 }
 
+static const double group_norm_eps = 1e-5;
+
+static rg_tensor *normalize(rg_exec *ex, const rg_conv_layer *layer, rg_tensor *y)
+{
+    if (layer->spec.norm != RG_CONV_TIME_GROUP_NORM) return y;
+    return rg_groupnorm(ex, y, layer->norm_gain, layer->norm_bias, group_norm_eps);
+}
+
 /* `axis` is the weight's axis that keeps its own norm; an output sums `fan_in` inputs. */
 static rg_conv_layer declare(rg_params *params, const char *name, const rg_conv_spec *spec,
                              int32_t axis, double fan_in)
@@ -31,12 +39,19 @@ static rg_conv_layer declare(rg_params *params, const char *name, const rg_conv_
     char full[RG_NAME_SIZE];
     rg_init init = {RG_INIT_UNIFORM, spec->gain * sqrt(3 / fan_in)};
     rg_conv_layer layer = {.spec = *spec};
+    rg_shape shape = RG_SHAPE(spec->kernel, spec->c_in, spec->c_out), out = RG_SHAPE(spec->c_out);
     snprintf(full, sizeof full, "%s.weight", name);
-    layer.weight = rg_params_add_normed(
-        params, full, RG_SHAPE(spec->kernel, spec->c_in, spec->c_out), axis, init);
+    layer.weight = spec->norm == RG_CONV_WEIGHT_NORM
+                       ? rg_params_add_normed(params, full, shape, axis, init)
+                       : rg_params_add(params, full, shape, init);
     rg_params_use_as_matrix(params, layer.weight);
     snprintf(full, sizeof full, "%s.bias", name);
-    layer.bias = rg_params_add(params, full, RG_SHAPE(spec->c_out), (rg_init){RG_INIT_ZEROS, 0});
+    layer.bias = rg_params_add(params, full, out, (rg_init){RG_INIT_ZEROS, 0});
+    if (spec->norm != RG_CONV_TIME_GROUP_NORM) return layer;
+    snprintf(full, sizeof full, "%s.norm_gain", name);
+    layer.norm_gain = rg_params_add(params, full, out, (rg_init){RG_INIT_ONES, 0});
+    snprintf(full, sizeof full, "%s.norm_bias", name);
+    layer.norm_bias = rg_params_add(params, full, out, (rg_init){RG_INIT_ZEROS, 0});
     return layer;
 }
 
@@ -63,14 +78,20 @@ rg_tensor *rg_conv_run(rg_exec *ex, const rg_conv_layer *layer, rg_tensor *x)
                            .pad_right = pads.right,
                            .pad_mode = s->pad_mode,
                            .act_in = s->act_in};
-    return rg_conv1d(ex, x, layer->weight, layer->bias, &attr);
+    return normalize(ex, layer, rg_conv1d(ex, x, layer->weight, layer->bias, &attr));
 }
 
 rg_tensor *rg_conv_tr_run(rg_exec *ex, const rg_conv_layer *layer, rg_tensor *x)
 {
+    if (!x) return NULL;
     const rg_conv_spec *s = &layer->spec;
     rg_conv_pads trim = rg_conv_tr_trim(s->kernel, s->stride, s->causal, s->trim_right_ratio);
-    rg_conv_tr1d_attr attr = {
-        .stride = s->stride, .trim_left = trim.left, .trim_right = trim.right, .act_in = s->act_in};
-    return rg_conv_tr1d(ex, x, layer->weight, layer->bias, &attr);
+    bool late = s->norm == RG_CONV_TIME_GROUP_NORM; /* what is trimmed counts in the statistics */
+    rg_conv_tr1d_attr attr = {.stride = s->stride,
+                              .trim_left = late ? 0 : trim.left,
+                              .trim_right = late ? 0 : trim.right,
+                              .act_in = s->act_in};
+    rg_tensor *y = rg_conv_tr1d(ex, x, layer->weight, layer->bias, &attr);
+    if (!late) return y;
+    return rg_slice(ex, normalize(ex, layer, y), 1, trim.left, x->shape.dim[1] * s->stride);
 }

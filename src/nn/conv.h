@@ -26,10 +26,20 @@ rg_conv_pads rg_conv_padding(int64_t length, int32_t kernel, int32_t stride, int
 /* What to trim from a transposed convolution's output: kernel - stride in all. */
 rg_conv_pads rg_conv_tr_trim(int32_t kernel, int32_t stride, bool causal, double trim_right_ratio);
 
+/* What keeps a layer's output in range: norms of its weights, normalization of each item of its
+ * output over time and channels (before a transposed layer is trimmed), or nothing. */
+typedef enum rg_conv_norm {
+    RG_CONV_WEIGHT_NORM,
+    RG_CONV_TIME_GROUP_NORM,
+    RG_CONV_NO_NORM,
+    RG_CONV_NORMS
+} rg_conv_norm;
+
 typedef struct rg_conv_spec {
     int32_t c_in, c_out, kernel, stride, dilation; /* transposed: dilation is not used */
     bool causal;
-    rg_pad pad_mode;         /* transposed: not used */
+    rg_pad pad_mode; /* transposed: not used */
+    rg_conv_norm norm;
     rg_act act_in;           /* applied to the input */
     double trim_right_ratio; /* transposed and causal only; 1 in EnCodec */
     double gain;             /* start: deviation of the output over that of the input */
@@ -38,12 +48,13 @@ typedef struct rg_conv_spec {
 /* A declared layer; its tensors belong to the params they were declared in. */
 typedef struct rg_conv_layer {
     rg_conv_spec spec;
-    rg_tensor *weight, *bias; /* (K,C_in,C_out), (C_out) */
+    rg_tensor *weight, *bias;         /* (K,C_in,C_out), (C_out) */
+    rg_tensor *norm_gain, *norm_bias; /* (C_out); time group norm only, else NULL */
 } rg_conv_layer;
 
-/* Declares name + ".weight_g", ".weight_v" and ".bias". The weight starts uniform in
- * +-gain sqrt(3 / fan in), which keeps the level of a signal of independent inputs; the bias at 0.
- * */
+/* Declares name + ".weight_g", ".weight_v" (".weight" without weight norm) and ".bias", and for
+ * time group norm ".norm_gain" and ".norm_bias". The weight starts uniform in +-gain sqrt(3 / fan
+ * in), which keeps the level of a signal of independent inputs; the bias at 0. */
 rg_conv_layer rg_conv_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 rg_conv_layer rg_conv_tr_declare(rg_params *params, const char *name, const rg_conv_spec *spec);
 

@@ -54,6 +54,7 @@ static rg_conv_spec spec_of(const builder *b, int32_t c_in, int32_t c_out, int32
                           .dilation = 1,
                           .causal = b->config->causal,
                           .pad_mode = b->config->pad_mode,
+                          .norm = b->config->norm,
                           .act_in = act_in,
                           .trim_right_ratio = b->config->trim_right_ratio,
                           .gain = 1};

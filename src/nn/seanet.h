@@ -22,6 +22,7 @@ typedef struct rg_seanet_config {
         lstm_layers;
     bool causal, conv_shortcut; /* the residual's skip: a convolution of kernel 1, or the input */
     rg_pad pad_mode;
+    rg_conv_norm norm;
     double trim_right_ratio;
 } rg_seanet_config;
 

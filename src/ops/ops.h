@@ -51,6 +51,10 @@ rg_tensor *rg_layernorm(rg_exec *ex, rg_tensor *x, rg_tensor *gain, rg_tensor *b
 rg_tensor *rg_residual_layernorm(rg_exec *ex, rg_tensor **x, rg_tensor *residual, rg_tensor *gain,
                                  rg_tensor *bias, double eps);
 
+/* x (B,T,C) -> (x - mean) / sqrt(variance + eps) * gain + bias, mean and variance of an item over
+ * its steps and channels (Wu and He 1803.08494 with one group); gain (C), bias (C) or NULL. */
+rg_tensor *rg_groupnorm(rg_exec *ex, rg_tensor *x, rg_tensor *gain, rg_tensor *bias, double eps);
+
 typedef struct rg_attention_attr {
     int32_t heads;
     int64_t channels; /* H*D: width of the q, k and v column blocks */

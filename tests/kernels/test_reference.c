@@ -297,6 +297,35 @@ START_TEST(test_layernorm)
 }
 END_TEST
 
+START_TEST(test_groupnorm)
+{
+    /* item 0: mean 3, variance 4; item 1: all the same */
+    const double x[] = {1, 5, 5, 1, 7, 7, 7, 7}, gain[] = {2, 1}, bias[] = {0, 10};
+    double y[8], mean[2], rstd[2];
+    rg_groupnorm_args a = {.x = x,
+                           .gain = gain,
+                           .bias = bias,
+                           .y = y,
+                           .mean = mean,
+                           .rstd = rstd,
+                           .batch = 2,
+                           .steps = 2,
+                           .channels = 2,
+                           .eps = 12};
+    RUN(groupnorm.forward, &a);
+    EXPECT(mean, 3, 7);
+    EXPECT(rstd, 0.25, 1 / sqrt(12));
+    EXPECT(y, -1, 10.5, 1, 9.5, 0, 10, 0, 10);
+    const double dy[] = {1, 0, 0, 0, 0, 0, 0, 0};
+    double dx[8], dgain[2], dbias[2];
+    rg_groupnorm_grad_args g = {.fwd = a, .dy = dy, .dx = dx, .dgain = dgain, .dbias = dbias};
+    RUN(groupnorm.grad, &g); /* e = 2 0 0 0, n = -1/2 1/2 1/2 -1/2 */
+    EXPECT(dgain, -0.5, 0);
+    EXPECT(dbias, 1, 0);
+    EXPECT(dx, 0.34375, -0.09375, -0.09375, -0.15625, 0, 0, 0, 0);
+}
+END_TEST
+
 /* One key: out is its value whatever the score, and lse is the score: the rotation by hand. */
 START_TEST(test_attention_rotation)
 {
@@ -440,5 +469,5 @@ END_TEST
 RG_TEST_MAIN("reference kernels", 60, test_linear, test_activations, test_kinks,
              test_conv1d_by_hand, test_conv1d_channels, test_conv_tr1d_adjoint,
              test_conv_tr1d_by_hand, test_conv2d_as_conv1d, test_conv2d_stamp, test_lstm_step,
-             test_lstm_sequence, test_layernorm, test_attention_rotation, test_attention_naive,
-             test_attention_edges, test_embedding, test_scratch_exhausted)
+             test_lstm_sequence, test_layernorm, test_groupnorm, test_attention_rotation,
+             test_attention_naive, test_attention_edges, test_embedding, test_scratch_exhausted)

@@ -94,13 +94,38 @@ START_TEST(configuration_round_trip_through_json)
     c.conv_shortcut = true;
     c.pad_mode = RG_PAD_REFLECT;
     c.trim_right_ratio = 0.25;
+    c.norm = RG_CONV_TIME_GROUP_NORM;
+    c.normalize = true;
+    c.chunk_seconds = 1;
+    c.chunk_overlap = 0.01;
+    c.n_bandwidths = 2;
+    c.bandwidths[0] = 0.2;
+    c.bandwidths[1] = 0.4;
     char *json = rg_encodec_config_to_json(&c);
     RG_ASSERT_OK(rg_encodec_config_from_json(json, &back, &err), &err);
     char *again = rg_encodec_config_to_json(&back);
     ck_assert_str_eq(json, again);
     ck_assert(back.causal && back.conv_shortcut && back.pad_mode == RG_PAD_REFLECT);
     ck_assert_int_eq(back.ratios[1], 4);
+    ck_assert(back.norm == RG_CONV_TIME_GROUP_NORM && back.normalize && back.n_bandwidths == 2);
+    RG_ASSERT_NEAR(back.chunk_overlap, 0.01, 0);
+    RG_ASSERT_NEAR(back.bandwidths[1], 0.4, 0);
     free(again);
+    free(json);
+}
+END_TEST
+
+/* Files of before say nothing of norms and chunks. */
+START_TEST(what_older_files_lack_is_as_it_was_then)
+{
+    rg_error err = {0};
+    rg_encodec_config c = small_config(), back;
+    char *json = rg_encodec_config_to_json(&c), *at = strstr(json, ",\"norm\"");
+    ck_assert_msg(at != NULL, "%s", json);
+    at[0] = '}', at[1] = 0;
+    RG_ASSERT_OK(rg_encodec_config_from_json(json, &back, &err), &err);
+    ck_assert(back.norm == RG_CONV_WEIGHT_NORM && !back.normalize && back.n_bandwidths == 0);
+    ck_assert(back.chunk_seconds == 0);
     free(json);
 }
 END_TEST
@@ -127,6 +152,13 @@ START_TEST(json_is_refused_by_name)
     check_refused("\"filters\":4", "\"filters\":-4", "filters");
     check_refused("\"causal\":false", "\"causal\":0", "causal");
     check_refused("constant", "mirror", "mirror");
+    check_refused("weight_norm", "batch_norm", "batch_norm");
+    check_refused("\"normalize\":false", "\"normalize\":1", "normalize");
+    check_refused("\"chunk_seconds\":0.0", "\"chunk_seconds\":-1", "chunk_seconds");
+    check_refused("\"chunk_seconds\":0.0", "\"chunk_seconds\":0.01", "frame of 20");
+    check_refused("\"chunk_overlap\":0.0", "\"chunk_overlap\":1.0", "chunk_overlap");
+    check_refused("\"bandwidths\":[]", "\"bandwidths\":[6, 3]", "bandwidths");
+    check_refused("\"bandwidths\":[]", "\"bandwidths\":[\"6\"]", "bandwidths");
     check_refused("[5,4]", "[5,\"4\"]", "ratios");
     check_refused("[5,4]", "[5,5,5,5,5,5,5,5,5]", "ratios");
 }
@@ -251,5 +283,6 @@ END_TEST
 
 RG_TEST_MAIN("models/encodec", 120, rates_follow_from_the_configuration,
              wrong_configurations_are_refused_by_name, configuration_round_trip_through_json,
-             json_is_refused_by_name, causal_codec_is_causal, windows_equal_one_pass,
-             memory_is_bounded, absent_and_foreign_codes)
+             what_older_files_lack_is_as_it_was_then, json_is_refused_by_name,
+             causal_codec_is_causal, windows_equal_one_pass, memory_is_bounded,
+             absent_and_foreign_codes)

@@ -247,6 +247,10 @@ START_TEST(rows_are_normalised_and_added)
     rg_shape row = RG_SHAPE(1, 2), two = RG_SHAPE(2);
     rg_tensor *x = FLOATS(row, 1, 3), *gain = FLOATS(two, 10, 20), *bias = FLOATS(two, 1, 2);
     EXPECT(rg_layernorm(ex, x, gain, bias, 3), row, -4, 12);
+    rg_tensor *item = FLOATS(RG_SHAPE(2, 1, 2), 1, 3, 5, 5); /* mean 2, variance 1; mean 5, none */
+    EXPECT(rg_groupnorm(ex, item, gain, bias, 3), RG_SHAPE(2, 1, 2), -4, 12, 1, 2);
+    rg_tensor *steps = FLOATS(RG_SHAPE(1, 2, 2), 0, 4, 4, 0); /* mean 2, variance 4 */
+    EXPECT(rg_groupnorm(ex, steps, gain, NULL, 0), RG_SHAPE(1, 2, 2), -10, 20, 10, -20);
     rg_tensor *stream = x;
     EXPECT(rg_residual_layernorm(ex, &stream, FLOATS(row, 1, -1), gain, NULL, 3), row, 0, 0);
     EXPECT(stream, row, 2, 2);

@@ -56,6 +56,7 @@ static const row rows[] = {
      {SHAPE(2, 3, 5), SHAPE(2, 3, 5), SHAPE(5), SHAPE(5)},
      "xxxxx xxxxx xxx xxx",
      8 * 30},
+    {&rg_op_groupnorm, "plain", {SHAPE(2, 3, 5), SHAPE(5), SHAPE(5)}, "..xxx xxx xxx", 8 * 30},
     {&rg_op_attention,
      "self, packed",
      {SHAPE(2, 5, 12), SHAPE(2, 6, 12), SHAPE(5), SHAPE(6), SHAPE(2, 6)},

@@ -38,6 +38,7 @@ SLOT(conv_tr1d, rg_conv_tr1d_args, rg_conv_tr1d_grad_args)
 SLOT(conv2d, rg_conv2d_args, rg_conv2d_grad_args)
 SLOT(lstm, rg_lstm_args, rg_lstm_grad_args)
 SLOT(layernorm, rg_layernorm_args, rg_layernorm_grad_args)
+SLOT(groupnorm, rg_groupnorm_args, rg_groupnorm_grad_args)
 SLOT(attention, rg_attention_args, rg_attention_grad_args)
 SLOT(embedding, rg_embedding_args, rg_embedding_grad_args)
 SLOT(activation, rg_activation_args, rg_activation_grad_args)
@@ -272,6 +273,28 @@ static void layernorm(rg_call *c, const int64_t *p, bool grad)
     GRAD(rg_layernorm_grad_args, dx, n, channels);
     GRAD(rg_layernorm_grad_args, dgain, channels, rows);
     GRAD(rg_layernorm_grad_args, dbias, channels, rows);
+}
+
+static void groupnorm(rg_call *c, const int64_t *p, bool grad)
+{
+    const int64_t batch = p[0], channels = p[2], n = batch * p[1] * channels,
+                  length = p[1] * channels;
+    rg_groupnorm_args *a = (void *)c->args;
+    a->batch = batch, a->steps = p[1], a->channels = channels, a->eps = 1e-5;
+    IN(rg_groupnorm_args, x, n, 1);
+    IN(rg_groupnorm_args, gain, channels, 1);
+    if (p[3]) IN(rg_groupnorm_args, bias, channels, 1);
+    if (!grad) {
+        OUT(rg_groupnorm_args, y, n, length);
+        MAYBE(rg_groupnorm_args, mean, batch, length);
+        MAYBE(rg_groupnorm_args, rstd, batch, length);
+        return;
+    }
+    take(c, "mean"), take(c, "rstd");
+    IN(rg_groupnorm_grad_args, dy, n, 1);
+    GRAD(rg_groupnorm_grad_args, dx, n, length);
+    GRAD(rg_groupnorm_grad_args, dgain, channels, batch * p[1]);
+    GRAD(rg_groupnorm_grad_args, dbias, channels, batch * p[1]);
 }
 
 static void positions(rg_call *c, const char *name, size_t offset, int64_t n, int64_t quarters)
