@@ -200,7 +200,7 @@ typedef struct rg_layernorm_grad_args {
     bool add_dx, add_dgain, add_dbias;
 } rg_layernorm_grad_args;
 
-/* ---- groupnorm: y = (x - mean) rstd gain + bias, mean and variance of an item over T and C ---- */
+/* ---- groupnorm: y = (x - mean) rstd gain + bias, mean and variance of an item over T, C ---- */
 
 typedef struct rg_groupnorm_args { /* x, y (B,T,C); gain, bias (C); mean, rstd (B) */
     const void *x, *gain, *bias;

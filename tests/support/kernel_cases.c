@@ -512,57 +512,7 @@ static void weight_norm(rg_call *c, const int64_t *p, bool grad)
     MAYBE(rg_weight_norm_args, dv, n, length);
 }
 
-static void copy(rg_call *c, const int64_t *p, bool grad)
-{
-    (void)grad;
-    rg_copy_args *a = (void *)c->args;
-    a->rows = p[0], a->cols = p[1], a->ld_src = p[2], a->ld_dst = p[3];
-    IN(rg_copy_args, src, a->rows * a->ld_src, 1);
-    OUT(rg_copy_args, dst, a->rows * a->ld_dst, 1)->add = (ptrdiff_t)offsetof(rg_copy_args, add);
-}
-
-static void dropout(rg_call *c, const int64_t *p, bool grad)
-{
-    (void)grad;
-    rg_dropout_args *a = (void *)c->args;
-    a->n = p[0], a->p = (double)p[1] / 100, a->seed = 7, a->stream = 11;
-    IN(rg_dropout_args, x, a->n, 1);
-    OUT(rg_dropout_args, y, a->n, 1)->add = (ptrdiff_t)offsetof(rg_dropout_args, add_y);
-}
-
-static void adamw(rg_call *c, const int64_t *p, bool grad)
-{
-    (void)grad;
-    rg_adamw_args *a = (void *)c->args;
-    *a = (rg_adamw_args){.n = p[0],
-                         .lr = 0.01,
-                         .beta1 = 0.9,
-                         .beta2 = 0.99,
-                         .eps = 1e-8,
-                         .weight_decay = 0.1,
-                         .grad_scale = 0.5,
-                         .correction1 = 0.271,
-                         .correction2 = 0.0297,
-                         .ema_decay = 0.95};
-    IN(rg_adamw_args, g, a->n, 1)->type = RG_F32;
-    OUT(rg_adamw_args, w, a->n, 1)->type = RG_F32;
-    OUT(rg_adamw_args, m, a->n, 1)->type = RG_F32;
-    rg_call_field *v = OUT(rg_adamw_args, v, a->n, 1);
-    v->type = RG_F32;
-    for (int64_t i = 0; i < a->n; i++) v->values[i] = (float)(v->values[i] * v->values[i]);
-    if (p[1]) OUT(rg_adamw_args, ema, a->n, 1)->type = RG_F32;
-    if (p[2]) INTS(rg_adamw_args, decay, a->n, 0, 1)->type = RG_U8;
-}
-
-static void norm(rg_call *c, const int64_t *p, bool grad)
-{
-    (void)grad;
-    rg_norm_args *a = (void *)c->args;
-    a->n = p[0];
-    IN(rg_norm_args, g, a->n, 1)->type = RG_F32;
-    OUT(rg_norm_args, sum_squares, 1, 1)->type = RG_F64;
-    OUT(rg_norm_args, finite, 1, 1)->type = RG_U8;
-}
+#include "kernel_cases_alone.inc"
 
 /* ---- the table ---- */
 
