@@ -61,7 +61,8 @@ typedef enum rg_pad { RG_PAD_ZERO, RG_PAD_REFLECT, RG_PAD_COUNT } rg_pad;
 /* All that a kernel sees of its caller. */
 typedef struct rg_kernel_ctx {
     /* F32, or BF16: both operands of every product of linear, the convolutions, lstm and attention
-     * are rounded to bf16, in their gradients too, and summed in fp32 */
+     * are rounded to bf16, in their gradients too, and summed in fp32; operands below 2^-126, the
+     * subnormal ones, may be taken as zeros */
     rg_dtype operands;
     rg_arena *scratch;
     rg_pool *pool;   /* NULL: one thread */

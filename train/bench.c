@@ -40,7 +40,7 @@ static const char *precision(const rg_bench *b, const rg_bench_work *w)
 static void print_row(rg_bench *b, const char *group, const char *name, const rg_bench_work *w,
                       const timing *t)
 {
-    rg_text_printf(b->out, "%-10s %-46s %-5s %9.3f %9.3f", group, name, precision(b, w),
+    rg_text_printf(b->out, "%-13s %-46s %-5s %9.3f %9.3f", group, name, precision(b, w),
                    t->least * 1e3, t->median * 1e3);
     if (w->flop > 0)
         rg_text_printf(b->out, " %8.1f GF/s %4.0f %%", w->flop / t->median / 1e9,
@@ -142,7 +142,7 @@ static const bench_group groups[] = {
     {"lstm", rg_bench_lstm, true},      {"codec", rg_bench_codec, true},
     {"decode", rg_bench_decode, false}, {"gemm", rg_bench_gemm, true},
     {"conv", rg_bench_conv, true},      {"attention", rg_bench_attention, true},
-    {"loader", rg_bench_loader, false}};
+    {"loader", rg_bench_loader, false}, {"discriminator", rg_bench_discriminator, true}};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static rg_status select_groups(const char *const *names, size_t n, bool chosen[GROUPS],
@@ -155,7 +155,7 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
         if (g == GROUPS)
             return rg_fail(err, RG_ERR_USAGE,
                            "bench: no group '%s'; use train, seanet, lstm, codec, decode, gemm, "
-                           "conv, attention, loader",
+                           "conv, attention, loader, discriminator",
                            names[i]);
         chosen[g] = true;
     }
@@ -177,7 +177,7 @@ static rg_status run_groups(rg_bench *b, const bool chosen[GROUPS])
 {
     if (!b->rows)
         rg_text_printf(b->out,
-                       "%-10s %-46s %-5s %9s %9s   what that is; cores idle: waiting + one alone\n",
+                       "%-13s %-46s %-5s %9s %9s   what that is; cores idle: waiting + one alone\n",
                        "group", "name", "", "min ms", "median ms");
     b->ctx.operands = RG_BF16;
     measure_peak(b);

@@ -19,7 +19,8 @@
  *
  * Models, with the shapes that other frameworks are timed on: "train" (a transformer's training
  * step), "seanet" and "lstm" (forward and backward), "codec" (five seconds encoded and decoded),
- * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", and a layer in "lstm".
+ * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", a layer in "lstm", and
+ * the layers of a "discriminator" of spectrograms.
  * Data: "loader" (training crops of a store made for it in a temporary folder). All but the last
  * are timed with fp32 and, where the CPU multiplies them (decode: always), bf16 operands.
  *

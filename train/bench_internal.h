@@ -52,6 +52,7 @@ rg_status rg_bench_decode(rg_bench *b) RG_MUST_USE;
 /* Kernels. */
 rg_status rg_bench_gemm(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_conv(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_discriminator(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_lstm_layer(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_attention(rg_bench *b) RG_MUST_USE;
 /* Data on its way to training. */

@@ -180,44 +180,52 @@ static rg_status bench_conv_row(rg_bench *b, const conv_shape *s)
     return time_passes(b, &p);
 }
 
-/* The convolution that a spectrogram discriminator is made of: kernel (3,9), stride (1,2). */
-static rg_status bench_conv2d(rg_bench *b, int64_t c, int64_t h, int64_t w_in)
+/* ---- conv2d ---- */
+
+typedef struct conv2d_shape {
+    int64_t batch, h, w, c_in, c_out;
+    int32_t kernel_h, kernel_w, stride_w, dilation_h;
+} conv2d_shape;
+
+static rg_status bench_conv2d(rg_bench *b, const char *group, const conv2d_shape *s)
 {
     char shape[64];
-    const int64_t w_out = (w_in - 1) / 2 + 1, n_w = 27 * c * c, batch = 4;
+    const int64_t w_out = (s->w - 1) / s->stride_w + 1, taps = (int64_t)s->kernel_h * s->kernel_w;
+    const int64_t n_w = taps * s->c_in * s->c_out, pixels = s->batch * s->h;
     float *w = operand(b, n_w);
-    rg_conv2d_args a = {.x = operand(b, batch * h * w_in * c),
+    rg_conv2d_args a = {.x = operand(b, pixels * s->w * s->c_in),
                         .w = w,
-                        .bias = operand(b, c),
+                        .bias = operand(b, s->c_out),
                         .packed_type = b->ctx.operands,
-                        .y = operand(b, batch * h * w_out * c),
-                        .batch = batch,
-                        .h_in = h,
-                        .w_in = w_in,
-                        .h_out = h,
+                        .y = operand(b, pixels * w_out * s->c_out),
+                        .batch = s->batch,
+                        .h_in = s->h,
+                        .w_in = s->w,
+                        .h_out = s->h,
                         .w_out = w_out,
-                        .c_in = c,
-                        .c_out = c,
-                        .kernel_h = 3,
-                        .kernel_w = 9,
+                        .c_in = s->c_in,
+                        .c_out = s->c_out,
+                        .kernel_h = s->kernel_h,
+                        .kernel_w = s->kernel_w,
                         .stride_h = 1,
-                        .stride_w = 2,
-                        .dilation_h = 1,
+                        .stride_w = s->stride_w,
+                        .dilation_h = s->dilation_h,
                         .dilation_w = 1,
-                        .pad_h = 1,
-                        .pad_w = 4};
-    rg_conv2d_grad_args dx = {.dy = operand(b, batch * h * w_out * c),
-                              .dx = operand(b, batch * h * w_in * c)};
+                        .pad_h = (s->kernel_h - 1) * s->dilation_h / 2,
+                        .pad_w = s->kernel_w / 2};
+    rg_conv2d_grad_args dx = {.dy = operand(b, pixels * w_out * s->c_out),
+                              .dx = operand(b, pixels * s->w * s->c_in)};
     rg_conv2d_grad_args dw = {.dy = dx.dy, .dw = operand(b, n_w)};
     if (b->err->code != RG_OK) return b->err->code;
-    a.w_packed = packed(b, w, 27 * c, c);
+    a.w_packed = packed(b, w, taps * s->c_in, s->c_out);
     dx.fwd = dw.fwd = a;
-    snprintf(shape, sizeof shape, "conv2d %" PRId64 "->%" PRId64 " 3x9 s(1,2) %" PRId64 "x%" PRId64,
-             c, c, h, w_in);
-    const passes p = {
-        "conv", shape, 2.0 * (double)(batch * h * w_out * n_w), run_conv2d, run_conv2d_grad, &a,
-        &dx,    &dw};
-    return time_passes(b, &p);
+    snprintf(shape, sizeof shape, "%d->%d %dx%d s %d d %d %dx%d", (int)s->c_in, (int)s->c_out,
+             s->kernel_h, s->kernel_w, s->stride_w, s->dilation_h, (int)s->h, (int)s->w);
+    const double flop = 2.0 * (double)(pixels * w_out * n_w);
+    const passes p = {group, shape, flop, run_conv2d, run_conv2d_grad, &a, &dx, &dw};
+    RG_TRY(time_passes(b, &p));
+    rg_arena_reset(b->data);
+    return RG_OK;
 }
 
 rg_status rg_bench_conv(rg_bench *b)
@@ -226,9 +234,33 @@ rg_status rg_bench_conv(rg_bench *b)
         RG_TRY(bench_conv_row(b, &conv_shapes[i]));
         rg_arena_reset(b->data);
     }
-    RG_TRY(bench_conv2d(b, 8, 90, 513));
-    rg_arena_reset(b->data);
-    return bench_conv2d(b, 32, 90, 513);
+    RG_TRY(bench_conv2d(b, "conv", &(conv2d_shape){4, 90, 513, 8, 8, 3, 9, 2, 1}));
+    return bench_conv2d(b, "conv", &(conv2d_shape){4, 90, 513, 32, 32, 3, 9, 2, 1});
+}
+
+/* A discriminator of spectrograms (EnCodec, Defossez et al. 2022), layer by layer: batch 8 of one
+ * second at 24 kHz, a scale for every length of the transform, hops of a quarter of it. */
+rg_status rg_bench_discriminator(rg_bench *b)
+{
+    static const int64_t lengths[] = {2048, 1024, 512, 256, 128};
+    static const conv2d_shape layers[] = {
+        {.c_in = 2, .c_out = 32, .kernel_h = 3, .kernel_w = 9, .stride_w = 1, .dilation_h = 1},
+        {.c_in = 32, .c_out = 32, .kernel_h = 3, .kernel_w = 9, .stride_w = 2, .dilation_h = 1},
+        {.c_in = 32, .c_out = 32, .kernel_h = 3, .kernel_w = 9, .stride_w = 2, .dilation_h = 2},
+        {.c_in = 32, .c_out = 32, .kernel_h = 3, .kernel_w = 9, .stride_w = 2, .dilation_h = 4},
+        {.c_in = 32, .c_out = 32, .kernel_h = 3, .kernel_w = 3, .stride_w = 1, .dilation_h = 1},
+        {.c_in = 32, .c_out = 1, .kernel_h = 3, .kernel_w = 3, .stride_w = 1, .dilation_h = 1},
+    };
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        int64_t w = lengths[i] / 2 + 1;
+        for (size_t k = 0; k < sizeof layers / sizeof layers[0]; k++) {
+            conv2d_shape s = layers[k];
+            s.batch = 8, s.h = (24000 - lengths[i]) / (lengths[i] / 4) + 1, s.w = w;
+            RG_TRY(bench_conv2d(b, "discriminator", &s));
+            w = (w - 1) / s.stride_w + 1;
+        }
+    }
+    return RG_OK;
 }
 
 /* ---- one layer of an LSTM, attention ---- */

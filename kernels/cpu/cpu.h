@@ -70,7 +70,7 @@ typedef struct rg_vec {
     void (*combine)(const float *a, const float *b, float factor, float *y, int64_t n);
     /* a, b = a + b, a - b */
     void (*butterfly)(float *a, float *b, int64_t n);
-    /* y = x to the nearest, ties to even; NaN stays NaN */
+    /* y = x to the nearest, ties to even; NaN stays NaN; subnormal numbers may become zeros */
     void (*narrow_bf16)(const float *x, uint16_t *y, int64_t n);
     /* out (cols,rows) = x (rows,cols)^T; rows of x are ld_x apart, of out ld_out */
     void (*turn)(const float *x, int64_t rows, int64_t cols, int64_t ld_x, float *out,
@@ -150,7 +150,7 @@ struct rg_isa {
 };
 
 extern const rg_isa rg_isa_avx2, rg_isa_avx512, rg_isa_avx512bf16, rg_isa_amx;
-extern const rg_vec rg_vec_avx2, rg_vec_avx512;
+extern const rg_vec rg_vec_avx2, rg_vec_avx512, rg_vec_avx512bf16;
 
 /* ---- panels: a right operand (k,n) in the tiles' order ---- */
 

@@ -75,7 +75,7 @@ const rg_isa rg_isa_avx512bf16 = {
     .weight_tile = rg_weight_tile_avx512,
     .fast = RG_BF16,
     .byte_tile = rg_byte_tile_avx512,
-    .vec = &rg_vec_avx512,
+    .vec = &rg_vec_avx512bf16,
     .burst = rg_burst_avx512,
     .burst_bf16 = burst,
 };
