@@ -179,7 +179,8 @@ typedef struct rg_gemm {
     int64_t m, n, segs, len; /* k = segs * len; see rg_tile */
     rg_dtype operands;       /* F32, or BF16: what is not bf16 already is rounded */
     const void *a;
-    rg_dtype a_type;             /* BF16 only if the operands are, and only with a_col 1 */
+    rg_dtype a_type; /* BF16 only if the operands are, and a_col is 1 or a_pairs set */
+    bool a_pairs;    /* a is pairs of bf16, as rg_tile says of a_row 2; len even, tiles' k_step 2 */
     int64_t a_row, a_col, a_seg; /* a_row or a_col is 1 */
     const void *b;               /* panels of (k,n), or with b_row > 0 plain rows of floats */
     int64_t b_row;

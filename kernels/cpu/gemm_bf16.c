@@ -23,7 +23,8 @@ enum {
 /* Whether a block is whole segments, so that rows of bf16 can be read where they lie. */
 static bool whole_segments(const rg_isa *isa, const rg_gemm *g)
 {
-    return g->segs > 1 && g->a_col == 1 && g->len > 0 && g->len % isa->bf16->k_step == 0;
+    const bool rows = g->a_col == 1 || g->a_pairs;
+    return g->segs > 1 && rows && g->len > 0 && g->len % isa->bf16->k_step == 0;
 }
 
 static int64_t blocks_of(const rg_isa *isa, const rg_gemm *g)
@@ -136,9 +137,9 @@ static void set_left(const block *b, int64_t i, rg_tile *t)
     const rg_tiles *tiles = b->isa->bf16;
     t->a_col = 1, t->a_seg = 0, t->segs = 1, t->len = b->deep;
     if (b->direct) {
-        const int64_t len = max64(1, g->len), s0 = b->k0 / len;
-        t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + b->k0 % len;
-        t->a_row = g->a_row, t->a_seg = g->a_seg;
+        const int64_t len = max64(1, g->len), s0 = b->k0 / len, at = b->k0 % len * g->a_col;
+        t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + at;
+        t->a_row = g->a_row, t->a_col = g->a_col, t->a_seg = g->a_seg;
         t->segs = g->segs > 1 ? (b->k1 - b->k0) / g->len : 1;
         t->len = g->segs > 1 ? g->len : b->k1 - b->k0;
     } else if (g->a_col != 1 && tiles->k_step == 2) {
