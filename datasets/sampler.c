@@ -89,14 +89,16 @@ static void plan_memory(rg_sampler *s)
 
 static rg_status open_stems(rg_sampler *s, int32_t role, rg_error *err)
 {
-    int32_t first = role >= 0 ? role : 0, last = role >= 0 ? role + 1 : rg_store_roles(s->store);
+    int32_t first = role >= 0 ? role : 0, last = role + 1;
+    if (role == RG_ROLE_ANY || role == RG_ROLE_MIX) last = rg_store_roles(s->store);
     for (int32_t r = first; r < last; r++) {
         rg_resampled *stem = rg_resampled_open(s->store, r, s->o.rate, err);
         if (!stem) return RG_ERR_USAGE;
         s->stem[r] = stem;
         s->ratio = rg_resampled_ratio(stem);
     }
-    return RG_OK;
+    if (s->ratio.out > 0) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE, "%s: has no role %d", rg_store_folder(s->store), (int)role);
 }
 
 static rg_status open_sampler(rg_sampler *s, int32_t role, rg_error *err)
