@@ -91,58 +91,6 @@ static rg_status open_model(rg_codec_run *run, rg_error *err)
     return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
 }
 
-/* Samples in `seconds`, a whole number of frames. */
-static int64_t whole_frames(const rg_codec_run *run, double seconds)
-{
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t frames = (int64_t)(seconds * rg_encodec_frame_rate(c) + 0.5);
-    return (frames > 0 ? frames : 1) * rg_encodec_hop(c);
-}
-
-static rg_status find_role(rg_codec_run *run, rg_error *err)
-{
-    const rg_config *c = run->context.config;
-    const char *name = rg_config_text(c, "role"), *names[RG_MAX_ROLES];
-    int32_t n = rg_store_roles(run->store);
-    run->role = rg_store_find_role(run->store, name);
-    if (run->role >= 0 && rg_copy_text(run->role_name, sizeof run->role_name, name)) return RG_OK;
-    char list[512] = "";
-    for (int32_t i = 0; i < n; i++) {
-        names[i] = rg_store_role(run->store, i);
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *near = rg_nearest_name(name, names, (size_t)n);
-    return rg_fail(err, RG_ERR_CONFIG, "%s: role: %s has no role '%s', only %s%s%s%s",
-                   rg_config_place(c, "role"), rg_store_folder(run->store), name, list,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-static rg_status open_data(rg_codec_run *run, rg_error *err)
-{
-    const rg_config *c = run->context.config;
-    run->store = rg_store_open(rg_config_text(c, "store"), err);
-    if (!run->store) return err->code;
-    RG_TRY(find_role(run, err));
-    rg_sampler_options o = rg_sampler_defaults();
-    o.rate = rg_encodec_config_of(run->model)->sample_rate;
-    o.frames = run->frames = whole_frames(run, rg_config_real(c, "crop_seconds"));
-    o.batch = run->batch = (int32_t)rg_config_int(c, "batch");
-    o.micros = run->micros = (int32_t)rg_config_int(c, "accumulate");
-    o.seed = run->context.seed;
-    o.threads = (int32_t)rg_config_int(c, "data.threads");
-    o.hold_bytes = rg_config_int(c, "data.memory") << 20;
-    o.active = rg_config_real(c, "data.active");
-    o.low_dbfs = rg_config_real(c, "data.low_dbfs");
-    o.high_dbfs = rg_config_real(c, "data.high_dbfs");
-    run->sampler = rg_sampler_create(run->store, run->role, &o, err);
-    if (!run->sampler) return err->code;
-    o.split = RG_SPLIT_VALID;
-    o.frames = whole_frames(run, rg_config_real(c, "validation.seconds"));
-    return rg_sampler_fixed(run->store, run->role, &o,
-                            (int32_t)rg_config_int(c, "validation.per_song"), &run->valid, err);
-}
-
 /* What validations write to. */
 static rg_status make_results(rg_codec_run *run, rg_error *err)
 {
@@ -193,7 +141,7 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
     rg_status status = open_model(run, err);
     if (status == RG_OK) status = rg_codec_run_read_plan(run, err);
     if (status == RG_OK) status = read_losses(run, err);
-    if (status == RG_OK) status = open_data(run, err);
+    if (status == RG_OK) status = rg_codec_run_open_data(run, err);
     if (status == RG_OK) status = make_results(run, err);
     if (status != RG_OK) {
         rg_codec_run_close(run);

@@ -12,34 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { STREAM_SIGN = 0x7367 };
-
-/* Half of the crops are turned upside down: the same sound to an ear, another signal to learn. */
-static void flip_signs(const rg_codec_run *run, int64_t step, int32_t micro)
-{
-    for (int64_t b = 0; b < run->batch; b++) {
-        rg_rng rng =
-            rg_rng_make(run->context.seed, rg_rng_stream(STREAM_SIGN, (uint64_t)step,
-                                                         (uint64_t)(micro * run->batch + b)));
-        float *x = run->crops + b * run->frames;
-        if (rg_rng_u32(&rng) & 1) continue;
-        for (int64_t i = 0; i < run->frames; i++) x[i] = -x[i];
-    }
-}
-
-rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait)
-{
-    rg_exec *ex = run->context.ex;
-    rg_error err = {0};
-    rg_status status = rg_sampler_next(run->sampler, step, micro, run->crops, wait, &err);
-    if (status != RG_OK) {
-        rg_exec_fail(ex, status, "%s", err.text);
-        return NULL;
-    }
-    flip_signs(run, step, micro);
-    return rg_tensor_from_floats(ex, RG_SHAPE(run->batch, run->frames, 1), run->crops);
-}
-
 /* ---- losses ---- */
 
 static void annealed_weights(const rg_codec_run *run, int64_t step, double *weights, bool *wanted)

@@ -12,7 +12,8 @@
 
 static const rg_config_key schema[] = {
     {"store", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "folder of the stem store that is trained on"},
-    {"role", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "role of the store whose codec this is"},
+    {"role", RG_CONFIG_TEXT, NULL, 0, 0, NULL,
+     "role of the store whose codec this is; any: crops of every role; mix: of all roles added up"},
     {"sample_rate", RG_CONFIG_INT, NULL, 1000, 384000, NULL, "of the codec, Hz"},
     {"band.low", RG_CONFIG_REAL, "0", 0, 192000, NULL, "Hz that the role needs: from here"},
     {"band.high", RG_CONFIG_REAL, "0", 0, 192000, NULL,
@@ -38,6 +39,25 @@ static const rg_config_key schema[] = {
     {"data.active", RG_CONFIG_REAL, "0.9", 0, 1, NULL, "share of crops in which the role plays"},
     {"data.low_dbfs", RG_CONFIG_REAL, "-28", -120, 0, NULL, "softest level that crops are set to"},
     {"data.high_dbfs", RG_CONFIG_REAL, "-14", -120, 0, NULL, "loudest level that crops are set to"},
+    {"augment.flip", RG_CONFIG_BOOL, "true", 0, 0, NULL,
+     "half of the crops are turned upside down: the same sound, another signal to learn"},
+    {"augment.mix", RG_CONFIG_REALS, "[]", 0, 1, NULL,
+     "shares of the crops made of one source, two, three, four, added up; empty: one each"},
+    {"augment.file_dbfs", RG_CONFIG_REAL, "0", -120, 0, NULL,
+     "RMS level that each stem of a song is brought to; 0: as stored"},
+    {"augment.gain_db", RG_CONFIG_REALS, "[0, 0]", -60, 60, NULL,
+     "gain of each source, dB, drawn between the two"},
+    {"augment.pan", RG_CONFIG_REAL, "0", 0, 1, NULL,
+     "how far from the middle sources lie in a stereo codec, drawn up to this; 1: one side"},
+    {"augment.reverb", RG_CONFIG_REAL, "0", 0, 1, NULL, "share of the crops that get a room"},
+    {"augment.reverb_single", RG_CONFIG_BOOL, "true", 0, 0, NULL,
+     "crops of one source get one too, not only mixes"},
+    {"augment.rt60", RG_CONFIG_REALS, "[0.3, 1.3]", 0.01, 10, NULL,
+     "seconds in which a room's sound falls by 60 dB, drawn between the two"},
+    {"augment.wet_db", RG_CONFIG_REALS, "[-12, 0]", -120, 60, NULL,
+     "energy of a room's sound relative to the direct one, dB, drawn between the two"},
+    {"augment.reject_clipped", RG_CONFIG_BOOL, "false", 0, 0, NULL,
+     "crops that reach full scale are drawn again"},
     {"losses.l1", RG_CONFIG_REALS, "[0.1, 0.1]", 0, 1e6, NULL,
      "weight of mean |y - x|: at the start, and after annealing"},
     {"losses.mse", RG_CONFIG_REALS, "[2, 1]", 0, 1e6, NULL,
@@ -111,8 +131,7 @@ static json_t *describe(void *self)
     json_t *out = json_object(), *songs = json_array(), *roles = json_array();
     for (int64_t i = 0; i < rg_store_songs(run->store); i++) {
         const rg_song *song = rg_store_song(run->store, i);
-        if (song->split == RG_SPLIT_TRAIN && song->present[run->role])
-            json_array_append_new(songs, json_string(song->id));
+        if (rg_codec_run_trains_on(run, song)) json_array_append_new(songs, json_string(song->id));
     }
     json_array_append_new(roles, json_string(run->role_name));
     json_object_set_new(out, "task", json_string("codec"));

@@ -2,8 +2,8 @@
  * Inside of the codec task (task.h: rg_codec_task), shared by its files.
  *
  * One idea: one run trains the codec of one role. codec_open.c opens it from a configuration,
- * codec_step.c makes steps, codec_books.c is the quantizer's part of them, codec_validate.c listens
- * to it, codec_task.c is the table.
+ * codec_data.c finds what it is trained on, codec_step.c makes steps, codec_books.c is the
+ * quantizer's part of them, codec_validate.c listens to it, codec_task.c is the table.
  * Not here: the trainer's loop (trainer.h), the model (models/encodec.h).
  */
 #ifndef RG_TRAIN_CODEC_TASK_H
@@ -42,7 +42,9 @@ typedef struct rg_codec_run {
     double *valid_db, *valid_mel; /* (valid.n) results of one validation */
     int64_t *valid_counts;        /* (K,V) */
     int64_t steps, frames;        /* of the run; of one crop in samples */
-    int32_t role, batch, micros;
+    int32_t role;                 /* or RG_ROLE_ANY, RG_ROLE_MIX */
+    int32_t batch, micros;
+    bool flip; /* half of the crops are turned upside down */
     rg_codec_loss loss;
     rg_annealed weight[RG_CODEC_TERMS];
     double anneal;
@@ -58,6 +60,9 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
 rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
 
+/* The store, the role, the sampler and the crops of validations. */
+rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err);
+bool rg_codec_run_trains_on(const rg_codec_run *run, const rg_song *song);
 /* Crops (B,T,1) of (step, micro) on the tape; NULL after an error. */
 rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait);
 

@@ -341,6 +341,40 @@ START_TEST(dropout_draws_from_its_list)
 }
 END_TEST
 
+/* A codec of all roles, of crops that are mixed, get rooms and are drawn again when clipped. */
+START_TEST(an_augmented_run_of_any_role_has_the_same_bits)
+{
+    static const char *const roles[] = {"role=any", "role=mix"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *set[] = {roles[i],
+                             "augment.mix=[0.5, 0.3, 0.2]",
+                             "augment.gain_db=[-10, 6]",
+                             "augment.reverb=0.2",
+                             "augment.reject_clipped=true",
+                             "augment.flip=false",
+                             "data.low_dbfs=0",
+                             "data.high_dbfs=0",
+                             "augment.file_dbfs=-20"};
+        overrides = set;
+        n_overrides = sizeof set / sizeof *set;
+        loop *a = open_loop(1, ""), *b = open_loop(3, "");
+        overrides = NULL;
+        n_overrides = 0;
+        run(a, 0, 95);
+        run(b, 0, 95);
+        check_equal(a, b);
+        json_t *items, *described = rg_codec_task.describe(a->self);
+        rg_metrics m = validate(a, 95, &items);
+        ck_assert(!isnan(rg_metrics_get(&m, "si_sdr")));
+        ck_assert_int_eq(json_array_size(json_object_get(described, "songs")), 3);
+        json_decref(items);
+        json_decref(described);
+        close_loop(a);
+        close_loop(b);
+    }
+}
+END_TEST
+
 static double arena_bytes(const rg_exec *ex)
 {
     return (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
@@ -393,6 +427,8 @@ START_TEST(faulty_configurations_name_their_place)
         const char *more, *word, *set[2];
     } rows[] = {
         {"", "3 means 3 codebooks; this codec has 2", {"quantizer.books=[1, 3]"}},
+        {"", "augment.gain_db: two numbers", {"augment.gain_db=[6, -10]"}},
+        {"", "at most 4 sources", {"augment.mix=[1, 1, 1, 1, 1]"}},
         {"", "0.2 means 0 codebooks", {"quantizer.kbps=[0.2]"}},
         {"", "the same twice", {"quantizer.books=[1]", "quantizer.kbps=[0.25]"}},
         {"frame_rate: 40\n", "4000 Hz at 40 frames a second needs 100", {0}},
@@ -426,5 +462,5 @@ END_TEST
 RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence,
              a_tiny_codec_in_bf16_beats_silence, threads_do_not_change_bits,
              a_resumed_run_has_the_same_bits, splitting_a_batch_changes_no_decision,
-             dropout_draws_from_its_list, memory_is_known_before_the_first_step,
-             faulty_configurations_name_their_place)
+             dropout_draws_from_its_list, an_augmented_run_of_any_role_has_the_same_bits,
+             memory_is_known_before_the_first_step, faulty_configurations_name_their_place)
