@@ -1,9 +1,9 @@
 /*
- * Measuring a codec on held-out songs: codec, 8-bit PCM at its bitrate, and silence, by the same
- * numbers.
+ * Measuring a codec on held-out songs: the codec and the rows beside it, by the same numbers.
  *
  * One idea: of each song the place where the role plays most is taken, so that silence between
- * phrases flatters nobody; every row sees the same samples.
+ * phrases flatters nobody; every row sees the same samples. The codec runs on the exec, one song
+ * after another; what the rows make of the song and how near it is are found on all threads.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,24 +12,25 @@
 #include "datasets/sampler.h"
 #include "eval/internal.h"
 #include "eval/metrics/chroma.h"
-#include "eval/metrics/codes.h"
 #include "eval/metrics/onset.h"
-#include "eval/metrics/pcm_baseline.h"
 #include "eval/metrics/signal.h"
-#include "eval/metrics/spectrum.h"
 
 static const double least_active = 0.1;
 
-double *rg__codec_values(const codec_result *r, enum codec_row row, enum codec_metric metric)
+double *rg__codec_values(const codec_result *r, enum codec_row row, int32_t metric)
 {
     return r->values + ((int64_t)row * CODEC_METRICS + metric) * r->n;
 }
 
 void rg__codec_result_free(codec_result *r)
 {
+    for (int64_t i = 0; r->codes && i < r->n; i++) free(r->codes[i]);
     free(r->values);
     free(r->start);
     free(r->outside);
+    free(r->band);
+    free(r->frames);
+    free(r->codes);
     free(r->counts);
     *r = (codec_result){0};
 }
@@ -38,16 +39,25 @@ static rg_status allocate(codec_result *r, rg_error *err)
 {
     const rg_encodec_config *c = &r->codec->config;
     int64_t values = (int64_t)CODEC_ROWS * CODEC_METRICS * r->n;
+    size_t n = (size_t)r->n;
     r->values = malloc((size_t)values * sizeof *r->values);
-    r->start = malloc((size_t)r->n * sizeof *r->start);
-    r->outside = malloc((size_t)r->n * sizeof *r->outside);
+    r->start = malloc(n * sizeof *r->start);
+    r->outside = malloc(n * sizeof *r->outside);
+    r->band = malloc(n * sizeof *r->band);
+    r->frames = calloc(n, sizeof *r->frames);
+    r->codes = calloc(n, sizeof *r->codes);
     r->counts = calloc((size_t)c->codebooks * (size_t)c->entries, sizeof *r->counts);
-    if (!r->values || !r->start || !r->outside || !r->counts)
+    if (!r->values || !r->start || !r->outside || !r->band || !r->frames || !r->codes || !r->counts)
         return rg_fail(err, RG_ERR_NOMEM, "no memory to measure a codec");
     for (int64_t i = 0; i < values; i++) r->values[i] = NAN;
-    for (int64_t i = 0; i < r->n; i++) r->outside[i] = NAN;
+    for (int64_t i = 0; i < r->n; i++) {
+        r->outside[i] = NAN;
+        r->band[i] = (rg_outside){NAN, NAN};
+    }
     return RG_OK;
 }
+
+/* ---- excerpts ---- */
 
 /* The most active place of a song, in steps of a quarter of the excerpt; -1 when it never plays. */
 static int64_t most_active(const evaluation *e, int64_t song, int32_t role, int64_t frames)
@@ -65,25 +75,47 @@ static int64_t most_active(const evaluation *e, int64_t song, int32_t role, int6
     return best;
 }
 
-static rg_status read_excerpt(evaluation *e, const codec_result *r, int64_t i, rg_audio *out,
-                              double *outside, rg_error *err)
+static rg_status read_part(const evaluation *e, const codec_result *r, int64_t i, int64_t at,
+                           int64_t frames, rg_audio *out, rg_error *err)
+{
+    RG_TRY(rg_audio_make(out, frames, 1, rg_store_rate(e->store), err));
+    rg_status status =
+        rg_store_read(e->store, e->songs[i], r->store_role, at, frames, out->samples, err);
+    if (status != RG_OK) rg_audio_free(out);
+    return status;
+}
+
+/* At the codec's rate; `above` (may be NULL): share of the energy that this rate cannot hold. */
+static rg_status read_excerpt(const evaluation *e, const codec_result *r, int64_t i, rg_audio *out,
+                              double *above, rg_error *err)
 {
     int32_t store_rate = rg_store_rate(e->store), rate = r->codec->config.sample_rate;
     int64_t frames = (int64_t)(e->options.seconds * store_rate);
     const rg_song *song = rg_store_song(e->store, e->songs[i]);
-    if (frames > song->frames) frames = song->frames;
     rg_audio raw;
-    RG_TRY(rg_audio_make(&raw, frames, 1, store_rate, err));
+    rg_outside share = {0};
+    RG_TRY(
+        read_part(e, r, i, r->start[i], frames < song->frames ? frames : song->frames, &raw, err));
     rg_status status =
-        rg_store_read(e->store, e->songs[i], r->store_role, r->start[i], frames, raw.samples, err);
-    if (status == RG_OK && outside)
-        status = rg_energy_outside(raw.samples, frames, store_rate, 0, rate / 2.0, outside, err);
+        rg_energy_outside(raw.samples, raw.frames, store_rate, 0, rate / 2.0, &share, err);
+    if (above) *above = share.above;
     if (status == RG_OK) status = rg_audio_resample(&raw, rate, out, err);
     rg_audio_free(&raw);
     return status;
 }
 
-/* ---- the three rows ---- */
+/* Of the whole song, at the store's rate. */
+static rg_status measure_band(const evaluation *e, codec_result *r, int64_t i, rg_error *err)
+{
+    rg_audio song;
+    RG_TRY(read_part(e, r, i, 0, rg_store_song(e->store, e->songs[i])->frames, &song, err));
+    rg_status status = rg_energy_outside(song.samples, song.frames, song.rate, r->codec->band[0],
+                                         r->codec->band[1], &r->band[i], err);
+    rg_audio_free(&song);
+    return status;
+}
+
+/* ---- the codec's own row ---- */
 
 typedef struct coded {
     int32_t *codes;
@@ -109,6 +141,19 @@ static rg_status through_codec(evaluation *e, rg_codec *codec, const rg_audio *x
     return status;
 }
 
+/* The codes stay with the result. */
+static void keep_codes(codec_result *r, int64_t i, const coded *c)
+{
+    int32_t books = r->codec->config.codebooks, entries = r->codec->config.entries;
+    r->codes[i] = c->codes;
+    r->frames[i] = c->frames;
+    for (int64_t k = 0; k < c->frames * books; k++)
+        if (c->codes[k] >= 0 && c->codes[k] < entries)
+            r->counts[k % books * entries + c->codes[k]]++;
+}
+
+/* ---- how near ---- */
+
 static rg_status onset_and_chroma(const rg_audio *x, const float *y, double *onset_f,
                                   double *chroma_cosine, rg_error *err)
 {
@@ -128,47 +173,68 @@ static rg_status onset_and_chroma(const rg_audio *x, const float *y, double *ons
     return status;
 }
 
-static rg_status measure(codec_result *r, enum codec_row row, int64_t i, const rg_audio *x,
-                         const float *y, rg_error *err)
+/* v (CODEC_METRICS). */
+static rg_status compare(const rg_audio *x, const float *y, double *v, rg_error *err)
 {
-    double v[CODEC_METRICS];
+    rg_band_error bands[RG_BANDS];
     v[CODEC_SI_SDR] = rg_si_sdr(x->samples, y, x->frames);
+    v[CODEC_SI_SNR] = rg_si_snr(x->samples, y, x->frames, x->rate);
     v[CODEC_SNR] = rg_snr(x->samples, y, x->frames);
-    RG_TRY(rg_mel_distance(x->samples, y, x->frames, x->rate, &v[CODEC_MEL], err));
-    RG_TRY(rg_stft_distance(x->samples, y, x->frames, &v[CODEC_STFT], err));
+    RG_TRY(rg_mel_distance(x->samples, y, x->frames, x->rate, v + CODEC_MEL_BY_SIZE, &v[CODEC_MEL],
+                           err));
+    RG_TRY(rg_stft_distance(x->samples, y, x->frames, v + CODEC_STFT_BY_SIZE, &v[CODEC_STFT], err));
     RG_TRY(rg_loudness_difference(x->samples, y, x->frames, x->rate, &v[CODEC_LOUDNESS], err));
+    v[CODEC_LOUDNESS_ERROR] = fabs(v[CODEC_LOUDNESS]);
     RG_TRY(onset_and_chroma(x, y, &v[CODEC_ONSET_F], &v[CODEC_CHROMA], err));
-    if (row == CODEC_SILENCE) v[CODEC_SI_SDR] = NAN; /* 0 of 0 */
-    for (int m = 0; m < CODEC_METRICS; m++) rg__codec_values(r, row, m)[i] = v[m];
+    RG_TRY(rg_band_errors(x->samples, y, x->frames, x->rate, bands, err));
+    for (int i = 0; i < RG_BANDS; i++) {
+        v[CODEC_BAND_SHARE + i] = bands[i].share;
+        v[CODEC_BAND_SNR + i] = bands[i].snr;
+        v[CODEC_BAND_DISTANCE + i] = bands[i].distance;
+        v[CODEC_BAND_LEVEL + i] = bands[i].level;
+    }
     return RG_OK;
 }
 
-static void count_codes(codec_result *r, const coded *c)
+typedef struct row_work {
+    codec_result *r;
+    int64_t song;
+    const rg_audio *x;
+    float *rows; /* (CODEC_ROWS, x->frames); the codec's own is there already */
+} row_work;
+
+static rg_status measure_row(void *ctx, int64_t row, rg_error *err)
 {
-    int32_t books = r->codec->config.codebooks, entries = r->codec->config.entries;
-    for (int64_t k = 0; k < c->frames * books; k++)
-        if (c->codes[k] >= 0 && c->codes[k] < entries)
-            r->counts[k % books * entries + c->codes[k]]++;
+    const row_work *w = ctx;
+    double v[CODEC_METRICS] = {[CODEC_BITRATE] = w->r->nominal_bitrate};
+    float *y = w->rows + row * w->x->frames;
+    if (w->r->missing[row][0]) return RG_OK;
+    if (row != CODEC_OURS)
+        RG_TRY(rg__codec_reference(w->r, (enum codec_row)row, w->x, y, &v[CODEC_BITRATE], err));
+    RG_TRY(compare(w->x, y, v, err));
+    if (row == CODEC_SILENCE) v[CODEC_SI_SDR] = v[CODEC_SI_SNR] = NAN; /* 0 of 0 */
+    for (int32_t m = 0; m < CODEC_METRICS; m++)
+        rg__codec_values(w->r, (enum codec_row)row, m)[w->song] = v[m];
+    return RG_OK;
 }
 
 static rg_status measure_rows(evaluation *e, codec_result *r, int64_t i, const rg_audio *x,
                               double seconds[3], rg_error *err)
 {
     coded c = {0};
-    float *y = calloc((size_t)x->frames, sizeof *y);
-    rg_status status = y ? measure(r, CODEC_SILENCE, i, x, y, err)
-                         : rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
+    row_work w = {r, i, x, malloc((size_t)(CODEC_ROWS * x->frames) * sizeof(float))};
+    rg_status status = w.rows
+                           ? through_codec(e, r->codec, x, w.rows + CODEC_OURS * x->frames, &c, err)
+                           : rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
     if (status == RG_OK)
-        status = rg_pcm_baseline(x->samples, x->frames, x->rate, r->nominal_bitrate, y, err);
-    if (status == RG_OK) status = measure(r, CODEC_PCM, i, x, y, err);
-    if (status == RG_OK) status = through_codec(e, r->codec, x, y, &c, err);
-    if (status == RG_OK) status = measure(r, CODEC_OURS, i, x, y, err);
-    if (status == RG_OK) count_codes(r, &c);
+        keep_codes(r, i, &c);
+    else
+        free(c.codes);
+    if (status == RG_OK) status = rg__each(e, CODEC_ROWS, measure_row, &w, err);
     seconds[0] += (double)x->frames / x->rate;
     seconds[1] += c.encode_seconds;
     seconds[2] += c.decode_seconds;
-    free(c.codes);
-    free(y);
+    free(w.rows);
     return status;
 }
 
@@ -181,24 +247,11 @@ static rg_status measure_song(evaluation *e, codec_result *r, int64_t i, double 
                       : -1;
     if (r->start[i] < 0) return RG_OK;
     rg_audio x;
+    RG_TRY(measure_band(e, r, i, err));
     RG_TRY(read_excerpt(e, r, i, &x, &r->outside[i], err));
     rg_status status = measure_rows(e, r, i, &x, seconds, err);
     rg_audio_free(&x);
     return status;
-}
-
-static void summarise(codec_result *r, const double seconds[3])
-{
-    const rg_encodec_config *c = &r->codec->config;
-    for (int32_t k = 0; k < c->codebooks && k < CODEC_BOOKS; k++) {
-        rg_code_usage u = rg_usage_of(r->counts + (int64_t)k * c->entries, c->entries);
-        r->used[k] = u.used;
-        r->entropy[k] = u.entropy;
-        r->perplexity[k] = u.perplexity;
-        r->entropy_bitrate += u.entropy * rg_encodec_frame_rate(c);
-    }
-    r->encode_factor = seconds[0] > 0 ? seconds[1] / seconds[0] : NAN;
-    r->decode_factor = seconds[0] > 0 ? seconds[2] / seconds[0] : NAN;
 }
 
 rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, rg_error *err)
@@ -212,6 +265,7 @@ rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, r
         return rg_fail(err, RG_ERR_MISMATCH, "%s: has no role '%s', which the codec was made for",
                        rg_store_folder(e->store), codec->role);
     RG_TRY(allocate(out, err));
+    rg__codec_find_rows(out);
     rg_progress progress;
     char what[64];
     rg_format(what, sizeof what, "codec %s", codec->role);
@@ -221,22 +275,35 @@ rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, r
         RG_TRY(measure_song(e, out, i, seconds, err));
         rg_progress_step(&progress, e->log, i + 1, rg_store_song(e->store, e->songs[i])->title);
     }
-    summarise(out, seconds);
-    return RG_OK;
+    out->encode_factor = seconds[0] > 0 ? seconds[1] / seconds[0] : NAN;
+    out->decode_factor = seconds[0] > 0 ? seconds[2] / seconds[0] : NAN;
+    return rg__codec_bits(out, e->options.seed, err);
 }
 
-rg_status rg__codec_excerpt(evaluation *e, const codec_result *r, int64_t i,
-                            rg_audio out[CODEC_ROWS], rg_error *err)
+/* ---- excerpts to hear ---- */
+
+rg_status rg__codec_excerpt(evaluation *e, const codec_result *r, int64_t i, codec_excerpt *out,
+                            rg_error *err)
 {
     coded c = {0};
-    for (int k = 0; k < CODEC_ROWS; k++) out[k] = (rg_audio){0};
-    rg_status status = read_excerpt(e, r, i, &out[0], NULL, err);
-    for (int k = 1; k < CODEC_ROWS && status == RG_OK; k++)
-        status = rg_audio_make(&out[k], out[0].frames, 1, out[0].rate, err);
-    if (status == RG_OK) status = through_codec(e, r->codec, &out[0], out[1].samples, &c, err);
-    if (status == RG_OK)
-        status = rg_pcm_baseline(out[0].samples, out[0].frames, out[0].rate, r->nominal_bitrate,
-                                 out[2].samples, err);
+    double bitrate;
+    *out = (codec_excerpt){0};
+    RG_TRY(read_excerpt(e, r, i, &out->original, NULL, err));
+    const rg_audio *x = &out->original;
+    for (int row = 0; row < CODEC_ROWS; row++) {
+        if (r->missing[row][0]) continue;
+        RG_TRY(rg_audio_make(&out->rows[row], x->frames, 1, x->rate, err));
+        if (row != CODEC_OURS)
+            RG_TRY(rg__codec_reference(r, (enum codec_row)row, x, out->rows[row].samples, &bitrate,
+                                       err));
+    }
+    rg_status status = through_codec(e, r->codec, x, out->rows[CODEC_OURS].samples, &c, err);
     free(c.codes);
     return status;
+}
+
+void rg__codec_excerpt_free(codec_excerpt *excerpt)
+{
+    rg_audio_free(&excerpt->original);
+    for (int row = 0; row < CODEC_ROWS; row++) rg_audio_free(&excerpt->rows[row]);
 }

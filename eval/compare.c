@@ -131,16 +131,21 @@ typedef struct comparison {
     int64_t compared, better, worse;
 } comparison;
 
-/* Which way is better for a metric of per_item.csv: by what its name ends with. */
+/* Which way is better for a metric of per_item.csv: by what its name, or a part of it before a
+ * comma, ends with. */
 static int direction_of(const char *metric)
 {
     static const struct {
         const char *word;
         int direction;
-    } words[] = {{"codec/si_sdr", 1},  {"codec/snr", 1},    {"codec/mel", -1}, {"codec/stft", -1},
+    } words[] = {{"codec/si_sdr", 1},  {"codec/si_snr", 1}, {"codec/snr", 1},
+                 {"codec/mel", -1},    {"codec/stft", -1},  {"codec/loudness_error", -1},
                  {"codec/onset_f", 1}, {"codec/chroma", 1}, {": model", -1}};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(metric, words[i].word)) return words[i].direction;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const char *found = strstr(metric, words[i].word);
+        size_t length = strlen(words[i].word);
+        if (found && (found[length] == 0 || found[length] == ',')) return words[i].direction;
+    }
     return 0;
 }
 

@@ -163,6 +163,7 @@ static rg_status codec_parts(evaluation *e, const codec_result *result, rg_error
     rg_report_section(e->report, "headline", "In short");
     rg__codec_headline(e, result, 1);
     rg_report_section(e->report, "codec", "Codec");
+    rg__codec_outside(e, result, 1);
     return rg__codec_section(e, result, RUN_PLAYERS, err);
 }
 

@@ -5,6 +5,9 @@
 #define RG_EVAL_INTERNAL_H
 
 #include "eval/evaluate.h"
+#include "eval/metrics/bands.h"
+#include "eval/metrics/codes.h"
+#include "eval/metrics/spectrum.h"
 #include "eval/report/report.h"
 #include "eval/run_files.h"
 #include "models/bundle.h"
@@ -40,46 +43,104 @@ void rg__judge(judgement *j, const char *role, rg_interval gain, const char *uni
 /* "WHAT: yes for a (+1.2 dB), b; not surely for c; no for d." Nothing when no role was judged. */
 void rg__judge_say(rg_report *report, const judgement *j, const char *what);
 
-/* ---- codecs (codec_measure.c, codec_report.c) ---- */
+/* ---- codecs (codec_*.c) ---- */
 
-enum codec_row { CODEC_OURS, CODEC_PCM, CODEC_SILENCE, CODEC_ROWS };
+/* The codec, and what it is held against on the same samples (codec_rows.c). */
+enum codec_row { CODEC_OURS, CODEC_OPUS, CODEC_PCM, CODEC_LOWPASS, CODEC_SILENCE, CODEC_ROWS };
 enum codec_metric {
+    CODEC_BITRATE,
     CODEC_SI_SDR,
+    CODEC_SI_SNR,
     CODEC_SNR,
     CODEC_MEL,
     CODEC_STFT,
     CODEC_LOUDNESS,
+    CODEC_LOUDNESS_ERROR,
     CODEC_ONSET_F,
     CODEC_CHROMA,
-    CODEC_METRICS
+    CODEC_SHOWN, /* the columns of the headline; the others have tables of their own */
+    CODEC_MEL_BY_SIZE = CODEC_SHOWN,
+    CODEC_STFT_BY_SIZE = CODEC_MEL_BY_SIZE + RG_RESOLUTIONS,
+    CODEC_BAND_SHARE = CODEC_STFT_BY_SIZE + RG_RESOLUTIONS,
+    CODEC_BAND_SNR = CODEC_BAND_SHARE + RG_BANDS,
+    CODEC_BAND_DISTANCE = CODEC_BAND_SNR + RG_BANDS,
+    CODEC_BAND_LEVEL = CODEC_BAND_DISTANCE + RG_BANDS,
+    CODEC_METRICS = CODEC_BAND_LEVEL + RG_BANDS
 };
 enum { CODEC_BOOKS = 32 };
+
+/* What the codes of one codebook hold: of their own counts, and coded by other songs' counts. */
+typedef struct codec_book {
+    rg_code_usage usage;
+    rg_interval held_out, previous; /* bit per code; given nothing; given the frame before */
+} codec_book;
 
 typedef struct codec_result {
     char role[32];
     int32_t store_role;
-    rg_codec *codec; /* borrowed */
-    int64_t n;       /* songs of the evaluation; values are NAN where a song has no such sound */
-    double *values;  /* (CODEC_ROWS, CODEC_METRICS, n) */
-    int64_t *start;  /* (n) first frame of the excerpt at the store's rate; -1: none */
-    double *outside; /* (n) share of energy above the codec's band */
-    int64_t *counts; /* (K,V) */
-    double nominal_bitrate, entropy_bitrate, encode_factor, decode_factor; /* seconds per second */
-    double entropy[CODEC_BOOKS], perplexity[CODEC_BOOKS];
-    int64_t used[CODEC_BOOKS];
+    rg_codec *codec;              /* borrowed */
+    char missing[CODEC_ROWS][80]; /* why there is no such row; "" where there is */
+    int64_t n;        /* songs of the evaluation; values are NAN where a song has no such sound */
+    double *values;   /* (CODEC_ROWS, CODEC_METRICS, n) */
+    int64_t *start;   /* (n) first frame of the excerpt at the store's rate; -1: none */
+    double *outside;  /* (n) share of the excerpt's energy above half the codec's rate */
+    rg_outside *band; /* (n) shares of the whole song's energy outside the role's band */
+    int64_t *frames;  /* (n) code frames of the excerpt; 0: none */
+    int32_t **codes;  /* (n) arrays (frames,K), heap */
+    int64_t *counts;  /* (K,V) */
+    codec_book books[CODEC_BOOKS];
+    double nominal_bitrate, entropy_bitrate;        /* bit/s */
+    rg_interval held_out_bitrate, previous_bitrate; /* bit/s, over songs */
+    double encode_factor, decode_factor;            /* seconds per second */
 } codec_result;
 
 /* Measures a codec on the evaluation's songs. */
 rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, rg_error *err);
 void rg__codec_result_free(codec_result *result);
-double *rg__codec_values(const codec_result *result, enum codec_row row, enum codec_metric metric);
-/* The excerpt of song i: original, codec and PCM row at the codec's rate; freed by the caller. */
+double *rg__codec_values(const codec_result *result, enum codec_row row, int32_t metric);
+/* The excerpt of song i and what each row makes of it, at the codec's rate; empty where a row is
+ * missing; freed by the caller, also after an error. */
+typedef struct codec_excerpt {
+    rg_audio original, rows[CODEC_ROWS];
+} codec_excerpt;
 rg_status rg__codec_excerpt(evaluation *e, const codec_result *result, int64_t i,
-                            rg_audio out[CODEC_ROWS], rg_error *err);
+                            codec_excerpt *out, rg_error *err);
+void rg__codec_excerpt_free(codec_excerpt *excerpt);
+
+/* How rows are named and shown, in the order of enum codec_row (codec_rows.c). */
+typedef struct codec_row_kind {
+    const char *id, *title, *label; /* in per_item.csv; in plots; in tables */
+    rg_row_kind kind;
+} codec_row_kind;
+extern const codec_row_kind rg__codec_rows[CODEC_ROWS];
+/* Fills result->missing. */
+void rg__codec_find_rows(codec_result *result);
+/* x -> y (x->frames) of any row but the codec's own; *bitrate: bit/s, NAN where it has none. */
+rg_status rg__codec_reference(const codec_result *result, enum codec_row row, const rg_audio *x,
+                              float *y, double *bitrate, rg_error *err);
+
+/* Fills books and bitrates from codes and counts (codec_bits.c). */
+rg_status rg__codec_bits(codec_result *result, uint64_t seed, rg_error *err);
+/* The tables of what a codec costs and how its codebooks are used. */
+rg_status rg__codec_bits_tables(evaluation *e, const codec_result *result, rg_error *err);
+
+/* How a metric of the headline is shown (codec_report.c). */
+typedef struct codec_shown {
+    const char *id, *title, *unit;
+    rg_direction direction;
+    int32_t decimals;
+} codec_shown;
+extern const codec_shown rg__codec_shown[CODEC_SHOWN];
 
 /* One row block per role in the table of section `section`; verdicts about the floors. */
 void rg__codec_headline(evaluation *e, const codec_result *results, int32_t n);
-/* Table, usage, spectrograms, worst and random items with players of one role. */
+/* The energy outside each role's band, song by song (codec_bands.c). */
+void rg__codec_outside(evaluation *e, const codec_result *results, int32_t n);
+/* Distances by FFT size and errors by band of one role. */
+void rg__codec_bands(evaluation *e, const codec_result *result);
+/* Spectrograms and players: `most` worst songs, as many at random (codec_items.c). */
+rg_status rg__codec_items(evaluation *e, const codec_result *result, int32_t most, rg_error *err);
+/* Everything of one role. */
 rg_status rg__codec_section(evaluation *e, const codec_result *result, int32_t players,
                             rg_error *err);
 

@@ -72,6 +72,7 @@ static rg_status codec_parts(track_evaluation *t, codec_result *results, rg_erro
     rg_report_section(t->e->report, "headline", "In short");
     rg__codec_headline(t->e, results, n);
     rg_report_section(t->e->report, "codec", "Codecs");
+    rg__codec_outside(t->e, results, n);
     for (int32_t r = 0; r < n; r++) RG_TRY(rg__codec_section(t->e, &results[r], ROLE_PLAYERS, err));
     return RG_OK;
 }

@@ -4,73 +4,14 @@
 #include "datasets/corpora/packages.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/process.h"
 #include "base/text.h"
-
-enum { OUTPUT = 4096 };
-extern char **environ;
-
-/* ---- running a program ---- */
-
-/* Everything the program prints, its end where it is long. */
-static void collect(int fd, char out[OUTPUT])
-{
-    size_t n = 0;
-    for (;;) {
-        if (n > OUTPUT / 2) {
-            memmove(out, out + n - OUTPUT / 4, OUTPUT / 4);
-            n = OUTPUT / 4;
-        }
-        ssize_t got = read(fd, out + n, OUTPUT - 1 - n);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        n += (size_t)got;
-    }
-    while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' ')) n--;
-    out[n] = 0;
-}
-
-static rg_status start(const char *folder, const char *const *argv, int out, pid_t *child,
-                       rg_error *err)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addchdir_np(&actions, folder);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", 0, 0);
-    posix_spawn_file_actions_adddup2(&actions, out, 1);
-    posix_spawn_file_actions_adddup2(&actions, out, 2);
-    int failed = posix_spawnp(child, argv[0], &actions, NULL, (char *const *)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (!failed) return RG_OK;
-    return rg_fail(err, RG_ERR_UNSUPPORTED, "cannot run %s: %s", argv[0], strerror(failed));
-}
-
-/* Runs argv in `folder`; `out` gets what it printed. A failing program's last line is the error. */
-static rg_status run(const char *folder, const char *const *argv, char out[OUTPUT], rg_error *err)
-{
-    int ends[2];
-    pid_t child;
-    if (pipe(ends) < 0) return rg_fail(err, RG_ERR_IO, "cannot make a pipe: %s", strerror(errno));
-    rg_status status = start(folder, argv, ends[1], &child, err);
-    close(ends[1]);
-    if (status == RG_OK) collect(ends[0], out);
-    close(ends[0]);
-    RG_TRY(status);
-    int result = 0;
-    while (waitpid(child, &result, 0) < 0 && errno == EINTR) continue;
-    if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return RG_OK;
-    const char *last = strrchr(out, '\n');
-    return rg_fail(err, RG_ERR_IO, "%s %s failed: %.200s", argv[0], argv[1], last ? last + 1 : out);
-}
-
-/* ---- packages ---- */
 
 /* The last (newest) NAME_*.deb of a folder. */
 static bool find_deb(const char *folder, const char *name, char *out, size_t size)
@@ -93,7 +34,7 @@ static bool find_deb(const char *folder, const char *name, char *out, size_t siz
 static rg_status find_or_download(const char *name, const char *folder, const char *cache,
                                   const rg_log *log, char *deb, size_t size, rg_error *err)
 {
-    char output[OUTPUT];
+    char output[RG_PROCESS_OUTPUT];
     if (folder) {
         if (find_deb(folder, name, deb, size)) return RG_OK;
         return rg_fail(err, RG_ERR_USAGE,
@@ -104,7 +45,7 @@ static rg_status find_or_download(const char *name, const char *folder, const ch
     if (find_deb(cache, name, deb, size)) return RG_OK;
     rg_log_line(log, RG_LOG_INFO, "downloading %s", name);
     const char *const argv[] = {"apt-get", "download", name, NULL};
-    rg_status status = run(cache, argv, output, err);
+    rg_status status = rg_process_run(cache, argv, 0, output, err);
     if (status == RG_OK && find_deb(cache, name, deb, size)) return RG_OK;
     if (status == RG_OK) status = rg_fail(err, RG_ERR_IO, "apt-get brought no %s_*.deb", name);
     char reason[256];
@@ -119,12 +60,12 @@ static rg_status find_or_download(const char *name, const char *folder, const ch
 /* Unpacks beside the final place and renames, so that a stopped run leaves nothing half done. */
 static rg_status unpack(const char *deb, const char *root, rg_error *err)
 {
-    char temporary[1200], output[OUTPUT];
+    char temporary[1200], output[RG_PROCESS_OUTPUT];
     if (rg_fs_is_folder(root)) return RG_OK;
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", root, (long)getpid());
     RG_TRY(rg_fs_make_folders(temporary, err));
     const char *const argv[] = {"dpkg-deb", "-x", deb, temporary, NULL};
-    rg_status status = run(".", argv, output, err);
+    rg_status status = rg_process_run(".", argv, 0, output, err);
     if (status == RG_OK && rg_fs_current()->rename(temporary, root) < 0 && !rg_fs_is_folder(root))
         status = rg_fail(err, RG_ERR_IO, "%s: cannot rename: %s", temporary, strerror(errno));
     if (status == RG_OK && !rg_fs_exists(temporary)) return RG_OK;
@@ -136,11 +77,11 @@ static rg_status unpack(const char *deb, const char *root, rg_error *err)
 rg_status rg_package_get(const char *name, const char *folder, const char *cache, const rg_log *log,
                          rg_package *out, rg_error *err)
 {
-    char deb[1100], output[OUTPUT], unpacked[160];
+    char deb[1100], output[RG_PROCESS_OUTPUT], unpacked[160];
     RG_TRY(rg_fs_make_folders(cache, err));
     RG_TRY(find_or_download(name, folder, cache, log, deb, sizeof deb, err));
     const char *const argv[] = {"dpkg-deb", "-f", deb, "Version", NULL};
-    RG_TRY(run(".", argv, output, err));
+    RG_TRY(rg_process_run(".", argv, 0, output, err));
     rg_copy_text(out->name, sizeof out->name, name);
     rg_copy_text(out->version, sizeof out->version, output);
     snprintf(unpacked, sizeof unpacked, "%s-%s", out->name, out->version);

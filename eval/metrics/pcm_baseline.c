@@ -1,5 +1,5 @@
 /*
- * 8-bit PCM at a codec's bitrate (pcm_baseline.h), with Hann-windowed sincs both ways.
+ * 8-bit PCM at a codec's bitrate (pcm_baseline.h); sincs both ways.
  */
 #include "eval/metrics/pcm_baseline.h"
 
@@ -7,27 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double zero_crossings = 24, pass_share = 0.92;
+#include "eval/metrics/lowpass.h"
 
-static double kernel(double t, double cutoff, double reach)
-{
-    if (fabs(t) >= reach) return 0;
-    double a = M_PI * 2 * cutoff * t, sinc = fabs(a) < 1e-9 ? 1 : sin(a) / a;
-    return 2 * cutoff * sinc * (0.5 + 0.5 * cos(M_PI * t / reach));
-}
-
-/* One value of `in` (n, `in_step` seconds apart) at `at` seconds, low-passed below `cutoff` Hz. */
-static double value_at(const float *in, int64_t n, double in_step, double at, double cutoff)
-{
-    double reach = zero_crossings / (2 * cutoff), sum = 0;
-    int64_t first = (int64_t)ceil((at - reach) / in_step),
-            last = (int64_t)floor((at + reach) / in_step);
-    if (first < 0) first = 0;
-    if (last >= n) last = n - 1;
-    for (int64_t i = first; i <= last; i++)
-        sum += in[i] * kernel((double)i * in_step - at, cutoff, reach);
-    return sum * in_step;
-}
+static const double pass_share = 0.92;
 
 static void quantise_to_peak(float *x, int64_t n)
 {
@@ -55,10 +37,10 @@ rg_status rg_pcm_baseline(const float *x, int64_t n, int32_t rate, double bits_p
     float *samples = calloc((size_t)m, sizeof *samples);
     if (!samples) return rg_fail(err, RG_ERR_NOMEM, "no memory for the PCM row");
     for (int64_t i = 0; i < m; i++)
-        samples[i] = (float)value_at(x, n, 1.0 / rate, (double)i / low_rate, cutoff);
+        samples[i] = (float)rg_sinc_value(x, n, 1.0 / rate, (double)i / low_rate, cutoff);
     quantise_to_peak(samples, m);
     for (int64_t t = 0; t < n; t++)
-        out[t] = (float)value_at(samples, m, 1 / low_rate, (double)t / rate, low_rate / 2);
+        out[t] = (float)rg_sinc_value(samples, m, 1 / low_rate, (double)t / rate, low_rate / 2);
     free(samples);
     return RG_OK;
 }

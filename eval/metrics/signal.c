@@ -1,5 +1,6 @@
 /*
- * SI-SDR, SNR, loudness difference and sound flags (signal.h). Sums are doubles in sample order.
+ * SI-SDR, SI-SNR, SNR, loudness difference and sound flags (signal.h). Sums are doubles in sample
+ * order.
  */
 #include "eval/metrics/signal.h"
 
@@ -40,6 +41,38 @@ double rg_si_sdr(const float *reference, const float *estimate, int64_t n)
         noise += d * d;
     }
     return ratio_db(scale * scale * rr, noise);
+}
+
+/* One frame of `size` samples, of which the signals have n; the rest is zeros. */
+static double si_snr_frame(const float *reference, const float *estimate, int64_t n, int64_t size)
+{
+    double share = (double)n / (double)size, mr = share * mean_of(reference, n),
+           me = share * mean_of(estimate, n), rr = 0, re = 0, noise = 0;
+    double eps = ldexp((double)size, -23);
+    for (int64_t i = 0; i < size; i++) {
+        double r = (i < n ? reference[i] : 0) - mr, e = (i < n ? estimate[i] : 0) - me;
+        rr += r * r;
+        re += r * e;
+    }
+    double scale = re / (eps + rr);
+    for (int64_t i = 0; i < size; i++) {
+        double r = (i < n ? reference[i] : 0) - mr, e = (i < n ? estimate[i] : 0) - me;
+        noise += (e - scale * r) * (e - scale * r);
+    }
+    return 10 * log10((eps + scale * scale * rr) / (eps + noise));
+}
+
+double rg_si_snr(const float *reference, const float *estimate, int64_t n, int32_t rate)
+{
+    int64_t size = 5 * (int64_t)rate, hop = size / 2, frames = 0;
+    double sum = 0, power = 0;
+    for (int64_t i = 0; i < n; i++) power += (double)reference[i] * reference[i];
+    if (!(power > silent_power * (double)n)) return NAN;
+    for (int64_t at = 0; frames == 0 || at - hop + size < n; at += hop, frames++) {
+        int64_t left = n - at < size ? n - at : size;
+        sum += si_snr_frame(reference + at, estimate + at, left, size);
+    }
+    return sum / (double)frames;
 }
 
 double rg_snr(const float *reference, const float *estimate, int64_t n)

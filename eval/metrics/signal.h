@@ -25,6 +25,14 @@
  */
 double rg_si_sdr(const float *reference, const float *estimate, int64_t n);
 
+/*
+ * SI-SNR in dB as audiocraft's compression solver has it (there negated): frames of 5 s with half
+ * overlap, the last one filled with zeros, each with its mean removed; p = <e,r> r / (eps + |r|^2),
+ * 10 log10((eps + |p|^2) / (eps + |e - p|^2)), eps = 2^-23 * samples of a frame; mean over frames.
+ * A frame where both are silent has 0 dB. NAN when the whole reference is silent, as above.
+ */
+double rg_si_snr(const float *reference, const float *estimate, int64_t n, int32_t rate);
+
 /* Signal-to-noise ratio in dB: 10 log10(|reference|^2 / |reference - estimate|^2); a silent
  * estimate has exactly 0 dB. NAN when the reference is silent. */
 double rg_snr(const float *reference, const float *estimate, int64_t n);

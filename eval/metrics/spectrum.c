@@ -82,7 +82,7 @@ rg_status rg_each_frame(const rg_framing *framing, const float *x, int64_t n, rg
 
 /* ---- mel bands ---- */
 
-static double mel_of(double hz)
+double rg_mel_of_hz(double hz)
 {
     return 2595 * log10(1 + hz / 700);
 }
@@ -116,7 +116,7 @@ rg_status rg_mel_make(rg_mel *mel, int32_t bands, int32_t size, int32_t rate, do
         rg_mel_free(mel);
         return rg_fail(err, RG_ERR_NOMEM, "no memory for %d mel bands", bands);
     }
-    double low = mel_of(low_hz), step = (mel_of(high_hz) - low) / (bands + 1);
+    double low = rg_mel_of_hz(low_hz), step = (rg_mel_of_hz(high_hz) - low) / (bands + 1);
     for (int32_t i = 0; i < bands; i++) {
         double edge[3];
         for (int e = 0; e < 3; e++) edge[e] = hz_of(low + (i + e) * step);
@@ -200,37 +200,31 @@ static rg_status distance_at(int32_t size, const rg_mel *mel, const float *refer
     return status;
 }
 
-static const struct resolution {
-    int32_t size, bands;
-} resolutions[] = {{512, 32}, {1024, 64}, {2048, 96}};
-enum { RESOLUTIONS = sizeof resolutions / sizeof resolutions[0] };
+const rg_resolution rg_resolutions[RG_RESOLUTIONS] = {{512, 32}, {1024, 64}, {2048, 96}};
 
 rg_status rg_mel_distance(const float *reference, const float *estimate, int64_t n, int32_t rate,
-                          double *db, rg_error *err)
+                          double by_size[RG_RESOLUTIONS], double *db, rg_error *err)
 {
     *db = 0;
-    for (int i = 0; i < RESOLUTIONS; i++) {
+    for (int i = 0; i < RG_RESOLUTIONS; i++) {
+        const rg_resolution *r = &rg_resolutions[i];
         rg_mel mel;
-        double part;
-        RG_TRY(
-            rg_mel_make(&mel, resolutions[i].bands, resolutions[i].size, rate, 0, rate / 2.0, err));
-        rg_status status =
-            distance_at(resolutions[i].size, &mel, reference, estimate, n, &part, err);
+        RG_TRY(rg_mel_make(&mel, r->bands, r->size, rate, 0, rate / 2.0, err));
+        rg_status status = distance_at(r->size, &mel, reference, estimate, n, &by_size[i], err);
         rg_mel_free(&mel);
         RG_TRY(status);
-        *db += part / RESOLUTIONS;
+        *db += by_size[i] / RG_RESOLUTIONS;
     }
     return RG_OK;
 }
 
-rg_status rg_stft_distance(const float *reference, const float *estimate, int64_t n, double *db,
-                           rg_error *err)
+rg_status rg_stft_distance(const float *reference, const float *estimate, int64_t n,
+                           double by_size[RG_RESOLUTIONS], double *db, rg_error *err)
 {
     *db = 0;
-    for (int i = 0; i < RESOLUTIONS; i++) {
-        double part;
-        RG_TRY(distance_at(resolutions[i].size, NULL, reference, estimate, n, &part, err));
-        *db += part / RESOLUTIONS;
+    for (int i = 0; i < RG_RESOLUTIONS; i++) {
+        RG_TRY(distance_at(rg_resolutions[i].size, NULL, reference, estimate, n, &by_size[i], err));
+        *db += by_size[i] / RG_RESOLUTIONS;
     }
     return RG_OK;
 }
@@ -238,7 +232,7 @@ rg_status rg_stft_distance(const float *reference, const float *estimate, int64_
 /* ---- energy by band ---- */
 
 typedef struct band_energy {
-    double bin_hz, low, high, inside, outside;
+    double bin_hz, low, high, all, below, above;
     int32_t bins;
 } band_energy;
 
@@ -248,21 +242,20 @@ static void add_energy(void *ctx, int64_t frame, const float *magnitude)
     (void)frame;
     for (int32_t b = 0; b < e->bins; b++) {
         double hz = b * e->bin_hz, power = (double)magnitude[b] * magnitude[b];
-        if (hz < e->low || hz > e->high)
-            e->outside += power;
-        else
-            e->inside += power;
+        e->all += power;
+        if (hz < e->low) e->below += power;
+        if (hz > e->high) e->above += power;
     }
 }
 
 rg_status rg_energy_outside(const float *x, int64_t n, int32_t rate, double low_hz, double high_hz,
-                            double *share, rg_error *err)
+                            rg_outside *share, rg_error *err)
 {
     enum { SIZE = 4096 };
     rg_framing framing = {SIZE, SIZE / 2.0, false};
     band_energy e = {
         .bin_hz = (double)rate / SIZE, .low = low_hz, .high = high_hz, .bins = SIZE / 2 + 1};
     RG_TRY(rg_each_frame(&framing, x, n, add_energy, &e, err));
-    *share = e.inside + e.outside > 0 ? e.outside / (e.inside + e.outside) : 0;
+    *share = e.all > 0 ? (rg_outside){e.below / e.all, e.above / e.all} : (rg_outside){0};
     return RG_OK;
 }

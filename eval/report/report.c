@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "eval/report/html.h"
 #include "eval/report/internal.h"
+#include "eval/report/picture.h"
 
 rg_report *rg_report_create(const char *folder, const char *title, rg_error *err)
 {
@@ -225,18 +226,37 @@ static rg_status write_svg(rg_report *report, const char *id, const char *svg, r
     return status;
 }
 
+static void add_drawing(rg_report *report, const char *id, const rg_text *svg, const char *caption)
+{
+    section *s = rg__section(report);
+    if (rg_text_status(svg, &report->error) != RG_OK ||
+        write_svg(report, id, svg->data, &report->error) != RG_OK)
+        return;
+    begin_figure(s);
+    rg_text_add(&s->body, svg->data);
+    end_figure(s, caption);
+}
+
 void rg_report_plot(rg_report *report, const char *id, const rg_plot *plot, const char *caption)
 {
     rg_text svg;
-    section *s = rg__section(report);
     rg_text_init(&svg, BODY_LIMIT);
     rg_plot_draw(plot, &svg);
-    if (rg_text_status(&svg, &report->error) == RG_OK &&
-        write_svg(report, id, svg.data, &report->error) == RG_OK) {
-        begin_figure(s);
-        rg_text_add(&s->body, svg.data);
-        end_figure(s, caption);
-    }
+    add_drawing(report, id, &svg, caption);
+    rg_text_free(&svg);
+}
+
+/* ---- spectrograms ---- */
+
+static void add_spectrogram(rg_report *report, const char *id, const char *part,
+                            const rg_spectrogram *s, const rg_color_scale *scale, const char *title)
+{
+    char name[96];
+    rg_text svg;
+    rg_text_init(&svg, BODY_LIMIT);
+    rg_format(name, sizeof name, "%s-%s", id, part);
+    if (rg_spectrogram_draw(s, scale, title, &svg, &report->error) == RG_OK)
+        add_drawing(report, name, &svg, "");
     rg_text_free(&svg);
 }
 
@@ -246,33 +266,28 @@ static void subtract(rg_spectrogram *a, const rg_spectrogram *b)
     for (int64_t i = 0; i < (int64_t)a->bands * a->frames; i++) a->db[i] = b->db[i] - a->db[i];
 }
 
-static rg_status add_spectrograms(rg_report *report, const rg_audio *a, const char *a_name,
-                                  const rg_audio *b, const char *b_name, rg_error *err)
+void rg_report_spectrograms(rg_report *report, const char *id, const char *caption,
+                            const rg_audio *a, const char *a_name, const rg_audio *b,
+                            const char *b_name)
 {
-    section *s = rg__section(report);
+    enum { RANGE = 70, APART = 20 };
+    char title[96];
     rg_spectrogram sa = {0}, sb = {0};
-    RG_TRY(rg_spectrogram_make(a, &sa, err));
-    rg_status status = rg_spectrogram_make(b, &sb, err);
-    float top = -80;
-    for (int64_t i = 0; i < (int64_t)sa.bands * sa.frames; i++) top = fmaxf(top, sa.db[i]);
-    const char *names[] = {a_name, b_name, "difference, −20 to +20 dB"};
-    for (int i = 0; i < 3 && status == RG_OK; i++) {
-        if (i == 2) subtract(&sa, &sb);
-        begin_figure(s);
-        status = rg_spectrogram_image(i == 1 ? &sb : &sa, i == 2 ? -20 : top - 70,
-                                      i == 2 ? 20 : top, i == 2, &s->body, err);
-        end_figure(s, names[i]);
+    rg__end_figures(rg__section(report));
+    rg_report_text(report, "%s", caption);
+    if (rg_spectrogram_make(a, &sa, &report->error) == RG_OK &&
+        rg_spectrogram_make(b, &sb, &report->error) == RG_OK) {
+        double top = -90 + RANGE;
+        for (int64_t i = 0; i < (int64_t)sa.bands * sa.frames; i++) top = fmax(top, sa.db[i]);
+        rg_color_scale same = {10 * ceil(top / 10) - RANGE, 10 * ceil(top / 10), false},
+                       apart = {-APART, APART, true};
+        add_spectrogram(report, id, "a", &sa, &same, a_name);
+        add_spectrogram(report, id, "b", &sb, &same, b_name);
+        rg_format(title, sizeof title, "%s minus %s", b_name, a_name);
+        subtract(&sa, &sb);
+        add_spectrogram(report, id, "difference", &sa, &apart, title);
     }
     rg_spectrogram_free(&sa);
     rg_spectrogram_free(&sb);
-    return status;
-}
-
-void rg_report_spectrograms(rg_report *report, const char *caption, const rg_audio *a,
-                            const char *a_name, const rg_audio *b, const char *b_name)
-{
-    section *s = rg__section(report);
-    rg__end_figures(s);
-    rg_report_text(report, "%s", caption);
-    if (add_spectrograms(report, a, a_name, b, b_name, &report->error) != RG_OK) rg__end_figures(s);
+    rg__end_figures(rg__section(report));
 }

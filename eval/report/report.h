@@ -74,9 +74,11 @@ void rg_report_item(rg_report *report, const char *item, const char *role, const
 
 /* A plot; also plots/<id>.svg. Figures that follow each other stand side by side. */
 void rg_report_plot(rg_report *report, const char *id, const rg_plot *plot, const char *caption);
-/* Spectrograms of a sound, of another one and of their difference in dB, side by side. */
-void rg_report_spectrograms(rg_report *report, const char *caption, const rg_audio *a,
-                            const char *a_name, const rg_audio *b, const char *b_name);
+/* Log-mel spectrograms of a sound and of another one on the same scale, and of their difference in
+ * dB (b minus a), side by side; also plots/<id>-a.svg, -b.svg and -difference.svg. Both mono. */
+void rg_report_spectrograms(rg_report *report, const char *id, const char *caption,
+                            const rg_audio *a, const char *a_name, const rg_audio *b,
+                            const char *b_name);
 
 /* A row of players: what they are of, and one sound per column. The flags of each sound are found
  * here: a silent or clipped one is shown in red. */

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "eval/evaluate.h"
+#include "eval/internal.h"
 #include "toy_bundle.h"
 #include "toy_store.h"
 
@@ -120,10 +121,56 @@ static void check_page(const char *folder, const char *words)
     free(page);
 }
 
+/* Programs that are not there: no row depends on what is installed here. */
+static void hide_programs(void)
+{
+    setenv("PATH", rg_test_folder(), 1);
+}
+
+static void check_codec_rows(const json_t *m)
+{
+    static const struct {
+        const char *headline, *sizes;
+        double bits;
+    } rows[] = {{"bass: codec, 400 bit/s", "codec", 400},
+                {"bass: 8-bit PCM, 400 bit/s", "8-bit PCM", 400},
+                {"bass: silence", "silence", 0}};
+    for (int i = 0; i < 3; i++) {
+        RG_ASSERT_NEAR(value(m, "codecs", rows[i].headline, "bitrate"), rows[i].bits, 1e-6);
+        double mean = (value(m, "codec-bass-sizes", rows[i].sizes, "mel_512") +
+                       value(m, "codec-bass-sizes", rows[i].sizes, "mel_1024") +
+                       value(m, "codec-bass-sizes", rows[i].sizes, "mel_2048")) /
+                      3;
+        RG_ASSERT_NEAR(value(m, "codecs", rows[i].headline, "mel"), mean, 1e-6);
+    }
+    ck_assert_str_eq(json_string_value(cell(m, "codecs", "bass: Opus", "bitrate")),
+                     "opusenc is not installed (package opus-tools)");
+    ck_assert_str_eq(json_string_value(cell(m, "codecs", "bass: low-pass at the band", "bitrate")),
+                     "the band reaches half the rate");
+    double si_snr = value(m, "codecs", "bass: codec, 400 bit/s", "si_snr");
+    ck_assert(si_snr > -60 && si_snr < 100);
+    RG_ASSERT_NEAR(value(m, "codecs", "bass: codec, 400 bit/s", "loudness_error"),
+                   fabs(value(m, "codecs", "bass: codec, 400 bit/s", "loudness")),
+                   1e-9); /* 1 song */
+    double share = 0;
+    static const char *const octaves[] = {"0-63 Hz",     "63-125 Hz",   "125-250 Hz",
+                                          "250-500 Hz",  "500-1000 Hz", "1000-2000 Hz",
+                                          "2000-4000 Hz"};
+    for (int i = 0; i < 7; i++) share += value(m, "codec-bass-bands", octaves[i], "share");
+    RG_ASSERT_NEAR(share, 100, 1e-6); /* one song: all of its energy below 4 kHz */
+    ck_assert_ptr_null(json_object_get(
+        json_object_get(json_object_get(json_object_get(m, "tables"), "codec-bass-bands"), "rows"),
+        "4000-8000 Hz"));
+    RG_ASSERT_NEAR(value(m, "codec-bass-bits", "bass", "band_high"), 4000, 0);
+    RG_ASSERT_NEAR(value(m, "codec-outside", "mean over songs", "bass"),
+                   value(m, "codec-outside", "toy-007", "bass"), 1e-9);
+}
+
 START_TEST(codec_run_gets_a_report)
 {
-    char run[1024], out[1024];
+    char run[1024], out[1024], picture[1024];
     rg_error err = {0};
+    hide_programs();
     join(run, "codec-run");
     join(out, "codec-report");
     make_codec_run(run, "toy-000", 1);
@@ -137,6 +184,9 @@ START_TEST(codec_run_gets_a_report)
     ck_assert(value(m, "codecs", "bass: silence", "mel") > 5);
     ck_assert(json_is_null(json_object_get(cell(m, "codecs", "bass: silence", "si_sdr"), "value")));
     RG_ASSERT_NEAR(value(m, "codec-bass-bits", "bass", "bitrate"), 2 * 4 * 50, 1e-6);
+    check_codec_rows(m);
+    join(picture, "codec-report/plots/spectrum-bass-1-difference.svg");
+    ck_assert(rg_fs_exists(picture));
     RG_ASSERT_NEAR(value(m, "learning", "mel_distance", "change"), -3, 1e-9);
     ck_assert_str_eq(json_string_value(cell(m, "learning", "mel_distance", "better")), "yes");
     ck_assert_str_eq(json_string_value(cell(m, "learning", "si_sdr", "better")), "no");
@@ -146,6 +196,43 @@ START_TEST(codec_run_gets_a_report)
     options.split = RG_SPLIT_TRAIN;
     RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
     check_page(out, "ON TRAINING SONGS");
+}
+END_TEST
+
+/* Codebook 0 counts up, codebook 1 is drawn evenly: what its own song's past tells is 4 bits and
+ * none; a song without codes says nothing. */
+START_TEST(codes_are_coded_by_other_songs)
+{
+    enum { SONGS_CODED = 12, FRAMES = 4000, ENTRIES = 16 };
+    rg_error err = {0};
+    rg_codec codec = {.config = rg_toy_codec_config()};
+    int64_t frames[SONGS_CODED], counts[2 * ENTRIES] = {0};
+    int32_t *codes[SONGS_CODED];
+    rg_rng rng = rg_rng_make(3, 3);
+    for (int i = 0; i < SONGS_CODED; i++) {
+        codes[i] = malloc(2 * FRAMES * sizeof **codes);
+        frames[i] = i == 5 ? 0 : FRAMES;
+        for (int t = 0; t < frames[i]; t++) {
+            counts[codes[i][2 * t] = (t + i) % ENTRIES]++;
+            counts[ENTRIES + (codes[i][2 * t + 1] = (int32_t)rg_rng_below(&rng, ENTRIES))]++;
+        }
+    }
+    codec_result r = {
+        .codec = &codec, .n = SONGS_CODED, .frames = frames, .codes = codes, .counts = counts};
+    RG_ASSERT_OK(rg__codec_bits(&r, 1, &err), &err);
+    for (int k = 0; k < 2; k++) {
+        ck_assert_int_eq(r.books[k].held_out.n, SONGS_CODED - 1);
+        RG_ASSERT_NEAR(r.books[k].held_out.mean, 4, 0.01);
+    }
+    RG_ASSERT_NEAR(r.books[0].previous.mean, 0, 0.01);
+    ck_assert(r.books[1].previous.mean > 4 && r.books[1].previous.mean < 4.02);
+    RG_ASSERT_NEAR(r.held_out_bitrate.mean, 50 * 8, 1);
+    RG_ASSERT_NEAR(r.previous_bitrate.mean, 50 * 4, 1);
+    RG_ASSERT_NEAR(r.entropy_bitrate, 50 * 8, 1);
+    r.n = 1; /* no other song to learn from */
+    RG_ASSERT_OK(rg__codec_bits(&r, 1, &err), &err);
+    ck_assert(isnan(r.held_out_bitrate.mean) && r.held_out_bitrate.n == 0);
+    for (int i = 0; i < SONGS_CODED; i++) free(codes[i]);
 }
 END_TEST
 
@@ -296,6 +383,6 @@ START_TEST(what_does_not_listen_is_seen)
 }
 END_TEST
 
-RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, training_songs_are_refused,
-             what_is_no_run_is_refused, reports_are_compared, track_run_gets_a_report,
-             what_does_not_listen_is_seen)
+RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, codes_are_coded_by_other_songs,
+             training_songs_are_refused, what_is_no_run_is_refused, reports_are_compared,
+             track_run_gets_a_report, what_does_not_listen_is_seen)

@@ -4,9 +4,11 @@
 #include "test.h"
 
 #include "base/rng.h"
+#include "eval/metrics/bands.h"
 #include "eval/metrics/chroma.h"
 #include "eval/metrics/codes.h"
 #include "eval/metrics/distribution.h"
+#include "eval/metrics/lowpass.h"
 #include "eval/metrics/onset.h"
 #include "eval/metrics/pcm_baseline.h"
 #include "eval/metrics/signal.h"
@@ -54,6 +56,34 @@ START_TEST(si_sdr_of_added_noise_is_its_level)
 }
 END_TEST
 
+/* Rate 1000: frames of 5,000 samples every 2,500. */
+START_TEST(si_snr_is_a_mean_over_frames)
+{
+    enum { RATE = 1000, N = 10000 };
+    float *s = noise(N, 0.1, 1), *e = noise(N, 0.1 * pow(10, -12.0 / 20), 2);
+    for (int i = 0; i < N; i++) e[i] = 3 * (s[i] + e[i]) + 0.5f; /* scale and offset are free */
+    RG_ASSERT_NEAR(rg_si_snr(s, e, N, RATE), 12, 0.2);
+    for (int i = 0; i < N; i++) e[i] = i < N / 2 ? s[i] : -2 * s[i];
+    double one = rg_si_snr(s, e, N, RATE); /* a perfect frame, one of both, a perfect one */
+    double outer = rg_si_snr(s, e, N / 2, RATE), inner = rg_si_snr(s + 2500, e + 2500, 5000, RATE);
+    double last = rg_si_snr(s + 5000, e + 5000, 5000, RATE);
+    RG_ASSERT_NEAR(one, (outer + inner + last) / 3, 1e-9);
+    ck_assert(rg_si_sdr(s, e, N) < 0 && outer > 40 && inner < 5);
+    /* 7,000 samples: the second frame is filled with 500 zeros. */
+    float filled[5000] = {0}, estimate[5000] = {0};
+    memcpy(filled, s + 2500, 4500 * sizeof *s);
+    memcpy(estimate, e + 2500, 4500 * sizeof *e);
+    RG_ASSERT_NEAR(rg_si_snr(s, e, 7000, RATE),
+                   (outer + rg_si_snr(filled, estimate, 5000, RATE)) / 2, 1e-9);
+    memset(s, 0, 7500 * sizeof *s); /* two frames where both are silent: eps over eps, 0 dB */
+    memset(e, 0, 7500 * sizeof *e);
+    RG_ASSERT_NEAR(rg_si_snr(s, e, N, RATE), rg_si_snr(s + 5000, e + 5000, 5000, RATE) / 3, 1e-9);
+    ck_assert(isnan(rg_si_snr(s, e, 5000, RATE)));
+    free(s);
+    free(e);
+}
+END_TEST
+
 START_TEST(loudness_difference_of_a_gain)
 {
     rg_error err = {0};
@@ -79,15 +109,18 @@ END_TEST
 START_TEST(spectral_distances_of_a_gain)
 {
     rg_error err = {0};
-    double db;
+    double db, by_size[RG_RESOLUTIONS];
     float *a = noise(32000, 0.1, 3), *b = noise(32000, 0.1, 3);
-    RG_ASSERT_OK(rg_mel_distance(a, b, 32000, 16000, &db, &err), &err);
+    RG_ASSERT_OK(rg_mel_distance(a, b, 32000, 16000, by_size, &db, &err), &err);
     RG_ASSERT_NEAR(db, 0, 0);
     for (int i = 0; i < 32000; i++) b[i] *= 0.5f; /* every band falls by 6.02 dB */
-    RG_ASSERT_OK(rg_mel_distance(a, b, 32000, 16000, &db, &err), &err);
+    RG_ASSERT_OK(rg_mel_distance(a, b, 32000, 16000, by_size, &db, &err), &err);
     RG_ASSERT_NEAR(db, 20 * log10(2), 0.1);
-    RG_ASSERT_OK(rg_stft_distance(a, b, 32000, &db, &err), &err);
+    for (int i = 0; i < RG_RESOLUTIONS; i++) RG_ASSERT_NEAR(by_size[i], 20 * log10(2), 0.2);
+    RG_ASSERT_NEAR(db, (by_size[0] + by_size[1] + by_size[2]) / 3, 1e-12);
+    RG_ASSERT_OK(rg_stft_distance(a, b, 32000, by_size, &db, &err), &err);
     RG_ASSERT_NEAR(db, 20 * log10(2), 0.1);
+    for (int i = 0; i < RG_RESOLUTIONS; i++) RG_ASSERT_NEAR(by_size[i], 20 * log10(2), 0.2);
     free(a);
     free(b);
 }
@@ -114,14 +147,70 @@ END_TEST
 START_TEST(energy_outside_a_band)
 {
     rg_error err = {0};
-    double share;
+    rg_outside share;
     float *x = sine(64000, 32000, 500, 0.3);
     add_sine(x, 64000, 32000, 6000, 0.1); /* a tenth of the power of both */
     RG_ASSERT_OK(rg_energy_outside(x, 64000, 32000, 0, 4000, &share, &err), &err);
-    RG_ASSERT_NEAR(share, 0.1, 1e-3);
+    RG_ASSERT_NEAR(share.above, 0.1, 1e-3);
+    RG_ASSERT_NEAR(share.below, 0, 0);
     RG_ASSERT_OK(rg_energy_outside(x, 64000, 32000, 1000, 16000, &share, &err), &err);
-    RG_ASSERT_NEAR(share, 0.9, 1e-3);
+    RG_ASSERT_NEAR(share.below, 0.9, 1e-3);
+    RG_ASSERT_NEAR(share.above, 0, 1e-3);
+    RG_ASSERT_OK(rg_energy_outside(x, 64000, 32000, 1000, 4000, &share, &err), &err);
+    RG_ASSERT_NEAR(share.below + share.above, 1, 1e-3);
+    memset(x, 0, 64000 * sizeof *x);
+    RG_ASSERT_OK(rg_energy_outside(x, 64000, 32000, 1000, 4000, &share, &err), &err);
+    ck_assert(share.below == 0 && share.above == 0);
     free(x);
+}
+END_TEST
+
+/* 180 Hz and 3 kHz, of which the estimate halves the second and adds noise to nothing else. */
+START_TEST(band_errors_are_found_in_their_octave)
+{
+    enum { N = 64000, RATE = 16000 };
+    rg_error err = {0};
+    rg_band_error e[RG_BANDS];
+    float *x = sine(N, RATE, 180, 0.3), *y = sine(N, RATE, 180, 0.3);
+    add_sine(x, N, RATE, 3000, 0.1);
+    add_sine(y, N, RATE, 3000, 0.05);
+    RG_ASSERT_OK(rg_band_errors(x, y, N, RATE, e, &err), &err);
+    for (int i = 1; i < RG_BANDS; i++) ck_assert(rg_bands[i].low == rg_bands[i - 1].high);
+    ck_assert_str_eq(rg_bands[6].name, "2000-4000 Hz");
+    RG_ASSERT_NEAR(e[2].share, 0.9, 1e-3);
+    RG_ASSERT_NEAR(e[6].share, 0.1, 1e-3);
+    RG_ASSERT_NEAR(e[6].level, -20 * log10(2), 0.01);
+    RG_ASSERT_NEAR(e[6].snr, 20 * log10(2), 0.01); /* half is missing: |X|^2 / |X/2|^2 */
+    RG_ASSERT_NEAR(e[2].level, 0, 0.001);
+    ck_assert(e[2].snr > 50 && isnan(e[4].snr) && isnan(e[8].share));
+    memset(y, 0, N * sizeof *y);
+    RG_ASSERT_OK(rg_band_errors(x, y, N, RATE, e, &err), &err);
+    RG_ASSERT_NEAR(e[6].snr, 0, 1e-9);
+    RG_ASSERT_NEAR(e[6].level, -100, 0);
+    free(x);
+    free(y);
+}
+END_TEST
+
+/* Noise fills every bin, so a gain is the same distance in every band. */
+START_TEST(band_distance_of_a_gain)
+{
+    enum { N = 64000, RATE = 48000 };
+    rg_error err = {0};
+    rg_band_error e[RG_BANDS];
+    float *x = noise(N, 0.3, 3), *y = noise(N, 0.3, 3);
+    for (int i = 0; i < N; i++) y[i] *= 0.5f;
+    RG_ASSERT_OK(rg_band_errors(x, y, N, RATE, e, &err), &err);
+    double sum = 0;
+    for (int i = 0; i < RG_BANDS; i++) {
+        RG_ASSERT_NEAR(e[i].distance, 20 * log10(2), 0.1);
+        RG_ASSERT_NEAR(e[i].level, -20 * log10(2), 1e-4);
+        sum += e[i].share;
+    }
+    RG_ASSERT_NEAR(sum, 1, 1e-12);
+    RG_ASSERT_NEAR(e[RG_BANDS - 1].share, 1.0 / 3, 0.01); /* 16 to 24 of 24 kHz */
+    free(x);
+    free(y);
 }
 END_TEST
 
@@ -294,6 +383,39 @@ START_TEST(pcm_row_keeps_the_band_that_fits)
 }
 END_TEST
 
+START_TEST(lowpass_keeps_what_it_says)
+{
+    enum { N = 32000, RATE = 16000 };
+    rg_error err = {0};
+    float *out = malloc(N * sizeof *out);
+    static const struct {
+        double hz, low, high; /* dB that may be left */
+    } rows[] = {{100, -0.02, 0.02},
+                {1800, -0.1, 0.1},
+                {2000, -6.2, -5.8},
+                {2200, -300, -44},
+                {6000, -300, -60}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        float *x = sine(N, RATE, rows[i].hz, 0.5);
+        RG_ASSERT_OK(rg_lowpass(x, N, RATE, 2000, out, &err), &err);
+        double in = 0, left = 0;
+        for (int t = 2000; t < N - 2000; t++) {
+            in += x[t] * x[t];
+            left += out[t] * out[t];
+        }
+        double db = 10 * log10(left / in + 1e-30);
+        ck_assert_msg(db >= rows[i].low && db <= rows[i].high, "%g Hz: %g dB", rows[i].hz, db);
+        free(x);
+    }
+    float *x = noise(N, 0.1, 4);
+    RG_ASSERT_OK(rg_lowpass(x, N, RATE, RATE / 2.0, out, &err), &err);
+    ck_assert_mem_eq(x, out, N * sizeof *x);
+    ck_assert_int_eq(rg_lowpass(x, N, RATE, 0, out, &err), RG_ERR_SHAPE);
+    free(x);
+    free(out);
+}
+END_TEST
+
 START_TEST(bootstrap_interval_has_the_width_of_theory)
 {
     double a[400], b[400];
@@ -393,10 +515,11 @@ START_TEST(kad_orders_corruptions_and_is_blind_to_reversal)
 }
 END_TEST
 
-RG_TEST_MAIN("metrics", 120, si_sdr_of_added_noise_is_its_level, loudness_difference_of_a_gain,
-             flags_name_what_is_wrong, spectral_distances_of_a_gain, a_full_scale_sine_reads_one,
-             energy_outside_a_band, onsets_are_found_within_ten_milliseconds,
-             onset_f_counts_hits_misses_and_false_alarms,
+RG_TEST_MAIN("metrics", 120, si_sdr_of_added_noise_is_its_level, si_snr_is_a_mean_over_frames,
+             band_errors_are_found_in_their_octave, band_distance_of_a_gain,
+             lowpass_keeps_what_it_says, loudness_difference_of_a_gain, flags_name_what_is_wrong,
+             spectral_distances_of_a_gain, a_full_scale_sine_reads_one, energy_outside_a_band,
+             onsets_are_found_within_ten_milliseconds, onset_f_counts_hits_misses_and_false_alarms,
              coherence_is_one_with_itself_and_falls_when_shifted, tempo_of_clicks,
              chroma_of_a_chord, usage_and_perplexity, bigram_finds_a_markov_chain,
              pcm_row_keeps_the_band_that_fits, bootstrap_interval_has_the_width_of_theory,

@@ -125,7 +125,7 @@ START_TEST(plots_and_pictures_are_made)
     plot.series[0].n = 0; /* nothing to draw */
     rg_report_plot(report, "empty", &plot, "");
     rg_audio a = tone(1, 0.3f), b = tone(1, 0.2f);
-    rg_report_spectrograms(report, "Two", &a, "a", &b, "b");
+    rg_report_spectrograms(report, "two", "Two", &a, "a", &b, "b");
     RG_ASSERT_OK(rg_report_finish(report, &err), &err);
     char *svg = text_of(folder, "plots/p.svg"), *html = text_of(folder, "index.html");
     ck_assert_ptr_nonnull(strstr(svg, "T &amp; t"));
@@ -134,6 +134,19 @@ START_TEST(plots_and_pictures_are_made)
     ck_assert_ptr_nonnull(strstr(html, "data:image/png;base64,iVBORw0KGgo"));
     free(svg);
     free(html);
+    static const char *const parts[] = {"a", "b", "difference"};
+    for (int i = 0; i < 3; i++) { /* each stands alone: axes, and a legend of 10 dB steps */
+        char name[64];
+        snprintf(name, sizeof name, "plots/two-%s.svg", parts[i]);
+        svg = text_of(folder, name);
+        ck_assert_ptr_nonnull(strstr(svg, "href=\"data:image/png;base64,iVBORw0KGgo"));
+        ck_assert_ptr_nonnull(strstr(svg, ">seconds</text>"));
+        ck_assert_ptr_nonnull(strstr(svg, ">Hz</text>"));
+        ck_assert_ptr_nonnull(strstr(svg, i == 2 ? ">+20</text>" : ">−70</text>"));
+        ck_assert_ptr_nonnull(strstr(svg, i == 2 ? ">−20</text>" : ">0</text>"));
+        ck_assert_ptr_null(strstr(svg, "nan"));
+        free(svg);
+    }
     rg_audio_free(&a);
     rg_audio_free(&b);
 }
