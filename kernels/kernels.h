@@ -150,6 +150,7 @@ RG_WEIGHTED_GRAD_ARGS(rg_conv_tr1d_grad_args, rg_conv_tr1d_args)
 
 /*
  * ---- conv2d: x (B,H,W,C_in), w (KH,KW,C_in,C_out), y (B,OH,OW,C_out), zero padding ----
+ * y = act(conv(x, w) + bias)
  * A level may compute rows in pairs: an element's bits may depend on its row, not on its column.
  */
 
@@ -160,7 +161,9 @@ typedef struct rg_conv2d_args {
     void *y;
     int64_t batch, h_in, w_in, h_out, w_out, c_in, c_out;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
-} rg_conv2d_args;
+    rg_act act;   /* of y: NONE, or LEAKY_RELU, whose derivative y's sign tells */
+    double slope; /* 0 or more */
+} rg_conv2d_args; /* the gradient reads y, as forward wrote it, unless act is NONE */
 
 RG_WEIGHTED_GRAD_ARGS(rg_conv2d_grad_args, rg_conv2d_args)
 

@@ -78,6 +78,8 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
         g.a = rg_plane_at(plane, g.a_type, r * a->stride_h * pitch);
         g.c = (float *)a->y + ((item * a->h_out + oh0 + r) * a->w_out) * a->c_out;
         rg_gemm_block(j->isa, &g, plane + j->room);
+        if (a->act != RG_ACT_NONE)
+            j->isa->vec->act(a->act, (float)a->slope, g.c, g.c, a->w_out * a->c_out);
     }
 }
 
@@ -135,7 +137,7 @@ static rg_status forward_by_pairs(const rg_isa *isa, rg_kernel_ctx *ctx, const r
 {
     rg_winograd v = rg_conv2d_pairs(a);
     v.w = spread_weight(ctx, a, v.len / a->c_in);
-    v.bias = a->bias, v.out = a->y;
+    v.bias = a->bias, v.out = a->y, v.act = a->act, v.slope = (float)a->slope;
     return v.w ? rg_winograd_run(isa, ctx, &v) : ctx->error->code;
 }
 
@@ -158,9 +160,57 @@ rg_status rg_cpu_conv2d(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_a
     return RG_OK;
 }
 
-rg_status rg_cpu_conv2d_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *g)
+/* ---- gradients ---- */
+
+enum { BLOCKS = 64, BLOCK_ROWS = 256 }; /* of dy */
+
+typedef struct before_job {
+    const rg_isa *isa;
+    const rg_conv2d_grad_args *g;
+    int64_t rows, block;
+    float *d, *sums; /* (rows, C_out); (blocks, C_out): their sums, for dbias */
+} before_job;
+
+/* A block of the gradient of what act was given, and its sum while it is in cache. */
+static void before_task(void *ctx, int64_t task, int32_t thread)
+{
+    (void)thread;
+    const before_job *j = ctx;
+    const rg_conv2d_args *a = &j->g->fwd;
+    const int64_t co = a->c_out, r0 = task * j->block, rows = min64(j->block, j->rows - r0);
+    const float *y = (const float *)a->y + r0 * co, *dy = (const float *)j->g->dy + r0 * co;
+    float *d = j->d + r0 * co, *sum = j->sums + task * co;
+    j->isa->vec->act_grad(a->act, (float)a->slope, y, dy, d, rows * co, false);
+    memset(sum, 0, (size_t)co * sizeof(float));
+    j->isa->vec->col_sum(d, rows, co, co, sum);
+}
+
+/* The gradient of what act was given, in scratch, and dbias. NULL with the error set. */
+static const float *before_act(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *g)
 {
     const rg_conv2d_args *a = &g->fwd;
+    const int64_t co = a->c_out;
+    before_job j = {.isa = isa, .g = g, .rows = a->batch * a->h_out * a->w_out};
+    j.block = max64(BLOCK_ROWS, div_up(j.rows, BLOCKS));
+    const int64_t blocks = div_up(j.rows, j.block);
+    j.d = rg_cpu_scratch(ctx, j.rows * co), j.sums = rg_cpu_scratch(ctx, blocks * co);
+    if (!j.d || !j.sums) return NULL;
+    rg_pool_run(ctx->pool, before_task, &j, blocks);
+    if (g->dbias && !g->add_dbias) memset(g->dbias, 0, (size_t)co * sizeof(float));
+    for (int64_t b = 0; g->dbias && b < blocks; b++)
+        isa->vec->accumulate(j.sums + b * co, g->dbias, co);
+    return j.d;
+}
+
+rg_status rg_cpu_conv2d_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_conv2d_grad_args *args)
+{
+    rg_conv2d_grad_args copy = *args, *g = &copy;
+    const rg_conv2d_args *a = &g->fwd;
+    if (a->act != RG_ACT_NONE) {
+        g->dy = before_act(isa, ctx, args);
+        if (!g->dy) return ctx->error->code;
+        g->dbias = NULL;
+    }
     if (g->dx) RG_TRY(rg_conv2d_dx(isa, ctx, g));
     if (g->dw) RG_TRY(rg_conv2d_dw(isa, ctx, g));
     if (g->dbias)

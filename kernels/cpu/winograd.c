@@ -133,7 +133,9 @@ static void finish_row(const wino_job *j, int64_t item, int64_t r, int i, const 
     const rg_winograd *v = j->v;
     float *out = v->out + (item * v->rows + r) * v->length;
     const bool whole = !v->add && v->skip == 0 && v->length == v->m * v->n;
-    product(j, i, row, half, v->n, whole ? out : half, scratch);
+    float *done = whole ? out : half;
+    product(j, i, row, half, v->n, done, scratch);
+    if (v->act != RG_ACT_NONE) j->isa->vec->act(v->act, v->slope, done, done, v->m * v->n);
     if (whole) return;
     if (v->add)
         j->isa->vec->accumulate(half + v->skip, out, v->length);

@@ -39,6 +39,8 @@ typedef struct rg_winograd {
     float *out;
     int64_t skip, length;
     bool add;
+    rg_act act; /* of out, before it is added */
+    float slope;
 } rg_winograd;
 
 /* A convolution's input side: all but w, bias and out. */

@@ -64,6 +64,8 @@ static rg_conv2d_spec spec_of(const rg_discriminator_config *c, int32_t layer)
                             .dilation_h = shapes[layer].dilation_h,
                             .dilation_w = 1,
                             .normed = layer > 0,
+                            .act = layer < RG_JUDGE_MAPS ? RG_ACT_LEAKY_RELU : RG_ACT_NONE,
+                            .slope = c->slope,
                             .gain = layer ? sqrt(2 / (1 + c->slope * c->slope)) : 1};
 }
 
@@ -108,10 +110,8 @@ rg_judgement rg_discriminator_run(rg_exec *ex, const rg_discriminator *judge, rg
                              .pad_mode = RG_PAD_ZERO,
                              .normalized = true};
         rg_tensor *h = rg_stft(ex, x, &stft);
-        for (int32_t l = 0; l < RG_JUDGE_MAPS; l++) {
-            h = rg_conv2d_run(ex, &judge->layer[s][l], h);
-            out.maps[s][l] = h = rg_activation(ex, h, RG_ACT_LEAKY_RELU, c->slope);
-        }
+        for (int32_t l = 0; l < RG_JUDGE_MAPS; l++)
+            out.maps[s][l] = h = rg_conv2d_run(ex, &judge->layer[s][l], h);
         out.logits[s] = rg_conv2d_run(ex, &judge->layer[s][RG_JUDGE_MAPS], h);
     }
     return out;

@@ -30,6 +30,8 @@ rg_tensor *rg_conv2d_run(rg_exec *ex, const rg_conv2d_layer *layer, rg_tensor *x
                            .dilation_h = s->dilation_h,
                            .dilation_w = s->dilation_w,
                            .pad_h = (s->kernel_h - 1) * s->dilation_h / 2,
-                           .pad_w = (s->kernel_w - 1) * s->dilation_w / 2};
+                           .pad_w = (s->kernel_w - 1) * s->dilation_w / 2,
+                           .act = s->act,
+                           .slope = s->slope};
     return rg_conv2d(ex, x, layer->weight, layer->bias, &attr);
 }

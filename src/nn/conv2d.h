@@ -14,6 +14,8 @@
 typedef struct rg_conv2d_spec {
     int32_t c_in, c_out, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     bool normed; /* by weight norm */
+    rg_act act;  /* see rg_conv2d_attr */
+    double slope;
     double gain; /* start: deviation of the output over that of the input */
 } rg_conv2d_spec;
 

@@ -1,5 +1,5 @@
 /*
- * conv2d: y = conv(x, w) + bias over (height, width), zero padding, channels last.
+ * conv2d: y = act(conv(x, w) + bias) over (height, width), zero padding, channels last.
  */
 #include "ops/weighted.h"
 
@@ -12,7 +12,13 @@ static rg_status check_attr(rg_exec *ex, const rg_conv2d_attr *a)
     RG_TRY(rg_op_want_between(ex, "dilation_h", a->dilation_h, 1, MAX_STEPS));
     RG_TRY(rg_op_want_between(ex, "dilation_w", a->dilation_w, 1, MAX_STEPS));
     RG_TRY(rg_op_want_between(ex, "pad_h", a->pad_h, 0, MAX_STEPS));
-    return rg_op_want_between(ex, "pad_w", a->pad_w, 0, MAX_STEPS);
+    RG_TRY(rg_op_want_between(ex, "pad_w", a->pad_w, 0, MAX_STEPS));
+    if (a->act != RG_ACT_NONE && a->act != RG_ACT_LEAKY_RELU)
+        return rg_exec_fail(ex, RG_ERR_SHAPE, "act is %d: only LEAKY_RELU follows an image",
+                            (int)a->act);
+    if (!(a->slope >= 0))
+        return rg_exec_fail(ex, RG_ERR_SHAPE, "slope is %g; it must be 0 or more", a->slope);
+    return RG_OK;
 }
 
 /* Length of one axis of the output; 0 when the kernel does not fit. */
@@ -59,7 +65,9 @@ static rg_conv2d_args args_of(const rg_node *n)
                                  .dilation_h = a->dilation_h,
                                  .dilation_w = a->dilation_w,
                                  .pad_h = a->pad_h,
-                                 .pad_w = a->pad_w};
+                                 .pad_w = a->pad_w,
+                                 .act = a->act,
+                                 .slope = a->slope};
     return args;
 }
 
@@ -82,10 +90,11 @@ static int64_t flops(const rg_node *n)
 }
 
 /* strides, dilations, pads; height before width */
-#define ATTR(...)     \
-    &(rg_conv2d_attr) \
-    {                 \
-        __VA_ARGS__   \
+#define ATTR(...) LEAKY(RG_ACT_NONE, 0, __VA_ARGS__)
+#define LEAKY(act, slope, sh, sw, dh, dw, ph, pw) \
+    &(rg_conv2d_attr)                             \
+    {                                             \
+        sh, sw, dh, dw, ph, pw, act, slope        \
     }
 static const rg_op_case cases[] = {
     {"pointwise", {REAL(2, 3, 4, 2), REAL(1, 1, 2, 3), REAL(3)}, ATTR(1, 1, 1, 1, 0, 0), 0},
@@ -96,6 +105,14 @@ static const rg_op_case cases[] = {
     {"all different", {REAL(2, 7, 8, 2), REAL(3, 2, 2, 3), REAL(3)}, ATTR(2, 3, 2, 3, 1, 2), 0},
     {"one in, one out", {REAL(2, 5, 6, 1), REAL(3, 3, 1, 1), REAL(1)}, ATTR(1, 1, 1, 1, 1, 1), 0},
     {"wide", {REAL(1, 3, 6, 33), REAL(3, 3, 33, 18), REAL(18)}, ATTR(1, 1, 1, 1, 1, 1), 2},
+    {"leaky",
+     {REAL(2, 5, 7, 2), REAL(3, 3, 2, 5), REAL(5)},
+     LEAKY(RG_ACT_LEAKY_RELU, 0.2, 1, 2, 1, 1, 1, 1),
+     0},
+    {"leaky, channels in pairs of rows",
+     {REAL(1, 5, 6, 8), REAL(3, 3, 8, 8), REAL(8)},
+     LEAKY(RG_ACT_LEAKY_RELU, 0.3, 1, 1, 1, 1, 1, 1),
+     0},
     {"one of everything", {REAL(1, 1, 1, 1), REAL(1, 1, 1, 1), REAL(1)}, ATTR(1, 1, 1, 1, 0, 0), 0},
     {"no items", {REAL(0, 3, 4, 2), REAL(1, 1, 2, 3), REAL(3)}, ATTR(1, 1, 1, 1, 0, 0), 0},
     {"no frames", {REAL(2, 0, 4, 2), REAL(3, 3, 2, 3), REAL(3)}, ATTR(1, 1, 1, 1, 1, 1), 0},

@@ -36,6 +36,8 @@ rg_tensor *rg_conv_tr1d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias
 
 typedef struct rg_conv2d_attr {
     int32_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
+    rg_act act;   /* applied to the result: NONE or LEAKY_RELU */
+    double slope; /* of LEAKY_RELU: 0 or more */
 } rg_conv2d_attr;
 /* x (B,H,W,C_in), w (KH,KW,C_in,C_out) -> (B,OH,OW,C_out). */
 rg_tensor *rg_conv2d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias,

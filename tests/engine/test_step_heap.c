@@ -80,7 +80,7 @@ static rg_tensor *losses(rg_exec *ex, const model *m)
     rg_stft_attr stft = {.n_fft = 32, .hop = 16, .pad_mode = RG_PAD_ZERO};
     rg_tensor *sound = rg_tensor_from_floats(ex, RG_SHAPE(B, 2 * T), x);
     rg_tensor *image = rg_conv2d(ex, rg_stft(ex, sound, &stft), m->image, NULL,
-                                 &(rg_conv2d_attr){1, 1, 1, 1, 1, 1});
+                                 &(rg_conv2d_attr){1, 1, 1, 1, 1, 1, RG_ACT_NONE, 0});
     rg_spectrogram(ex, sound, NULL, &(rg_spectrogram_attr){stft, 1, 1e-5}, &log_y);
     rg_tensor *pixels = rg_distance(ex, image, image, RG_DISTANCE_MSE);
     loss = rg_add(ex, loss, rg_add(ex, pixels, decoder(ex, m, h), 1, 1), 1, 1);

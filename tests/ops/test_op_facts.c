@@ -233,9 +233,9 @@ START_TEST(attributes_of_convolutions_reach_the_kernel)
     rg_tensor *image = FLOATS(RG_SHAPE(1, 3, 4, 1), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
     rg_tensor *right = FLOATS(RG_SHAPE(1, 2, 1, 1), 0, 1),
               *below = FLOATS(RG_SHAPE(2, 1, 1, 1), 0, 1);
-    EXPECT(rg_conv2d(ex, image, right, NULL, &(rg_conv2d_attr){2, 1, 1, 2, 0, 1}),
+    EXPECT(rg_conv2d(ex, image, right, NULL, &(rg_conv2d_attr){2, 1, 1, 2, 0, 1, RG_ACT_NONE, 0}),
            RG_SHAPE(1, 2, 4, 1), 1, 2, 3, 0, 9, 10, 11, 0);
-    EXPECT(rg_conv2d(ex, image, below, bias, &(rg_conv2d_attr){1, 3, 2, 1, 1, 0}),
+    EXPECT(rg_conv2d(ex, image, below, bias, &(rg_conv2d_attr){1, 3, 2, 1, 1, 0, RG_ACT_NONE, 0}),
            RG_SHAPE(1, 3, 2, 1), 104, 107, 108, 111, 100, 100);
     rg_exec_destroy(ex);
 }

@@ -223,6 +223,8 @@ static const change changes[] = {
     {&rg_op_conv2d, AT(rg_conv2d_attr, pad_h), BEYOND, "pad_h"},
     {&rg_op_conv2d, AT(rg_conv2d_attr, pad_w), -1, "pad_w"},
     {&rg_op_conv2d, AT(rg_conv2d_attr, pad_w), BEYOND, "pad_w"},
+    {&rg_op_conv2d, AT(rg_conv2d_attr, act), RG_ACT_GELU, "act"},
+    {&rg_op_conv2d, AT(rg_conv2d_attr, act), RG_ACT_LEAKY_RELU, NULL},
     {&rg_op_conv2d, AT(rg_conv2d_attr, dilation_h), 3, "too small"},
     {&rg_op_conv2d, AT(rg_conv2d_attr, dilation_w), 4, "too small"},
     {&rg_op_attention, AT(rg_attention_attr, heads), 0, "heads"},

@@ -195,7 +195,10 @@ static void conv2d(rg_call *c, const int64_t *p, bool grad)
                           .dilation_h = (int32_t)p[9],
                           .dilation_w = 1,
                           .pad_h = (int32_t)p[10],
-                          .pad_w = (int32_t)p[11]};
+                          .pad_w = (int32_t)p[11],
+                          .act = p[12] ? RG_ACT_LEAKY_RELU : RG_ACT_NONE,
+                          .slope = 0.01 * (double)p[12]};
+    c->activated = a->act != RG_ACT_NONE;
     a->h_out = conv_size(a->h_in, a->pad_h, a->kernel_h, a->dilation_h, a->stride_h);
     a->w_out = conv_size(a->w_in, a->pad_w, a->kernel_w, a->dilation_w, a->stride_w);
     const int64_t taps = (int64_t)a->kernel_h * a->kernel_w,
@@ -209,6 +212,7 @@ static void conv2d(rg_call *c, const int64_t *p, bool grad)
         OUT(rg_conv2d_args, y, pixels * a->c_out, taps * a->c_in);
         return;
     }
+    if (c->activated) take(c, "y");
     IN(rg_conv2d_grad_args, dy, pixels * a->c_out, 1);
     GRAD(rg_conv2d_grad_args, dx, n_x, taps * a->c_out);
     GRAD(rg_conv2d_grad_args, dw, n_w, pixels);
@@ -520,7 +524,7 @@ typedef struct kernel_case {
     const char *slot;
     case_build *build;
     rg_call_fn *forward, *grad;
-    int64_t p[12];
+    int64_t p[13];
 } kernel_case;
 
 #define WITH(name, ...) {#name, name, name##_call, name##_grad_call, {__VA_ARGS__}},
