@@ -108,11 +108,13 @@ rg_status rg_balancer_load(rg_balancer *balancer, const json_t *state, rg_error 
     const json_t *total = rg_json_get_array(state, "total", "balancer", err);
     const json_t *weight = rg_json_get_array(state, "weight", "balancer", err);
     if (!total || !weight) return RG_ERR_FORMAT;
-    if (json_array_size(total) != (size_t)balancer->n ||
-        json_array_size(weight) != (size_t)balancer->n)
-        return rg_fail(err, RG_ERR_MISMATCH, "balancer: %zu losses in the checkpoint, %d here",
-                       json_array_size(total), (int)balancer->n);
-    for (size_t i = 0; i < (size_t)balancer->n; i++) {
+    size_t n = json_array_size(total);
+    if (n > (size_t)balancer->n || json_array_size(weight) != n)
+        return rg_fail(err, RG_ERR_MISMATCH,
+                       "balancer: %zu losses in the checkpoint, %d here; is it of a run with a "
+                       "discriminator (losses.adv, losses.feat)?",
+                       n, (int)balancer->n);
+    for (size_t i = 0; i < n; i++) {
         balancer->total[i] = json_number_value(json_array_get(total, i));
         balancer->weight[i] = json_number_value(json_array_get(weight, i));
     }

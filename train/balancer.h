@@ -35,7 +35,8 @@ rg_balancer rg_balancer_make(int32_t n, double decay, double total_norm);
 rg_status rg_balancer_combine(rg_balancer *balancer, rg_exec *ex, rg_tensor *const gradients[],
                               const double weights[], rg_tensor *out, double ratios[]) RG_MUST_USE;
 
-/* The running sums as a new JSON object, and back with the same bits. */
+/* The running sums as a new JSON object, and back with the same bits. A state of fewer losses is
+ * one from before the last ones joined: these stay as they are. */
 json_t *rg_balancer_save(const rg_balancer *balancer);
 rg_status rg_balancer_load(rg_balancer *balancer, const json_t *state, rg_error *err) RG_MUST_USE;
 

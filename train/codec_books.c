@@ -72,6 +72,18 @@ double rg_codec_run_commit_weight(const rg_codec_run *run)
     return run->plan.commit_weight * (run->plan.commit_sum ? run->n_q : 1);
 }
 
+int32_t rg_codec_run_book_counts(const rg_codec_run *run, int32_t *books)
+{
+    const rg_codebook_plan *plan = &run->plan;
+    int32_t all = rg_encodec_config_of(run->model)->codebooks, n = 0;
+    for (int32_t k = 1; k <= all; k++) {
+        bool drawn = plan->n_choices == 0, whole = k == all && plan->dropout < 1;
+        for (int32_t i = 0; i < plan->n_choices; i++) drawn |= plan->choices[i] == k;
+        if (whole || (drawn && plan->dropout > 0)) books[n++] = k;
+    }
+    return n;
+}
+
 /* ---- steps ---- */
 
 /* Latents of `batches` batches of crops from step `step` on, one after another in out. */

@@ -1,5 +1,5 @@
 /*
- * The reconstruction losses of a codec (codec_loss.h).
+ * The losses of a codec (codec_loss.h).
  */
 #include "train/codec_loss.h"
 
@@ -8,12 +8,18 @@
 static const double mel_low_hz = 64, mel_floor = 1e-5;
 
 /* The scalars of one term; the term is their sum times `share`. */
-enum { MAX_ROOTS = 2 * RG_MAX_MEL_SCALES };
+enum { MAX_ROOTS = RG_JUDGE_MAPS * RG_MAX_JUDGE_SCALES };
 typedef struct roots {
     int32_t n;
     double share;
     rg_tensor *root[MAX_ROOTS];
 } roots;
+
+/* What terms compare: signals and, when there is a discriminator, what it makes of them. */
+typedef struct heard {
+    rg_tensor *y, *x;
+    rg_judgement fake, real; /* n_scales 0: none */
+} heard;
 
 rg_status rg_codec_loss_make(rg_codec_loss *loss, rg_exec *ex, int32_t rate, int32_t bands,
                              const int32_t *n_fft, int32_t n_scales, rg_error *err)
@@ -58,39 +64,61 @@ static rg_tensor *mel_of(rg_exec *ex, const rg_codec_loss *loss, int32_t scale, 
     return rg_spectrogram(ex, x, loss->bank[scale], &attr, log_mel);
 }
 
-static void l1_roots(rg_exec *ex, const rg_codec_loss *loss, rg_tensor *y, rg_tensor *x, roots *r)
+static void l1_roots(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r)
 {
     (void)loss;
-    r->root[r->n++] = rg_distance(ex, y, x, RG_DISTANCE_L1);
+    r->root[r->n++] = rg_distance(ex, h->y, h->x, RG_DISTANCE_L1);
 }
 
-static void mse_roots(rg_exec *ex, const rg_codec_loss *loss, rg_tensor *y, rg_tensor *x, roots *r)
+static void mse_roots(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r)
 {
     (void)loss;
-    r->root[r->n++] = rg_distance(ex, y, x, RG_DISTANCE_RELATIVE_MSE);
+    r->root[r->n++] = rg_distance(ex, h->y, h->x, RG_DISTANCE_RELATIVE_MSE);
 }
 
-static void mel_roots(rg_exec *ex, const rg_codec_loss *loss, rg_tensor *y, rg_tensor *x, roots *r)
+static void mel_roots(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r)
 {
     r->share = 1.0 / (2 * loss->n_scales);
     for (int32_t i = 0; i < loss->n_scales; i++) {
         rg_tensor *log_y = NULL, *log_x = NULL;
         bool recording = rg_set_recording(ex, false);
-        rg_tensor *mel_x = mel_of(ex, loss, i, x, &log_x);
+        rg_tensor *mel_x = mel_of(ex, loss, i, h->x, &log_x);
         rg_set_recording(ex, recording);
-        rg_tensor *mel_y = mel_of(ex, loss, i, y, &log_y);
+        rg_tensor *mel_y = mel_of(ex, loss, i, h->y, &log_y);
+        bool linear = loss->mel_linear;
         r->root[r->n++] = rg_distance(ex, mel_y, mel_x, RG_DISTANCE_L1);
-        r->root[r->n++] = rg_distance(ex, log_y, log_x, RG_DISTANCE_MSE);
+        r->root[r->n++] =
+            rg_distance(ex, linear ? mel_y : log_y, linear ? mel_x : log_x, RG_DISTANCE_MSE);
+    }
+}
+
+static void adv_roots(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r)
+{
+    r->share = 1.0 / h->fake.n_scales;
+    for (int32_t i = 0; i < h->fake.n_scales; i++) {
+        rg_tensor *logits = h->fake.logits[i];
+        r->root[r->n++] =
+            loss->adv_hinge ? rg_hinge(ex, logits, 1) : rg_scale(ex, rg_mean(ex, logits), -1);
+    }
+}
+
+static void feat_roots(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r)
+{
+    rg_distance_kind kind = loss->feat_relative ? RG_DISTANCE_RELATIVE_L1 : RG_DISTANCE_L1;
+    r->share = 1.0 / (h->fake.n_scales * RG_JUDGE_MAPS);
+    for (int32_t i = 0; i < h->fake.n_scales; i++) {
+        for (int32_t l = 0; l < RG_JUDGE_MAPS; l++)
+            r->root[r->n++] = rg_distance(ex, h->fake.maps[i][l], h->real.maps[i][l], kind);
     }
 }
 
 static const struct {
     const char *name;
-    void (*roots)(rg_exec *ex, const rg_codec_loss *loss, rg_tensor *y, rg_tensor *x, roots *r);
+    void (*roots)(rg_exec *ex, const rg_codec_loss *loss, const heard *h, roots *r);
 } terms[RG_CODEC_TERMS] = {
-    [RG_CODEC_L1] = {"l1", l1_roots},
-    [RG_CODEC_MSE] = {"mse", mse_roots},
-    [RG_CODEC_MEL] = {"mel", mel_roots},
+    [RG_CODEC_L1] = {"l1", l1_roots},       [RG_CODEC_MSE] = {"mse", mse_roots},
+    [RG_CODEC_MEL] = {"mel", mel_roots},    [RG_CODEC_ADV] = {"adv", adv_roots},
+    [RG_CODEC_FEAT] = {"feat", feat_roots},
 };
 
 const char *rg_codec_term_name(rg_codec_term term)
@@ -110,22 +138,46 @@ static rg_tensor *gradient_of(rg_exec *ex, const roots *r, rg_tensor *y)
     return gradient;
 }
 
-rg_status rg_codec_loss_gradients(rg_exec *ex, const rg_codec_loss *loss, rg_tensor *y,
-                                  rg_tensor *x, const bool wanted[RG_CODEC_TERMS],
-                                  double values[RG_CODEC_TERMS],
-                                  rg_tensor *gradients[RG_CODEC_TERMS])
+/* Output and target before the discriminator; one judgement serves both of its terms. */
+static heard listen(rg_exec *ex, const rg_discriminator *judge, rg_tensor *y, rg_tensor *x,
+                    bool differentiated)
 {
-    for (int32_t t = 0; t < RG_CODEC_TERMS; t++) {
+    heard h = {.y = y, .x = x};
+    if (!judge) return h;
+    bool recording = rg_set_recording(ex, false);
+    h.real = rg_discriminator_run(ex, judge, x);
+    rg_set_recording(ex, differentiated);
+    h.fake = rg_discriminator_run(ex, judge, y);
+    rg_set_recording(ex, recording);
+    return h;
+}
+
+static double mean_logit(rg_exec *ex, const rg_judgement *judgement)
+{
+    double sum = 0;
+    bool recording = rg_set_recording(ex, false);
+    for (int32_t i = 0; i < judgement->n_scales; i++) {
+        rg_tensor *mean = rg_mean(ex, judgement->logits[i]);
+        if (mean) sum += rg_tensor_get(mean, 0) / judgement->n_scales;
+    }
+    rg_set_recording(ex, recording);
+    return sum;
+}
+
+rg_status rg_codec_loss_gradients(rg_exec *ex, const rg_codec_loss *loss,
+                                  const rg_discriminator *judge, rg_tensor *y, rg_tensor *x,
+                                  const bool wanted[RG_CODEC_TERMS], rg_codec_losses *out)
+{
+    heard h = listen(ex, judge, y, x, wanted[RG_CODEC_ADV] || wanted[RG_CODEC_FEAT]);
+    *out = (rg_codec_losses){.real = mean_logit(ex, &h.real), .fake = mean_logit(ex, &h.fake)};
+    for (int32_t t = 0; t < (judge ? RG_CODEC_TERMS : RG_CODEC_ADV); t++) {
         roots r = {.share = 1};
         bool recording = rg_set_recording(ex, wanted[t]);
-        terms[t].roots(ex, loss, y, x, &r);
-        values[t] = 0;
-        gradients[t] = NULL;
+        terms[t].roots(ex, loss, &h, &r);
         rg_status status = rg_exec_status(ex);
-        for (int32_t i = 0; i < r.n && status == RG_OK; i++) {
-            values[t] += r.share * rg_tensor_get(r.root[i], 0);
-        }
-        if (wanted[t] && status == RG_OK) gradients[t] = gradient_of(ex, &r, y);
+        for (int32_t i = 0; i < r.n && status == RG_OK; i++)
+            out->values[t] += r.share * rg_tensor_get(r.root[i], 0);
+        if (wanted[t] && status == RG_OK) out->gradients[t] = gradient_of(ex, &r, y);
         rg_set_recording(ex, recording);
         RG_TRY(rg_exec_status(ex));
     }

@@ -46,6 +46,13 @@ static rg_status read_weight(const rg_config *c, const char *name, rg_annealed *
     return RG_OK;
 }
 
+/* Whether the configuration gives a discriminator any weight. */
+static bool has_judge(const rg_codec_run *run)
+{
+    const rg_annealed *adv = &run->weight[RG_CODEC_ADV], *feat = &run->weight[RG_CODEC_FEAT];
+    return adv->begin > 0 || adv->end > 0 || feat->begin > 0 || feat->end > 0;
+}
+
 static rg_status read_losses(rg_codec_run *run, rg_error *err)
 {
     const rg_config *c = run->context.config;
@@ -56,16 +63,29 @@ static rg_status read_losses(rg_codec_run *run, rg_error *err)
     for (size_t i = 0; i < n && i < RG_MAX_MEL_SCALES; i++) n_fft[i] = (int32_t)sizes[i];
     for (int32_t t = 0; t < RG_CODEC_TERMS; t++) {
         RG_TRY(read_weight(c, rg_codec_term_name((rg_codec_term)t), &run->weight[t], err));
-        begin += run->weight[t].begin;
-        end += run->weight[t].end;
+        begin += t < RG_CODEC_ADV ? run->weight[t].begin : 0;
+        end += t < RG_CODEC_ADV ? run->weight[t].end : 0;
     }
     if (!(begin > 0 && end > 0))
-        return rg_fail(err, RG_ERR_CONFIG, "%s: losses: all weights are 0, nothing would be learnt",
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "%s: losses: the weights of l1, mse and mel are 0, nothing would be learnt",
                        rg_config_place(c, "losses.mel"));
     run->anneal = rg_config_real(c, "losses.anneal");
-    run->balancer = rg_balancer_make(RG_CODEC_TERMS, rg_config_real(c, "balancer.decay"), 1);
-    return rg_codec_loss_make(&run->loss, run->context.ex, (int32_t)rg_config_int(c, "sample_rate"),
-                              (int32_t)rg_config_int(c, "mel.bands"), n_fft, (int32_t)n, err);
+    run->balancer = rg_balancer_make(has_judge(run) ? RG_CODEC_TERMS : RG_CODEC_ADV,
+                                     rg_config_real(c, "balancer.decay"), 1);
+    RG_TRY(rg_codec_loss_make(&run->loss, run->context.ex, (int32_t)rg_config_int(c, "sample_rate"),
+                              (int32_t)rg_config_int(c, "mel.bands"), n_fft, (int32_t)n, err));
+    run->loss.mel_linear = !strcmp(rg_config_text(c, "mel.form"), "linear");
+    run->loss.adv_hinge = !strcmp(rg_config_text(c, "losses.adv_form"), "hinge");
+    run->loss.feat_relative = !strcmp(rg_config_text(c, "losses.feat_form"), "relative");
+    return RG_OK;
+}
+
+static rg_status open_judges(rg_codec_run *run, rg_error *err)
+{
+    int32_t books[RG_MAX_BOOKS], n = rg_codec_run_book_counts(run, books);
+    if (!has_judge(run)) return RG_OK;
+    return rg_judges_open(&run->judges, &run->context, run->params, books, n, run->frames, err);
 }
 
 static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err)
@@ -130,6 +150,13 @@ static void say_what_was_found(const rg_codec_run *run)
                 "codec: %d Hz, %g frames/s, %d x %d codes, %.2f kbit/s; quantized from step %lld",
                 (int)c->sample_rate, rg_encodec_frame_rate(c), (int)c->codebooks, (int)c->entries,
                 rg_encodec_bitrate(c) / 1000, (long long)run->plan.start_step);
+    if (run->judges.n)
+        rg_log_line(run->context.log, RG_LOG_INFO,
+                    "discriminator: %d of %.2f M parameters, from step %lld, updated in %g %% of "
+                    "the steps",
+                    (int)run->judges.n,
+                    (double)rg_params_elements(run->judges.each[0].params) / 1e6,
+                    (long long)run->judges.start_step, 100 * run->judges.probability);
 }
 
 rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_error *err)
@@ -142,6 +169,7 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
     if (status == RG_OK) status = rg_codec_run_read_plan(run, err);
     if (status == RG_OK) status = read_losses(run, err);
     if (status == RG_OK) status = rg_codec_run_open_data(run, err);
+    if (status == RG_OK) status = open_judges(run, err);
     if (status == RG_OK) status = make_results(run, err);
     if (status != RG_OK) {
         rg_codec_run_close(run);
@@ -176,6 +204,7 @@ void rg_codec_run_close(void *self)
     rg_fixed_crops_free(&run->valid);
     rg_store_close(run->store);
     rg_encodec_destroy(run->model);
+    rg_judges_close(&run->judges);
     rg_params_destroy(run->params);
     free(run->crops);
     free(run->codes);

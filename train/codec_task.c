@@ -64,6 +64,15 @@ static const rg_config_key schema[] = {
      "weight of the squared error relative to the signal's power: start, end"},
     {"losses.mel", RG_CONFIG_REALS, "[2, 2]", 0, 1e6, NULL,
      "weight of the multi-scale log-mel distance: start, end"},
+    {"losses.adv", RG_CONFIG_REALS, "[0, 0]", 0, 1e6, NULL,
+     "weight of what a discriminator says of the output: start, end; with feat 0 too there is "
+     "none"},
+    {"losses.adv_form", RG_CONFIG_CHOICE, "linear", 0, 0, "linear|hinge",
+     "mean -D(y) (audiocraft, which calls it hinge), or mean max(0, 1 - D(y)) (paper)"},
+    {"losses.feat", RG_CONFIG_REALS, "[0, 0]", 0, 1e6, NULL,
+     "weight of the distance between the discriminator's maps of output and target: start, end"},
+    {"losses.feat_form", RG_CONFIG_CHOICE, "plain", 0, 0, "plain|relative",
+     "mean |difference| of a map (audiocraft), or that over the target's mean size (paper)"},
     {"losses.commit", RG_CONFIG_REAL, "4", 0, 1e6, NULL,
      "weight of the quantizer's commitment, outside the balancer"},
     {"losses.commit_sum", RG_CONFIG_BOOL, "false", 0, 0, NULL,
@@ -72,9 +81,40 @@ static const rg_config_key schema[] = {
      "share of the run over which the weights move from start to end"},
     {"mel.scales", RG_CONFIG_INTS, "[64, 128, 256, 512, 1024]", 16, 65536, NULL,
      "FFT sizes of the mel distance, powers of two"},
+    {"mel.form", RG_CONFIG_CHOICE, "log", 0, 0, "log|linear",
+     "the mean |difference| of mel power and the mean squared one of its log10 (audiocraft), or of "
+     "itself (paper)"},
     {"mel.bands", RG_CONFIG_INT, "64", 1, 512, NULL, "mel bands"},
     {"balancer.decay", RG_CONFIG_REAL, "0.999", 0, 0.9999999, NULL,
      "moving average of the gradients' norms"},
+    {"discriminator.scales", RG_CONFIG_INTS, "[1024, 2048, 512, 256, 128]", 16, 65536, NULL,
+     "FFT sizes, powers of two; twice these at 48 kHz (paper)"},
+    {"discriminator.filters", RG_CONFIG_INT, "32", 1, 1024, NULL, "channels of its inner layers"},
+    {"discriminator.kernel", RG_CONFIG_INTS, "[3, 9]", 1, 63, NULL,
+     "frames and bins of its kernels: [3, 9] (audiocraft), [3, 8] (paper)"},
+    {"discriminator.slope", RG_CONFIG_REAL, "0.3", 0, 0.999, NULL,
+     "of its LeakyReLU: 0.3 (audiocraft), 0.2 (encodec's code)"},
+    {"discriminator.per_bandwidth", RG_CONFIG_BOOL, "false", 0, 0, NULL,
+     "one discriminator for each codebook count that steps use (paper), not one for all "
+     "(audiocraft)"},
+    {"discriminator.start", RG_CONFIG_REAL, "0", 0, 1, NULL,
+     "share of the run after which it takes part; small runs start it late"},
+    {"discriminator.probability", RG_CONFIG_REAL, "1", 0, 1, NULL,
+     "of its update in a step: 1 (audiocraft), 2/3 at 24 kHz and 0.5 at 48 kHz (paper)"},
+    {"discriminator.beta1", RG_CONFIG_REAL, "0.5", 0, 0.9999999, NULL,
+     "first moment decay of its AdamW"},
+    {"discriminator.beta2", RG_CONFIG_REAL, "0.9", 0, 0.9999999, NULL,
+     "second moment decay of its AdamW"},
+    {"discriminator.eps", RG_CONFIG_REAL, "1.0e-8", 1e-30, 1, NULL, "epsilon of its AdamW"},
+    {"discriminator.clip_norm", RG_CONFIG_REAL, "0", 0, 1e9, NULL,
+     "global norm of its gradient; 0: none"},
+    {"discriminator.schedule", RG_CONFIG_CHOICE, "constant", 0, 0, "constant|cosine",
+     "its learning-rate curve, from its start to the run's end"},
+    {"discriminator.lr", RG_CONFIG_REAL, "3.0e-4", 1e-12, 10, NULL,
+     "its learning rate after warm-up"},
+    {"discriminator.final_lr", RG_CONFIG_REAL, "0", 0, 10, NULL,
+     "its learning rate at the end (cosine)"},
+    {"discriminator.warmup", RG_CONFIG_INT, "0", 0, 1e9, NULL, "steps of its linear warm-up"},
     {"quantizer.start", RG_CONFIG_REAL, "0.1", 0, 1, NULL,
      "share of the run that is trained without quantizer, before k-means starts the codebooks"},
     {"quantizer.pool", RG_CONFIG_REAL, "10", 1, 1000, NULL,
@@ -108,6 +148,7 @@ static json_t *save(void *self)
     json_object_set_new(state, "role", json_string(run->role_name));
     json_object_set_new(state, "band", json_pack("[f,f]", run->band[0], run->band[1]));
     json_object_set_new(state, "balancer", rg_balancer_save(&run->balancer));
+    if (run->judges.n) json_object_set_new(state, "discriminators", rg_judges_save(&run->judges));
     free(config);
     return state;
 }
@@ -121,7 +162,9 @@ static rg_status load(void *self, const json_t *state, rg_error *err)
         return rg_fail(err, RG_ERR_MISMATCH, "the checkpoint is of role '%s', this run of '%s'",
                        role, run->role_name);
     const json_t *balancer = rg_json_get_object(state, "balancer", "checkpoint", err);
-    return balancer ? rg_balancer_load(&run->balancer, balancer, err) : err->code;
+    if (!balancer) return err->code;
+    RG_TRY(rg_balancer_load(&run->balancer, balancer, err));
+    return rg_judges_load(&run->judges, json_object_get(state, "discriminators"), err);
 }
 
 static json_t *describe(void *self)

@@ -3,7 +3,8 @@
  *
  * One idea: one run trains the codec of one role. codec_open.c opens it from a configuration,
  * codec_data.c finds what it is trained on, codec_step.c makes steps, codec_books.c is the
- * quantizer's part of them, codec_validate.c listens to it, codec_task.c is the table.
+ * quantizer's part of them, codec_judge.c the discriminator's, codec_validate.c listens to it,
+ * codec_task.c is the table.
  * Not here: the trainer's loop (trainer.h), the model (models/encodec.h).
  */
 #ifndef RG_TRAIN_CODEC_TASK_H
@@ -12,6 +13,7 @@
 #include "datasets/sampler.h"
 #include "models/encodec.h"
 #include "train/balancer.h"
+#include "train/codec_judge.h"
 #include "train/codec_loss.h"
 #include "train/task.h"
 
@@ -49,6 +51,9 @@ typedef struct rg_codec_run {
     rg_annealed weight[RG_CODEC_TERMS];
     double anneal;
     rg_codebook_plan plan;
+    rg_judges judges;
+    rg_judge *judge;               /* of this update; NULL: none */
+    bool judge_learns;             /* and is updated in it */
     rg_balancer balancer, pending; /* after the last update; of the update under way */
     float *crops;                  /* (B,T) */
     int32_t *codes;                /* (micros*B*F,K): what the update's codebooks learn from */
@@ -75,6 +80,9 @@ int32_t rg_codec_run_draw_books(const rg_codec_run *run, int64_t step);
 int64_t rg_codec_run_pool(const rg_codec_run *run);
 /* k-means over the latents of the crops of step `step` and, as far as needed, of later ones. */
 rg_status rg_codec_run_start_books(rg_codec_run *run, int64_t step, double *wait);
+/* The codebook counts that quantized steps may use, ascending, into books[RG_MAX_BOOKS]; how many.
+ */
+int32_t rg_codec_run_book_counts(const rg_codec_run *run, int32_t *books);
 /* Weight of the commitment that rg_rvq gives, a mean over the codebooks in use. */
 double rg_codec_run_commit_weight(const rg_codec_run *run);
 /* Keeps what the codebooks learn from, once the update is made. */

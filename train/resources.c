@@ -54,7 +54,9 @@ static rg_status check_memory(const rg_task *task, void *self, rg_exec *ex, cons
     const rg_params *params = task->params(self);
     double activations, data = (double)task->bytes(self), have = (double)rg_memory_available();
     RG_TRY(rg_activation_bytes(task, self, ex, &activations, err));
-    double model = (double)rg_params_bytes(params);
+    double model = 0;
+    for (const rg_params *p = params; p; p = rg_params_companion(p))
+        model += (double)rg_params_bytes(p);
     rg_log_line(log, RG_LOG_INFO,
                 "model: %.2f M parameters; %.0f MiB in memory, of which activations %.0f MiB and "
                 "data %.0f MiB (%.0f MiB are free); %s",
@@ -75,7 +77,10 @@ rg_status rg_check_resources(const rg_task *task, void *self, const rg_config *c
 {
     /* values and two moments, and perhaps an average */
     bool ema = rg_config_real(config, "optimizer.ema_decay") > 0;
-    double file = (double)rg_params_elements(task->params(self)) * 4 * (ema ? 4 : 3);
+    const rg_params *params = task->params(self);
+    double file = (double)rg_params_elements(params) * 4 * (ema ? 4 : 3);
+    for (params = rg_params_companion(params); params; params = rg_params_companion(params))
+        file += (double)rg_params_elements(params) * 4 * 3;
     double need = file * (double)(rg_config_int(config, "keep_checkpoints") + 2);
     int64_t have = rg_fs_free_bytes(where);
     char disk[160];

@@ -125,6 +125,9 @@ rg_status rg_checkpoint_save(const char *path, const rg_params *params, const rg
     rg_params *p = (rg_params *)(uintptr_t)params; /* only read */
     for (size_t i = 0; i < rg_params_count(params); i++)
         add_param(w, p, rg_params_at(params, i), state->optimizer.ema_decay > 0);
+    for (rg_params *q = rg_params_companion(params); q; q = rg_params_companion(q)) {
+        for (size_t i = 0; i < rg_params_count(q); i++) add_param(w, q, rg_params_at(q, i), false);
+    }
     rg_model_file_version(w, "checkpoint");
     for (size_t i = 0; i < N_FIELDS; i++) {
         char text[32];
@@ -145,21 +148,36 @@ typedef struct flat {
     float *data;
 } flat;
 
-static rg_status check_model(const rg_st_reader *r, const rg_params *params, const flat *flats,
-                             size_t n, const char *path, rg_error *err)
+/* A set's moments and, when asked for, its EMA. */
+static size_t flats_of(rg_params *params, bool with_ema, flat out[3])
 {
+    size_t n = 0;
+    if (!rg_params_moment1(params)) return 0;
+    out[n++] = (flat){moment1_prefix, rg_params_moment1(params)};
+    out[n++] = (flat){moment2_prefix, rg_params_moment2(params)};
+    if (with_ema) out[n++] = (flat){RG_EMA_PREFIX, rg_params_ema(params)};
+    return n;
+}
+
+static rg_status check_set(const rg_st_reader *r, rg_params *params, bool with_ema,
+                           const char *path, rg_error *err)
+{
+    flat flats[3];
+    size_t n = flats_of(params, with_ema, flats);
     for (size_t i = 0; i < rg_params_count(params); i++) {
         const rg_param *p = rg_params_at(params, i);
         if (!rg_model_file_find(r, "", "", p, path, err)) return RG_ERR_MISMATCH;
         for (size_t k = 0; k < n && p->kind != RG_PARAM_STATE; k++)
             if (!rg_model_file_find(r, flats[k].before, "", p, path, err)) return RG_ERR_MISMATCH;
     }
-    return rg_model_file_check_rest(r, "", params, path, err);
+    return RG_OK;
 }
 
-static rg_status read_model(rg_st_reader *r, rg_params *params, const flat *flats, size_t n,
-                            const char *path, rg_error *err)
+static rg_status read_set(rg_st_reader *r, rg_params *params, bool with_ema, const char *path,
+                          rg_error *err)
 {
+    flat flats[3];
+    size_t n = flats_of(params, with_ema, flats);
     for (size_t i = 0; i < rg_params_count(params); i++) {
         const rg_param *p = rg_params_at(params, i);
         const rg_st_tensor *t = rg_model_file_find(r, "", "", p, path, err);
@@ -170,6 +188,13 @@ static rg_status read_model(rg_st_reader *r, rg_params *params, const flat *flat
         }
     }
     return RG_OK;
+}
+
+static bool has_any(const rg_st_reader *r, const rg_params *params)
+{
+    for (size_t i = 0; i < rg_params_count(params); i++)
+        if (rg_st_find(r, rg_params_at(params, i)->name)) return true;
+    return false;
 }
 
 static rg_status read_text(const rg_st_reader *r, const char *key, char *out, size_t size,
@@ -206,16 +231,17 @@ static rg_status load(rg_st_reader *r, const char *path, rg_params *params, rg_e
 {
     RG_TRY(rg_model_file_check_version(r, path, err));
     RG_TRY(read_counters(r, state, path, err));
-    flat flats[3];
-    size_t n = 0;
     bool with_ema = state->optimizer.ema_decay > 0;
-    if (rg_params_moment1(params)) {
-        flats[n++] = (flat){moment1_prefix, rg_params_moment1(params)};
-        flats[n++] = (flat){moment2_prefix, rg_params_moment2(params)};
-        if (with_ema) flats[n++] = (flat){RG_EMA_PREFIX, rg_params_ema(params)};
+    RG_TRY(check_set(r, params, with_ema, path, err));
+    RG_TRY(rg_model_file_check_rest(r, "", params, path, err));
+    for (rg_params *q = rg_params_companion(params); q; q = rg_params_companion(q))
+        if (has_any(r, q)) RG_TRY(check_set(r, q, false, path, err));
+    RG_TRY(read_set(r, params, with_ema, path, err));
+    for (rg_params *q = rg_params_companion(params); q; q = rg_params_companion(q)) {
+        if (!has_any(r, q)) continue;
+        RG_TRY(read_set(r, q, false, path, err));
+        RG_TRY(rg_model_file_loaded(q, ex, true, path, err));
     }
-    RG_TRY(check_model(r, params, flats, n, path, err));
-    RG_TRY(read_model(r, params, flats, n, path, err));
     return rg_model_file_loaded(params, ex, !with_ema, path, err);
 }
 

@@ -26,10 +26,12 @@ typedef struct rg_checkpoint {
     char config_hash[65], isa[32];
 } rg_checkpoint;
 
+/* With the companions of params, under their own names, which start with "discriminator.": they are
+ * training state, which readers of models pass over. */
 rg_status rg_checkpoint_save(const char *path, const rg_params *params, const rg_checkpoint *state,
                              rg_error *err) RG_MUST_USE;
 /* Refuses (RG_ERR_MISMATCH, naming the first tensor) when names, shapes or types differ from the
- * model's. */
+ * model's. A companion of which the file holds nothing stays as it is. */
 rg_status rg_checkpoint_load(const char *path, rg_params *params, rg_exec *ex, rg_checkpoint *state,
                              rg_error *err) RG_MUST_USE;
 void rg_checkpoint_free(rg_checkpoint *state);

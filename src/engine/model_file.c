@@ -39,7 +39,8 @@ rg_status rg_model_file_check_version(const rg_st_reader *r, const char *path, r
 
 bool rg_is_training_state(const char *name)
 {
-    return rg_starts_with(name, RG_TRAINING_PREFIX) || rg_starts_with(name, RG_EMA_PREFIX);
+    return rg_starts_with(name, RG_TRAINING_PREFIX) || rg_starts_with(name, RG_EMA_PREFIX) ||
+           rg_starts_with(name, RG_JUDGE_PREFIX);
 }
 
 const rg_st_tensor *rg_model_file_find(const rg_st_reader *r, const char *before,

@@ -13,6 +13,7 @@
 #define RG_VERSION_KEY "resonantgen.version"
 #define RG_TRAINING_PREFIX "optimizer."
 #define RG_EMA_PREFIX "ema."
+#define RG_JUDGE_PREFIX "discriminator."
 enum { RG_FILE_NAME = 2 * RG_NAME_SIZE };
 
 static inline bool rg_starts_with(const char *text, const char *prefix)

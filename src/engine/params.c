@@ -137,6 +137,16 @@ void rg_params_use_as_matrix(rg_params *params, rg_tensor *tensor)
     assert(!"rg_params_use_as_matrix: not a parameter of this set");
 }
 
+void rg_params_set_companion(rg_params *params, rg_params *companion)
+{
+    params->companion = companion;
+}
+
+rg_params *rg_params_companion(const rg_params *params)
+{
+    return params->companion;
+}
+
 /* ---- looking at them ---- */
 
 size_t rg_params_count(const rg_params *params)

@@ -98,6 +98,11 @@ void *rg_param_data(rg_params *params,
 /* The name of the parameter that holds flat element i. */
 const char *rg_params_name_of(const rg_params *params, int64_t i);
 
+/* A set that trains beside this one (a discriminator beside its codec), not owned: checkpoints keep
+ * both. A companion may have one in turn; NULL: none. */
+void rg_params_set_companion(rg_params *params, rg_params *companion);
+rg_params *rg_params_companion(const rg_params *params);
+
 /* Weights packed in bf16 (RG_BF16) or int8 (RG_I8: linear's) although operands are fp32, from the
  * next refresh on. */
 void rg_params_set_packed_type(rg_params *params, rg_dtype type);

@@ -40,7 +40,8 @@ struct rg_params {
     float *values, *gradients, *moment1, *moment2, *ema;
     uint8_t *decay, *states;
     rg_dtype real, packed_type;
-    rg_error error; /* of a declaration; told by finish */
+    rg_params *companion; /* borrowed */
+    rg_error error;       /* of a declaration; told by finish */
     bool finished;
 };
 

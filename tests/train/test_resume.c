@@ -124,8 +124,19 @@ static int rename_or_die(const char *from, const char *to)
     return rg_fs_posix()->rename(from, to);
 }
 
+/* A discriminator joins at step 8, half of whose updates are drawn, before an update of two
+ * micro-batches. */
+static const char *const gan[] = {"losses.adv=[1, 1]",
+                                  "losses.feat=[1, 1]",
+                                  "discriminator.start=0.35",
+                                  "discriminator.probability=0.5",
+                                  "discriminator.scales=[64]",
+                                  "discriminator.filters=2",
+                                  "accumulate=2"};
+enum { GAN = sizeof gan / sizeof *gan };
+
 /* Runs in a child that dies after `calls` writes (0: none), or after `ms` milliseconds. */
-static bool run_child(const char *runs, bool resume, int64_t calls, int64_t ms)
+static bool run_child(const char *runs, bool resume, int64_t calls, int64_t ms, size_t n_more)
 {
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
@@ -137,7 +148,7 @@ static bool run_child(const char *runs, bool resume, int64_t calls, int64_t ms)
         killing.rename = rename_or_die;
         calls_left = calls;
         if (calls) rg_fs_install(&killing);
-        rg_status status = train(runs, resume, NULL, 0, &result, &err);
+        rg_status status = train(runs, resume, gan, n_more, &result, &err);
         if (status != RG_OK) fprintf(stderr, "child: %s\n", err.text);
         _exit(status == RG_OK ? 0 : 1);
     }
@@ -151,28 +162,39 @@ static bool run_child(const char *runs, bool resume, int64_t calls, int64_t ms)
     return WIFEXITED(how);
 }
 
-START_TEST(killed_runs_end_with_the_same_bits)
+static void check_killed(int kills, uint64_t stream, const char *const *more, size_t n_more)
 {
     char whole[65], hex[65], runs[64];
     setup();
-    train_whole("whole", NULL, 0, whole);
-    rg_rng rng = rg_rng_make(11, 4);
-    for (int i = 0; i < 20; i++) {
+    train_whole("whole", more, n_more, whole);
+    rg_rng rng = rg_rng_make(11, stream);
+    for (int i = 0; i < kills; i++) {
         bool in_write = i % 2, finished;
         snprintf(runs, sizeof runs, "killed-%d", i);
         int64_t calls = in_write ? 5 + (int64_t)rg_rng_below(&rng, 90) : 0;
         int64_t ms = in_write ? 0 : 20 + (int64_t)rg_rng_below(&rng, 300);
-        finished = run_child(runs, false, calls, ms);
+        finished = run_child(runs, false, calls, ms, n_more);
         rg_error err = {0};
         char found[RG_RUN_PATH];
         bool begun = find_run(runs, found, &err) == RG_OK;
-        if (!finished) run_child(runs, begun, 0, 0);
+        if (!finished) run_child(runs, begun, 0, 0, n_more);
         rg_train_result result = {0};
         err = (rg_error){0};
-        RG_ASSERT_OK(train(runs, true, NULL, 0, &result, &err), &err);
+        RG_ASSERT_OK(train(runs, true, more, n_more, &result, &err), &err);
         final_hash(&result, hex);
         ck_assert_msg(!strcmp(hex, whole), "run %d (seed 11) ended with other bits", i);
     }
+}
+
+START_TEST(killed_runs_end_with_the_same_bits)
+{
+    check_killed(20, 4, NULL, 0);
+}
+END_TEST
+
+START_TEST(killed_runs_with_a_discriminator_do_too)
+{
+    check_killed(8, 5, gan, GAN);
 }
 END_TEST
 
@@ -182,8 +204,8 @@ START_TEST(repeated_kills_still_get_there)
     rg_error err = {0};
     setup();
     train_whole("whole", NULL, 0, whole);
-    bool finished = run_child("many", false, 60, 0);
-    for (int i = 0; i < 40 && !finished; i++) finished = run_child("many", true, 60 + i, 0);
+    bool finished = run_child("many", false, 60, 0, 0);
+    for (int i = 0; i < 40 && !finished; i++) finished = run_child("many", true, 60 + i, 0, 0);
     rg_train_result result;
     RG_ASSERT_OK(train("many", true, NULL, 0, &result, &err), &err);
     final_hash(&result, hex);
@@ -350,7 +372,8 @@ START_TEST(metrics_are_written_once_per_step)
 }
 END_TEST
 
-RG_TEST_MAIN("resume", 600, killed_runs_end_with_the_same_bits, repeated_kills_still_get_there,
+RG_TEST_MAIN("resume", 600, killed_runs_end_with_the_same_bits,
+             killed_runs_with_a_discriminator_do_too, repeated_kills_still_get_there,
              threads_do_not_change_bits, a_changed_model_is_refused, refused_runs_leave_nothing,
              the_log_begins_with_the_beginning, resume_goes_on_with_more_steps,
              values_that_stay_nonfinite_stop_the_run, a_signal_leaves_a_checkpoint,
