@@ -18,7 +18,8 @@
  * level that RG_ISA allows. An unknown name is RG_ERR_USAGE. Takes some seconds a row.
  *
  * Models, with the shapes that other frameworks are timed on: "train" (a transformer's training
- * step), "seanet" and "lstm" (forward and backward), "codec" (five seconds encoded and decoded),
+ * step), "seanet" and "lstm" (forward and backward), "gan" (a codec's step against a
+ * discriminator), "codec" (five seconds encoded and decoded),
  * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", a layer in "lstm", and
  * the layers of a "discriminator" of spectrograms.
  * Data: "loader" (training crops of a store made for it in a temporary folder). All but the last

@@ -47,6 +47,7 @@ rg_status rg_bench_engine(rg_bench *b, rg_bench_model_fn *run, const void *what)
 rg_status rg_bench_train(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_seanet(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_lstm(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_gan(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_codec(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_decode(rg_bench *b) RG_MUST_USE;
 /* Kernels. */

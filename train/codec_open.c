@@ -81,7 +81,7 @@ static rg_status read_losses(rg_codec_run *run, rg_error *err)
     return RG_OK;
 }
 
-static rg_status open_judges(rg_codec_run *run, rg_error *err)
+rg_status rg_codec_run_open_judges(rg_codec_run *run, rg_error *err)
 {
     int32_t books[RG_MAX_BOOKS], n = rg_codec_run_book_counts(run, books);
     if (!has_judge(run)) return RG_OK;
@@ -99,7 +99,7 @@ static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err
                    rg_config_place(c, "band.low"), run->band[0], run->band[1]);
 }
 
-static rg_status open_model(rg_codec_run *run, rg_error *err)
+rg_status rg_codec_run_open_model(rg_codec_run *run, rg_error *err)
 {
     rg_encodec_config config;
     RG_TRY(read_model_config(run->context.config, &config, err));
@@ -108,7 +108,9 @@ static rg_status open_model(rg_codec_run *run, rg_error *err)
     if (!run->params) return err->code;
     run->model = rg_encodec_create(run->params, "", &config, err);
     if (!run->model) return err->code;
-    return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
+    RG_TRY(rg_params_finish(run->params, run->context.ex, run->context.seed, true, err));
+    RG_TRY(rg_codec_run_read_plan(run, err));
+    return read_losses(run, err);
 }
 
 /* What validations write to. */
@@ -125,7 +127,7 @@ static rg_status make_results(rg_codec_run *run, rg_error *err)
 }
 
 /* Everything that steps write to, so that no step uses the heap. */
-static rg_status make_buffers(rg_codec_run *run, rg_error *err)
+rg_status rg_codec_run_make_buffers(rg_codec_run *run, rg_error *err)
 {
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
     size_t batch = (size_t)run->batch, crop = (size_t)run->frames;
@@ -165,11 +167,9 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
     if (!run) return rg_fail(err, RG_ERR_NOMEM, "no memory for a codec run");
     run->context = *context;
     run->steps = rg_config_int(context->config, "steps");
-    rg_status status = open_model(run, err);
-    if (status == RG_OK) status = rg_codec_run_read_plan(run, err);
-    if (status == RG_OK) status = read_losses(run, err);
+    rg_status status = rg_codec_run_open_model(run, err);
     if (status == RG_OK) status = rg_codec_run_open_data(run, err);
-    if (status == RG_OK) status = open_judges(run, err);
+    if (status == RG_OK) status = rg_codec_run_open_judges(run, err);
     if (status == RG_OK) status = make_results(run, err);
     if (status != RG_OK) {
         rg_codec_run_close(run);
@@ -186,7 +186,7 @@ rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err)
     rg_sampler_summary s = rg_sampler_describe(run->sampler);
     double started = rg_clock_seconds();
     run->context.run_folder = run_folder;
-    RG_TRY(make_buffers(run, err));
+    RG_TRY(rg_codec_run_make_buffers(run, err));
     RG_TRY(rg_sampler_start(run->sampler, err));
     if (s.held_songs && rg_encodec_config_of(run->model)->sample_rate != rg_store_rate(run->store))
         rg_log_line(run->context.log, RG_LOG_INFO,

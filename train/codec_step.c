@@ -180,14 +180,11 @@ static rg_status begin_update(rg_codec_run *run, int64_t step, rg_metrics *metri
     return update_judge(run, step, loss, metrics);
 }
 
-rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
-                            double *data_wait)
+rg_status rg_codec_run_learn(rg_codec_run *run, int64_t step, int32_t micro, rg_tensor *x,
+                             rg_metrics *metrics)
 {
-    rg_codec_run *run = self;
     rg_rvq_out q;
     double loss = 0;
-    if (micro == 0) RG_TRY(begin_update(run, step, metrics, data_wait));
-    rg_tensor *x = rg_codec_run_crops(run, step, micro, data_wait);
     rg_tensor *y = reconstruct(run, x, &q);
     if (run->judge_learns && run->micros == 1) {
         RG_TRY(let_hear(run, x, y, &loss));
@@ -196,6 +193,15 @@ rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
     RG_TRY(improve(run, step, x, y, &q, metrics));
     if (q.codes) rg_codec_run_keep_codes(run, &q, micro);
     return RG_OK;
+}
+
+rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
+                            double *data_wait)
+{
+    rg_codec_run *run = self;
+    if (micro == 0) RG_TRY(begin_update(run, step, metrics, data_wait));
+    rg_tensor *x = rg_codec_run_crops(run, step, micro, data_wait);
+    return rg_codec_run_learn(run, step, micro, x, metrics);
 }
 
 /* ---- the estimate of memory ---- */

@@ -68,6 +68,12 @@ void rg_codec_run_close(void *self);
 /* The store, the role, the sampler and the crops of validations. */
 rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err);
 bool rg_codec_run_trains_on(const rg_codec_run *run, const rg_song *song);
+/* Parts of opening: model, plan and losses; the discriminators, once `frames` is known; what steps
+ * write to. */
+rg_status rg_codec_run_open_model(rg_codec_run *run, rg_error *err);
+rg_status rg_codec_run_open_judges(rg_codec_run *run, rg_error *err);
+rg_status rg_codec_run_make_buffers(rg_codec_run *run, rg_error *err);
+
 /* Crops (B,T,1) of (step, micro) on the tape; NULL after an error. */
 rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait);
 
@@ -89,6 +95,10 @@ double rg_codec_run_commit_weight(const rg_codec_run *run);
 void rg_codec_run_keep_codes(rg_codec_run *run, const rg_rvq_out *q, int32_t micro);
 rg_status rg_codec_run_learn_books(rg_codec_run *run, int64_t step, rg_metrics *metrics);
 
+/* What a micro-batch is to the run once n_q, judge and pending are those of its update: the
+ * discriminator's update, the gradients of the codec, what the codebooks will learn from. */
+rg_status rg_codec_run_learn(rg_codec_run *run, int64_t step, int32_t micro, rg_tensor *x,
+                             rg_metrics *metrics);
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
 rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items);

@@ -28,7 +28,7 @@ const rg_command rg_commands[] = {
         1, -1),
     ROW("config dump", config_dump, "FILE [key=value...]",
         "print the resolved training configuration", 1, -1),
-    ROW("bench", bench, "[train|seanet|lstm|codec|decode|gemm|conv|attention ...]",
+    ROW("bench", bench, "[train|seanet|lstm|gan|codec|decode|gemm|conv|attention ...]",
         "time kernels against this machine's measured peak", 0, -1),
     ROW("devices", devices, "", "what this machine offers", 0, 0),
     {0},

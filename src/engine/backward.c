@@ -244,7 +244,9 @@ static rg_status visit(walk *w, const rg_node *n)
         rg_error_prefix(&ex->error, "%s, backward", n->op->name);
         return status;
     }
-    if (n->op->flops) ex->flops += 2 * n->op->flops(n);
+    bool others = false; /* as much again for the weights' gradients as for the input's */
+    for (int32_t i = 1; i < n->op->n_in; i++) others |= din[i] != NULL;
+    if (n->op->flops) ex->flops += ((din[0] != NULL) + others) * n->op->flops(n);
     for (int32_t j = 0; j < n->op->n_out; j++) give_back(w, slot_of(w, n->out[j]));
     return RG_OK;
 }

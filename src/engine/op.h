@@ -81,7 +81,8 @@ struct rg_op {
      */
     rg_status (*backward)(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
                           rg_tensor *const din[]);
-    int64_t (*flops)(const rg_node *n); /* of forward; backward counts twice that */
+    /* Of forward; the gradient of input 0 counts as much, and those of the others together. */
+    int64_t (*flops)(const rg_node *n);
     const rg_op_case *cases;
     int32_t n_cases;
 };

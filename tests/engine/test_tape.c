@@ -317,13 +317,15 @@ END_TEST
 START_TEST(operations_are_counted)
 {
     open_exec((rg_exec_options){0});
-    rg_tensor *x = vector(1, 2, 3), *out;
+    rg_tensor *x = vector(1, 2, 3), *out, *both[2];
     rg_tensor *w = rg_tensor_from_floats(ex, RG_SHAPE(3, 2), (float[]){1, 2, 3, 4, 5, 6});
     rg_tensor *y = rg_linear(ex, x, w, NULL, RG_ACT_NONE);
     ck_assert_int_eq(ex->flops, 12);
     RG_ASSERT_OK(rg_backward(ex, &y, NULL, 1, &x, 1, &out), &ex->error);
     expect(out, 3, 7, 11);
-    ck_assert_int_eq(ex->flops, 36);
+    ck_assert_int_eq(ex->flops, 24); /* of x alone */
+    RG_ASSERT_OK(rg_backward(ex, &y, NULL, 1, (rg_tensor *[]){x, w}, 2, both), &ex->error);
+    ck_assert_int_eq(ex->flops, 48);
     rg_step_begin(ex, 1);
     ck_assert_int_eq(ex->flops, 0);
     rg_exec_destroy(ex);
