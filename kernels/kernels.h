@@ -171,7 +171,8 @@ RG_WEIGHTED_GRAD_ARGS(rg_conv2d_grad_args, rg_conv2d_args)
  * ---- lstm: one layer over a sequence; gate order i, f, g, o ----
  * x (B,T,C), w_ih (C,4H), w_hh (H,4H), bias (4H); h0, c0 (B,H) or NULL: zeros; y (B,T,H).
  * gates (B,T,4H) after their nonlinearities and cells (B,T,H) are kept for the gradient (NULL: not
- * wanted). h_last, c_last (B,H): the state after the last step, or NULL.
+ * wanted). h_last, c_last (B,H): the state after the last step, or NULL; from it the rest of a
+ * sequence gives the bits that the whole gives.
  */
 typedef struct rg_lstm_args {
     const void *x, *w_ih, *w_hh, *bias, *h0, *c0;

@@ -82,6 +82,7 @@ static int64_t columns_cost(const rg_tiles *tiles, int64_t n)
 int64_t rg_rows_frames(const rg_tiles *tiles, int64_t reach, int64_t stride, int64_t columns)
 {
     int64_t best = 1;
+    if (tiles->k_step > 2) return 1; /* an element's bits would depend on its place in the row */
     double least = (double)(reach * columns_cost(tiles, columns));
     for (int64_t f = 2; f <= MOST_FRAMES; f *= 2) {
         const int64_t depth = reach + (f - 1) * stride;

@@ -38,7 +38,8 @@ typedef struct rg_rows_conv {
 /*
  * How many output rows are best computed as one of as many times the columns, where a row takes
  * `reach` input rows and the next begins `stride` further: few columns fill a vector badly, many
- * rows at once multiply more zeros. At least 1.
+ * rows at once multiply more zeros. At least 1; always 1 for tiles that sum more than a pair of k
+ * in an order of their own.
  */
 int64_t rg_rows_frames(const rg_tiles *tiles, int64_t reach, int64_t stride, int64_t columns);
 

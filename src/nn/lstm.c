@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static rg_tensor *matrix(rg_params *params, const char *name, const char *what, int32_t layer,
                          int32_t width, rg_init init)
@@ -37,6 +38,31 @@ rg_tensor *rg_lstm_run(rg_exec *ex, const rg_lstm_layers *lstm, rg_tensor *x)
     rg_tensor *y = x;
     for (int32_t i = 0; i < lstm->n; i++) {
         y = rg_lstm(ex, y, lstm->w_ih[i], lstm->w_hh[i], lstm->bias[i]);
+    }
+    return rg_add(ex, y, x, 1, 1);
+}
+
+size_t rg_lstm_state_bytes(const rg_lstm_layers *lstm, rg_dtype real)
+{
+    int64_t width = lstm->n ? lstm->w_hh[0]->shape.dim[0] : 0;
+    return (size_t)(2 * lstm->n * width) * rg_dtype_size(real);
+}
+
+rg_tensor *rg_lstm_run_piece(rg_exec *ex, const rg_lstm_layers *lstm, rg_tensor *x, void *state)
+{
+    if (!x) return NULL;
+    rg_tensor *y = x, *c_last;
+    int64_t steps = x->shape.dim[1], width = x->shape.dim[2];
+    size_t bytes = (size_t)width * rg_dtype_size(x->dtype);
+    rg_shape one = RG_SHAPE(1, width);
+    for (int32_t i = 0; i < lstm->n; i++) {
+        char *h = (char *)state + (size_t)i * bytes, *c = h + (size_t)lstm->n * bytes;
+        rg_tensor *h0 = rg_tensor_wrap(ex, x->dtype, one, h);
+        rg_tensor *c0 = rg_tensor_wrap(ex, x->dtype, one, c);
+        y = rg_lstm_from(ex, y, lstm->w_ih[i], lstm->w_hh[i], lstm->bias[i], h0, c0, &c_last);
+        if (!y) return NULL;
+        memcpy(h, (const char *)y->data + (size_t)(steps - 1) * bytes, bytes);
+        memcpy(c, c_last->data, bytes);
     }
     return rg_add(ex, y, x, 1, 1);
 }

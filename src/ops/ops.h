@@ -46,6 +46,11 @@ rg_tensor *rg_conv2d(rg_exec *ex, rg_tensor *x, rg_tensor *w, rg_tensor *bias,
 /* x (B,T,C), w_ih (C,4H), w_hh (H,4H), bias (4H), zero initial state -> (B,T,H). Gates i, f, g, o.
  */
 rg_tensor *rg_lstm(rg_exec *ex, rg_tensor *x, rg_tensor *w_ih, rg_tensor *w_hh, rg_tensor *bias);
+/* The same from a state h0, c0 (B,H), which gets no gradient. *c_last (B,H): the cells after the
+ * last step; the rest of the new state is the last step of the result. A sequence in pieces gives
+ * the bits of the whole. */
+rg_tensor *rg_lstm_from(rg_exec *ex, rg_tensor *x, rg_tensor *w_ih, rg_tensor *w_hh,
+                        rg_tensor *bias, rg_tensor *h0, rg_tensor *c0, rg_tensor **c_last);
 
 /* y = layernorm(x) over the last axis; gain (C), bias (C) or NULL. */
 rg_tensor *rg_layernorm(rg_exec *ex, rg_tensor *x, rg_tensor *gain, rg_tensor *bias, double eps);
