@@ -24,6 +24,8 @@ const rg_command rg_commands[] = {
     ROW("prompt", prompt, "TEXT", "show what the prompt analyzer understands", 1, 1),
     ROW("codec encode", codec_encode, "CODEC IN --out CODES", "audio file to codes", 2, 2),
     ROW("codec decode", codec_decode, "CODEC CODES --out WAV", "codes to audio file", 2, 2),
+    ROW("codec stream", codec_stream, "CODEC [--encode|--decode]",
+        "live: sound on standard input to sound on standard output", 1, 1),
     ROW("config validate", config_validate, "FILE [key=value...]", "check a training configuration",
         1, -1),
     ROW("config dump", config_dump, "FILE [key=value...]",

@@ -1,13 +1,15 @@
 /*
- * A trained codec on signals of any length (encodec.h): windows with context on both sides.
+ * A trained codec on signals of any length (encodec.h): a stream, or windows with context.
  *
- * One idea: windows begin at multiples of BODY frames whatever the length, and only the frames of a
- * window's body are kept. The context is longer than the convolutions reach, so without an LSTM the
- * result is that of one pass over the whole signal; with one it is its warm-up.
+ * One idea: what does not look ahead is a stream in one call. Otherwise windows begin at multiples
+ * of BODY frames whatever the length, and only the frames of a window's body are kept. The context
+ * is longer than the convolutions reach, so without an LSTM the result is that of one pass over the
+ * whole signal; with one it is its warm-up.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "models/encodec.h"
+#include "models/codec_stream.h"
 
 enum { BODY = 500, CONTEXT = 50 }; /* frames */
 
@@ -43,19 +45,6 @@ static rg_status encode_window(rg_exec *ex, rg_codec *codec, const float *x, int
     return status;
 }
 
-rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
-                                int32_t *codes)
-{
-    int64_t hop = rg_encodec_hop(&codec->config), frames = (n + hop - 1) / hop;
-    rg_status status = rg_exec_status(ex);
-    bool recording = rg_set_recording(ex, false);
-    for (int64_t start = 0; start < frames && status == RG_OK; start += BODY) {
-        status = encode_window(ex, codec, x, n, window_at(start, frames), codes);
-    }
-    rg_set_recording(ex, recording);
-    return status;
-}
-
 static rg_status decode_window(rg_exec *ex, rg_codec *codec, const int32_t *codes, window w,
                                float *out, int64_t n)
 {
@@ -74,9 +63,65 @@ static rg_status decode_window(rg_exec *ex, rg_codec *codec, const int32_t *code
     return status;
 }
 
+/* ---- causal codecs ---- */
+
+static rg_status encode_stream(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                               int32_t *codes)
+{
+    int64_t frames;
+    rg_codec_stream *s = rg_codec_encoder(ex, codec, codec->config.codebooks, &ex->error);
+    if (!s) return ex->error.code;
+    rg_status status = rg_codec_stream_encode(s, x, n, true, codes, &frames);
+    rg_codec_stream_destroy(s);
+    return status;
+}
+
+/* In pieces, because what it makes of the last frame may be longer than n. */
+static rg_status decode_stream(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
+                               float *out, int64_t n)
+{
+    rg_codec_stream *s = rg_codec_decoder(ex, codec, &ex->error);
+    if (!s) return ex->error.code;
+    float *piece = malloc((size_t)rg_codec_decoder_room(s, BODY) * sizeof *piece);
+    rg_status status = piece ? RG_OK : rg_exec_fail(ex, RG_ERR_NOMEM, "codec: no memory");
+    for (int64_t start = 0, at = 0, made; start < frames && status == RG_OK; start += BODY) {
+        int64_t count = start + BODY < frames ? BODY : frames - start;
+        status = rg_codec_stream_decode(s, codes + start * codec->config.codebooks, count,
+                                        start + count == frames, piece, &made);
+        if (made > n - at) made = n - at;
+        if (status == RG_OK) memcpy(out + at, piece, (size_t)made * sizeof *out);
+        at += made;
+    }
+    free(piece);
+    rg_codec_stream_destroy(s);
+    return status;
+}
+
+/* ---- both ---- */
+
+/* Mono and causal: what a stream takes. */
+static bool can_stream(const rg_codec *codec)
+{
+    return rg_codec_stream_check(&codec->config, NULL) == RG_OK;
+}
+
+rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                                int32_t *codes)
+{
+    int64_t hop = rg_encodec_hop(&codec->config), frames = (n + hop - 1) / hop;
+    rg_status status = rg_exec_status(ex);
+    if (status == RG_OK && can_stream(codec)) return encode_stream(ex, codec, x, n, codes);
+    bool recording = rg_set_recording(ex, false);
+    for (int64_t start = 0; start < frames && status == RG_OK; start += BODY) {
+        status = encode_window(ex, codec, x, n, window_at(start, frames), codes);
+    }
+    rg_set_recording(ex, recording);
+    return status;
+}
+
 /* A code beyond the codebook would be read as memory that is not there. */
-static rg_status check_codes(rg_exec *ex, const rg_encodec_config *config, const int32_t *codes,
-                             int64_t frames)
+rg_status rg_codec_check_codes(rg_exec *ex, const rg_encodec_config *config, const int32_t *codes,
+                               int64_t frames)
 {
     for (int64_t i = 0; i < frames * config->codebooks; i++) {
         if (codes[i] < -1 || codes[i] >= config->entries)
@@ -92,11 +137,13 @@ static rg_status check_codes(rg_exec *ex, const rg_encodec_config *config, const
 rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
                                 float *out, int64_t n)
 {
-    rg_status status = check_codes(ex, &codec->config, codes, frames);
+    rg_status status = rg_codec_check_codes(ex, &codec->config, codes, frames);
     if (status == RG_OK && n > frames * rg_encodec_hop(&codec->config))
         status = rg_exec_fail(ex, RG_ERR_SHAPE, "codec: %lld samples asked of %lld frames",
                               (long long)n, (long long)frames);
     if (status == RG_OK) status = rg_exec_status(ex);
+    if (status == RG_OK && can_stream(codec))
+        return decode_stream(ex, codec, codes, frames, out, n);
     bool recording = rg_set_recording(ex, false);
     for (int64_t start = 0; start < frames && status == RG_OK; start += BODY) {
         status = decode_window(ex, codec, codes, window_at(start, frames), out, n);

@@ -201,6 +201,16 @@ rg_quantizer *rg_encodec_quantizer(rg_encodec *model)
     return model->quantizer;
 }
 
+const rg_seanet *rg_encodec_encoder(const rg_encodec *model)
+{
+    return model->encoder;
+}
+
+const rg_seanet *rg_encodec_decoder(const rg_encodec *model)
+{
+    return model->decoder;
+}
+
 rg_tensor *rg_encodec_encode(rg_exec *ex, rg_encodec *model, rg_tensor *x)
 {
     return rg_seanet_run(ex, model->encoder, x);

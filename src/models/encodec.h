@@ -57,6 +57,8 @@ double rg_encodec_frame_rate(const rg_encodec_config *config);
 double
 rg_encodec_bitrate(const rg_encodec_config *config); /* bits per second: K log2(V) frame_rate */
 rg_quantizer *rg_encodec_quantizer(rg_encodec *model);
+const rg_seanet *rg_encodec_encoder(const rg_encodec *model);
+const rg_seanet *rg_encodec_decoder(const rg_encodec *model);
 
 /* x (B,T,channels) -> latent (B,ceil(T/hop),D). */
 rg_tensor *rg_encodec_encode(rg_exec *ex, rg_encodec *model, rg_tensor *x);
@@ -86,8 +88,9 @@ rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
 
 /*
- * Long signals are cut into windows with context on both sides, always at the same places, so
- * memory is bounded. x (n) mono at config.sample_rate -> codes (F,K) with F = ceil(n/hop); `codes`
+ * Memory is bounded whatever the length. A causal codec runs as a stream (codec_stream.h), with the
+ * bits of one pass; for others long signals are cut into windows with context on both sides, always
+ * at the same places. x (n) mono at config.sample_rate -> codes (F,K) with F = ceil(n/hop); `codes`
  * holds F*K.
  */
 rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
@@ -95,6 +98,9 @@ rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, in
 /* codes (F,K), entries -1 add nothing -> out (n), n <= F*hop. */
 rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
                                 float *out, int64_t n) RG_MUST_USE;
+/* RG_ERR_FORMAT with the place of the first of codes (F,K) that is neither -1 nor an entry. */
+rg_status rg_codec_check_codes(rg_exec *ex, const rg_encodec_config *config, const int32_t *codes,
+                               int64_t frames) RG_MUST_USE;
 /* codes (F,K) -> dequantized latents (F,D). */
 rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64_t frames,
                               float *out) RG_MUST_USE;

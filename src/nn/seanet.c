@@ -1,28 +1,11 @@
 /*
  * SEANet (seanet.h): the two lists of stages and the loop that runs one.
  */
-#include "nn/seanet.h"
+#include "nn/seanet_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-typedef enum stage_kind { STAGE_CONV, STAGE_CONV_TR, STAGE_RESIDUAL, STAGE_LSTM } stage_kind;
-
-typedef struct stage {
-    stage_kind kind;
-    rg_conv_layer conv;             /* CONV, CONV_TR; RESIDUAL: the first */
-    rg_conv_layer second, shortcut; /* RESIDUAL; shortcut.weight NULL: identity */
-    rg_lstm_layers lstm;            /* LSTM */
-} stage;
-
-/* first, last, LSTM, and per ratio one resampler and the residual layers */
-enum { MAX_STAGES = 3 + RG_MAX_RATIOS * (1 + RG_MAX_RESIDUAL_LAYERS) };
-
-struct rg_seanet {
-    int32_t n;
-    stage stages[MAX_STAGES];
-};
 
 /* Where a list is being written: `index` counts modules, activations too. */
 typedef struct builder {
@@ -33,12 +16,13 @@ typedef struct builder {
     int32_t index;
 } builder;
 
-static stage *next_stage(builder *b, stage_kind kind, const char *suffix, char name[RG_NAME_SIZE])
+static seanet_stage *next_stage(builder *b, seanet_stage_kind kind, const char *suffix,
+                                char name[RG_NAME_SIZE])
 {
-    assert(b->net->n < MAX_STAGES);
+    assert(b->net->n < SEANET_STAGES);
     snprintf(name, RG_NAME_SIZE, "%slayers.%d%s", b->prefix, (int)b->index, suffix);
     b->index++;
-    stage *s = &b->net->stages[b->net->n++];
+    seanet_stage *s = &b->net->stages[b->net->n++];
     s->kind = kind;
     return s;
 }
@@ -65,7 +49,7 @@ static void add_conv(builder *b, int32_t c_in, int32_t c_out, int32_t kernel, in
 {
     char name[RG_NAME_SIZE];
     if (act_in != RG_ACT_NONE) b->index++;
-    stage *s = next_stage(b, STAGE_CONV, ".conv", name);
+    seanet_stage *s = next_stage(b, STAGE_CONV, ".conv", name);
     rg_conv_spec spec = spec_of(b, c_in, c_out, kernel, stride, act_in);
     s->conv = rg_conv_declare(b->params, name, &spec);
 }
@@ -74,7 +58,7 @@ static void add_conv_tr(builder *b, int32_t c_in, int32_t c_out, int32_t ratio)
 {
     char name[RG_NAME_SIZE];
     b->index++;
-    stage *s = next_stage(b, STAGE_CONV_TR, ".conv", name);
+    seanet_stage *s = next_stage(b, STAGE_CONV_TR, ".conv", name);
     rg_conv_spec spec = spec_of(b, c_in, c_out, 2 * ratio, ratio, RG_ACT_ELU);
     s->conv = rg_conv_tr_declare(b->params, name, &spec);
 }
@@ -87,7 +71,7 @@ static void add_residual(builder *b, int32_t width, int32_t j)
 {
     char name[RG_NAME_SIZE], full[RG_NAME_SIZE + 16];
     const rg_seanet_config *c = b->config;
-    stage *s = next_stage(b, STAGE_RESIDUAL, "", name);
+    seanet_stage *s = next_stage(b, STAGE_RESIDUAL, "", name);
     int32_t hidden = width / c->compress;
     rg_conv_spec first = spec_of(b, width, hidden, c->residual_kernel, 1, RG_ACT_ELU);
     for (int32_t i = 0; i < j; i++) first.dilation *= c->dilation_base;
@@ -107,7 +91,7 @@ static void add_lstm(builder *b, int32_t width)
 {
     char name[RG_NAME_SIZE];
     if (b->config->lstm_layers == 0) return;
-    stage *s = next_stage(b, STAGE_LSTM, ".lstm", name);
+    seanet_stage *s = next_stage(b, STAGE_LSTM, ".lstm", name);
     s->lstm = rg_lstm_declare(b->params, name, width, b->config->lstm_layers);
 }
 
@@ -144,7 +128,7 @@ static rg_seanet *build(rg_params *params, const char *prefix, const rg_seanet_c
 {
     rg_seanet *net = calloc(1, sizeof *net);
     if (!net) {
-        rg_fail(err, RG_ERR_NOMEM, "no memory for a network of %d stages", MAX_STAGES);
+        rg_fail(err, RG_ERR_NOMEM, "no memory for a network of %d stages", SEANET_STAGES);
         return NULL;
     }
     builder b = {.params = params, .prefix = prefix, .config = config, .net = net};
@@ -169,7 +153,7 @@ void rg_seanet_destroy(rg_seanet *net)
     free(net);
 }
 
-static rg_tensor *run_residual(rg_exec *ex, const stage *s, rg_tensor *x)
+static rg_tensor *run_residual(rg_exec *ex, const seanet_stage *s, rg_tensor *x)
 {
     rg_tensor *skip = s->shortcut.weight ? rg_conv_run(ex, &s->shortcut, x) : x;
     rg_tensor *inner = rg_conv_run(ex, &s->conv, x);
@@ -179,7 +163,7 @@ static rg_tensor *run_residual(rg_exec *ex, const stage *s, rg_tensor *x)
 rg_tensor *rg_seanet_run(rg_exec *ex, const rg_seanet *net, rg_tensor *x)
 {
     for (int32_t i = 0; i < net->n; i++) {
-        const stage *s = &net->stages[i];
+        const seanet_stage *s = &net->stages[i];
         switch (s->kind) {
         case STAGE_CONV:
             x = rg_conv_run(ex, &s->conv, x);
