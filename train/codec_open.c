@@ -7,33 +7,6 @@
 #include "base/text.h"
 #include "train/codec_task.h"
 
-static rg_status read_model_config(const rg_config *c, rg_encodec_config *out, rg_error *err)
-{
-    int64_t ratios[RG_MAX_RATIOS];
-    size_t n = rg_config_ints(c, "ratios", ratios, RG_MAX_RATIOS);
-    if (n > RG_MAX_RATIOS)
-        return rg_fail(err, RG_ERR_CONFIG, "%s: ratios: %zu given, at most %d are possible",
-                       rg_config_place(c, "ratios"), n, RG_MAX_RATIOS);
-    *out = rg_encodec_defaults();
-    out->sample_rate = (int32_t)rg_config_int(c, "sample_rate");
-    out->filters = (int32_t)rg_config_int(c, "filters");
-    out->dimension = (int32_t)rg_config_int(c, "dimension");
-    out->lstm_layers = (int32_t)rg_config_int(c, "lstm_layers");
-    out->residual_layers = (int32_t)rg_config_int(c, "residual_layers");
-    out->causal = rg_config_bool(c, "causal");
-    out->codebooks = (int32_t)rg_config_int(c, "codebooks");
-    out->entries = (int32_t)rg_config_int(c, "entries");
-    out->n_ratios = (int32_t)n;
-    for (size_t i = 0; i < n; i++) out->ratios[i] = (int32_t)ratios[i];
-    int64_t frame_rate = rg_config_int(c, "frame_rate"), hop = rg_encodec_hop(out);
-    if (hop * frame_rate != out->sample_rate)
-        return rg_fail(err, RG_ERR_CONFIG,
-                       "%s: ratios: their product is %lld; %d Hz at %lld frames a second needs %g",
-                       rg_config_place(c, "ratios"), (long long)hop, (int)out->sample_rate,
-                       (long long)frame_rate, (double)out->sample_rate / (double)frame_rate);
-    return rg_encodec_check(out, err);
-}
-
 static rg_status read_weight(const rg_config *c, const char *name, rg_annealed *out, rg_error *err)
 {
     double values[2] = {0};
@@ -88,27 +61,9 @@ rg_status rg_codec_run_open_judges(rg_codec_run *run, rg_error *err)
     return rg_judges_open(&run->judges, &run->context, run->params, books, n, run->frames, err);
 }
 
-static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err)
-{
-    const rg_config *c = run->context.config;
-    run->band[0] = rg_config_real(c, "band.low");
-    run->band[1] = rg_config_real(c, "band.high");
-    if (!(run->band[1] > 0)) run->band[1] = sample_rate / 2.0;
-    if (run->band[0] < run->band[1]) return RG_OK;
-    return rg_fail(err, RG_ERR_CONFIG, "%s: band.low: %g Hz is not below the band's high end, %g",
-                   rg_config_place(c, "band.low"), run->band[0], run->band[1]);
-}
-
 rg_status rg_codec_run_open_model(rg_codec_run *run, rg_error *err)
 {
-    rg_encodec_config config;
-    RG_TRY(read_model_config(run->context.config, &config, err));
-    RG_TRY(read_band(run, config.sample_rate, err));
-    run->params = rg_params_create(err);
-    if (!run->params) return err->code;
-    run->model = rg_encodec_create(run->params, "", &config, err);
-    if (!run->model) return err->code;
-    RG_TRY(rg_params_finish(run->params, run->context.ex, run->context.seed, true, err));
+    RG_TRY(rg_codec_run_make_model(run, err));
     RG_TRY(rg_codec_run_read_plan(run, err));
     return read_losses(run, err);
 }

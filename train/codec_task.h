@@ -2,9 +2,9 @@
  * Inside of the codec task (task.h: rg_codec_task), shared by its files.
  *
  * One idea: one run trains the codec of one role. codec_open.c opens it from a configuration,
- * codec_data.c finds what it is trained on, codec_step.c makes steps, codec_books.c is the
- * quantizer's part of them, codec_judge.c the discriminator's, codec_validate.c listens to it,
- * codec_task.c is the table.
+ * codec_model.c makes the model, codec_data.c finds what it is trained on, codec_step.c makes
+ * steps, codec_books.c is the quantizer's part of them, codec_judge.c the discriminator's,
+ * codec_validate.c listens to it, codec_task.c is the table.
  * Not here: the trainer's loop (trainer.h), the model (models/encodec.h).
  */
 #ifndef RG_TRAIN_CODEC_TASK_H
@@ -65,6 +65,8 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
 rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
 
+/* The model, with its parameters' first values, and the band. */
+rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err);
 /* The store, the role, the sampler and the crops of validations. */
 rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err);
 bool rg_codec_run_trains_on(const rg_codec_run *run, const rg_song *song);

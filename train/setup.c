@@ -39,6 +39,9 @@ static const rg_config_key trainer_keys[] = {
     {"optimizer.clip_norm", RG_CONFIG_REAL, "0", 0, 1e9, NULL, "global gradient norm; 0: none"},
     {"optimizer.ema_decay", RG_CONFIG_REAL, "0", 0, 0.9999999, NULL,
      "moving average of the weights, used for validation and export; 0: none"},
+    {"optimizer.ema_start", RG_CONFIG_CHOICE, "warmup", 0, 0, "warmup|unbiased",
+     "its decay at step t is at most (1+t)/(10+t), or that of a mean without start-up bias "
+     "(audiocraft)"},
     {"schedule.kind", RG_CONFIG_CHOICE, "cosine", 0, 0, "constant|cosine", "learning-rate curve"},
     {"schedule.lr", RG_CONFIG_REAL, NULL, 1e-12, 10, NULL, "learning rate after warm-up"},
     {"schedule.final_lr", RG_CONFIG_REAL, "0", 0, 10, NULL, "learning rate at the end (cosine)"},
@@ -81,7 +84,9 @@ rg_adamw rg_adamw_from_config(const rg_config *config)
                       .eps = rg_config_real(config, "optimizer.eps"),
                       .weight_decay = rg_config_real(config, "optimizer.weight_decay"),
                       .clip_norm = rg_config_real(config, "optimizer.clip_norm"),
-                      .ema_decay = rg_config_real(config, "optimizer.ema_decay")};
+                      .ema_decay = rg_config_real(config, "optimizer.ema_decay"),
+                      .ema_unbiased =
+                          !strcmp(rg_config_text(config, "optimizer.ema_start"), "unbiased")};
 }
 
 rg_schedule rg_schedule_from_config(const rg_config *config)

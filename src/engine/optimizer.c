@@ -44,6 +44,7 @@ static void name_nonfinite(const rg_params *params, const float *gradients, rg_u
 static double ema_decay_at(const rg_adamw *o)
 {
     double t = (double)o->step;
+    if (o->ema_unbiased) return 1 - (1 - o->ema_decay) / (1 - pow(o->ema_decay, t + 1));
     return fmin(o->ema_decay, (1 + t) / (10 + t));
 }
 

@@ -12,9 +12,10 @@
 
 typedef struct rg_adamw {
     double beta1, beta2, eps, weight_decay;
-    double clip_norm; /* global norm of all gradients; 0: none */
-    double ema_decay; /* 0: no EMA. Unbiased by warm-up: min(decay, (1 + t)/(10 + t)) */
-    int64_t step;     /* updates made */
+    double clip_norm;  /* global norm of all gradients; 0: none */
+    double ema_decay;  /* 0: no EMA. At update t from 0: min(decay, (1 + t)/(10 + t)), or ... */
+    bool ema_unbiased; /* 1 - (1 - decay)/(1 - decay^(t+1)): the weighted mean of all so far */
+    int64_t step;      /* updates made */
 } rg_adamw;
 
 /* Dynamic loss scaling as torch.amp.GradScaler has it. enabled false: scale is 1 and never changes.

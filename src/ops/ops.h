@@ -132,6 +132,8 @@ rg_tensor *rg_mean(rg_exec *ex, rg_tensor *x);
 /* alpha a + beta b; b has a's shape or a suffix of it (broadcast over the leading axes). */
 rg_tensor *rg_add(rg_exec *ex, rg_tensor *a, rg_tensor *b, double alpha, double beta);
 rg_tensor *rg_scale(rg_exec *ex, rg_tensor *x, double factor);
+/* Item b of x (B,...) times items[b]; no gradient flows to items (B). */
+rg_tensor *rg_scale_items(rg_exec *ex, rg_tensor *x, rg_tensor *items);
 /* Along axis 0 .. ndim-1; n tensors, 2 <= n <= RG_MAX_IN. */
 rg_tensor *rg_concat(rg_exec *ex, rg_tensor *const *parts, int32_t n, int32_t axis);
 rg_tensor *rg_slice(rg_exec *ex, rg_tensor *x, int32_t axis, int64_t start, int64_t length);

@@ -122,6 +122,26 @@ START_TEST(norm_is_that_of_unscaled_gradients)
 }
 END_TEST
 
+/* audiocraft's: count = count * decay + 1; w = 1 / count; ema = (1 - w) ema + w p. */
+START_TEST(an_unbiased_ema_is_the_weighted_mean_of_all_weights)
+{
+    rig r = open_rig(rg_kernels_reference());
+    double ema[N] = {0}, count = 0;
+    r.optimizer.ema_decay = 0.9;
+    r.optimizer.ema_unbiased = true;
+    for (int t = 0; t < 40; t++) {
+        set_gradients(&r, t, 1);
+        update(&r, 0.05, 1);
+        count = count * 0.9 + 1;
+        for (int i = 0; i < N; i++) {
+            ema[i] = (1 - 1 / count) * ema[i] + rg_params_values(r.params)[i] / count;
+            RG_ASSERT_NEAR(rg_params_ema(r.params)[i], ema[i], 1e-5);
+        }
+    }
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(without_ema_it_stays)
 {
     rig r = open_rig(rg_kernels_reference());
@@ -298,6 +318,7 @@ START_TEST(schedules)
 END_TEST
 
 RG_TEST_MAIN("optimizer", 60, adamw_is_the_plain_loop, norm_is_that_of_unscaled_gradients,
-             without_ema_it_stays, a_skipped_step_changes_nothing, skips_without_scaling_too,
+             an_unbiased_ema_is_the_weighted_mean_of_all_weights, without_ema_it_stays,
+             a_skipped_step_changes_nothing, skips_without_scaling_too,
              scale_grows_after_the_interval, accumulation_is_one_big_batch,
              loss_scaling_leaves_no_trace, schedules)

@@ -1,0 +1,108 @@
+/*
+ * The model of a codec run from its configuration (codec_task.h).
+ *
+ * One idea: keys have the names of the members of rg_encodec_config, so most of them are one row of
+ * a table; what does not fit together is refused with the place of the key that should change.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "train/codec_task.h"
+
+static const struct number {
+    const char *key;
+    size_t offset;
+} numbers[] = {
+#define N(name)                                  \
+    {                                            \
+#name, offsetof(rg_encodec_config, name) \
+    }
+    N(sample_rate), N(channels),        N(filters),         N(dimension),     N(kernel),
+    N(last_kernel), N(residual_kernel), N(residual_layers), N(dilation_base), N(compress),
+    N(lstm_layers), N(codebooks),       N(entries),
+#undef N
+};
+
+static rg_status read_ratios(const rg_config *c, rg_encodec_config *out, rg_error *err)
+{
+    int64_t ratios[RG_MAX_RATIOS];
+    size_t n = rg_config_ints(c, "ratios", ratios, RG_MAX_RATIOS);
+    if (n > RG_MAX_RATIOS)
+        return rg_fail(err, RG_ERR_CONFIG, "%s: ratios: %zu given, at most %d are possible",
+                       rg_config_place(c, "ratios"), n, RG_MAX_RATIOS);
+    out->n_ratios = (int32_t)n;
+    for (size_t i = 0; i < n; i++) out->ratios[i] = (int32_t)ratios[i];
+    int64_t frame_rate = rg_config_int(c, "frame_rate"), hop = rg_encodec_hop(out);
+    if (hop * frame_rate == out->sample_rate) return RG_OK;
+    return rg_fail(err, RG_ERR_CONFIG,
+                   "%s: ratios: their product is %lld; %d Hz at %lld frames a second needs %g",
+                   rg_config_place(c, "ratios"), (long long)hop, (int)out->sample_rate,
+                   (long long)frame_rate, (double)out->sample_rate / (double)frame_rate);
+}
+
+/* One of a choice's words, in the order of its enumeration. */
+static uint32_t read_word(const rg_config *c, const char *key, const char *const *words, uint32_t n)
+{
+    const char *word = rg_config_text(c, key);
+    uint32_t i = 0;
+    while (i + 1 < n && strcmp(word, words[i]) != 0) i++;
+    return i;
+}
+
+static rg_status read_kinds(const rg_config *c, rg_encodec_config *out, rg_error *err)
+{
+    static const char *const pads[RG_PAD_COUNT] = {
+        [RG_PAD_ZERO] = "constant", [RG_PAD_REFLECT] = "reflect"};
+    static const char *const norms[RG_CONV_NORMS] = {[RG_CONV_WEIGHT_NORM] = "weight_norm",
+                                                     [RG_CONV_TIME_GROUP_NORM] = "time_group_norm",
+                                                     [RG_CONV_NO_NORM] = "none"};
+    out->causal = rg_config_bool(c, "causal");
+    out->conv_shortcut = rg_config_bool(c, "conv_shortcut");
+    out->pad_mode = (rg_pad)read_word(c, "pad_mode", pads, RG_PAD_COUNT);
+    out->norm = (rg_conv_norm)read_word(c, "norm", norms, RG_CONV_NORMS);
+    out->trim_right_ratio = rg_config_real(c, "trim_right_ratio");
+    out->normalize = rg_config_bool(c, "normalize");
+    out->chunk_seconds = rg_config_real(c, "chunk_seconds");
+    out->chunk_overlap = rg_config_real(c, "chunk_overlap");
+    size_t n = rg_config_reals(c, "bandwidths", out->bandwidths, RG_MAX_BANDWIDTHS);
+    if (n > RG_MAX_BANDWIDTHS)
+        return rg_fail(err, RG_ERR_CONFIG, "%s: bandwidths: %zu given, at most %d are possible",
+                       rg_config_place(c, "bandwidths"), n, RG_MAX_BANDWIDTHS);
+    out->n_bandwidths = (int32_t)n;
+    return RG_OK;
+}
+
+static rg_status read_model_config(const rg_config *c, rg_encodec_config *out, rg_error *err)
+{
+    *out = rg_encodec_defaults();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        void *at = (char *)out + numbers[i].offset;
+        *(int32_t *)at = (int32_t)rg_config_int(c, numbers[i].key);
+    }
+    RG_TRY(read_ratios(c, out, err));
+    RG_TRY(read_kinds(c, out, err));
+    return rg_encodec_check(out, err);
+}
+
+static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err)
+{
+    const rg_config *c = run->context.config;
+    run->band[0] = rg_config_real(c, "band.low");
+    run->band[1] = rg_config_real(c, "band.high");
+    if (!(run->band[1] > 0)) run->band[1] = sample_rate / 2.0;
+    if (run->band[0] < run->band[1]) return RG_OK;
+    return rg_fail(err, RG_ERR_CONFIG, "%s: band.low: %g Hz is not below the band's high end, %g",
+                   rg_config_place(c, "band.low"), run->band[0], run->band[1]);
+}
+
+rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err)
+{
+    rg_encodec_config config;
+    RG_TRY(read_model_config(run->context.config, &config, err));
+    RG_TRY(read_band(run, config.sample_rate, err));
+    run->params = rg_params_create(err);
+    if (!run->params) return err->code;
+    run->model = rg_encodec_create(run->params, "", &config, err);
+    if (!run->model) return err->code;
+    return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
+}
