@@ -95,7 +95,7 @@ static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, 
         rg_mark mark = rg_tape_mark(ex);
         rg_tensor *x =
             rg_codec_run_crops(run, step + i / run->micros, (int32_t)(i % run->micros), wait);
-        rg_tensor *z = rg_encodec_encode(ex, run->model, x);
+        rg_tensor *z = rg_codec_run_encode(run, x, NULL);
         if (!z) return rg_exec_status(ex);
         int64_t n = rg_shape_count(z->shape);
         memcpy(out + i * n, z->data, (size_t)n * sizeof *out);

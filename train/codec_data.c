@@ -80,6 +80,7 @@ rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err)
     RG_TRY(find_role(run, err));
     rg_sampler_options o = rg_sampler_defaults();
     o.rate = rg_encodec_config_of(run->model)->sample_rate;
+    o.channels = rg_encodec_config_of(run->model)->channels;
     o.frames = run->frames = whole_frames(run, rg_config_real(c, "crop_seconds"));
     o.batch = run->batch = (int32_t)rg_config_int(c, "batch");
     o.micros = run->micros = (int32_t)rg_config_int(c, "accumulate");
@@ -111,13 +112,14 @@ bool rg_codec_run_trains_on(const rg_codec_run *run, const rg_song *song)
 /* Half of the crops are turned upside down: the same sound to an ear, another signal to learn. */
 static void flip_signs(const rg_codec_run *run, int64_t step, int32_t micro)
 {
+    int64_t samples = run->frames * rg_encodec_config_of(run->model)->channels;
     for (int64_t b = 0; b < run->batch && run->flip; b++) {
         rg_rng rng =
             rg_rng_make(run->context.seed, rg_rng_stream(STREAM_SIGN, (uint64_t)step,
                                                          (uint64_t)(micro * run->batch + b)));
-        float *x = run->crops + b * run->frames;
+        float *x = run->crops + b * samples;
         if (rg_rng_u32(&rng) & 1) continue;
-        for (int64_t i = 0; i < run->frames; i++) x[i] = -x[i];
+        for (int64_t i = 0; i < samples; i++) x[i] = -x[i];
     }
 }
 
@@ -131,5 +133,6 @@ rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, do
         return NULL;
     }
     flip_signs(run, step, micro);
-    return rg_tensor_from_floats(ex, RG_SHAPE(run->batch, run->frames, 1), run->crops);
+    rg_shape shape = RG_SHAPE(run->batch, run->frames, rg_encodec_config_of(run->model)->channels);
+    return rg_tensor_from_floats(ex, shape, run->crops);
 }

@@ -3,7 +3,9 @@
  *
  * One idea: keys have the names of the members of rg_encodec_config, so most of them are one row of
  * a table; what does not fit together is refused with the place of the key that should change.
+ * Training and validation run the model through the same call.
  */
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -105,4 +107,51 @@ rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err)
     run->model = rg_encodec_create(run->params, "", &config, err);
     if (!run->model) return err->code;
     return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
+}
+
+/* ---- running it ---- */
+
+/* What each item of x (B,T,C) is divided by: the RMS of its channels' mean, and a little more, so
+ * that silence stays silence (audiocraft's encodec.py); and one over it. */
+static void loudness_of(rg_exec *ex, const rg_tensor *x, rg_tensor **loudness, rg_tensor **inverse)
+{
+    int64_t items = x->shape.dim[0], frames = x->shape.dim[1], channels = x->shape.dim[2], at = 0;
+    rg_tensor *both = rg_tensor_new(ex, RG_F32, RG_SHAPE(2, items));
+    if (!both) return;
+    float *level = both->data, *over = level + items;
+    for (int64_t b = 0; b < items; b++) {
+        double power = 0;
+        for (int64_t t = 0; t < frames; t++) {
+            double mono = 0;
+            for (int64_t c = 0; c < channels; c++) mono += rg_tensor_get(x, at++);
+            power += mono * mono / (double)(channels * channels);
+        }
+        level[b] = (float)(sqrt(power / (double)frames) + 1e-8);
+        over[b] = 1 / level[b];
+    }
+    *loudness = rg_tensor_from_floats(ex, RG_SHAPE(items), level);
+    *inverse = rg_tensor_from_floats(ex, RG_SHAPE(items), over);
+}
+
+rg_tensor *rg_codec_run_encode(rg_codec_run *run, rg_tensor *x, rg_tensor **loudness)
+{
+    rg_exec *ex = run->context.ex;
+    rg_tensor *level = NULL, *inverse = NULL;
+    if (x && rg_encodec_config_of(run->model)->normalize) {
+        loudness_of(ex, x, &level, &inverse);
+        x = inverse ? rg_scale_items(ex, x, inverse) : NULL;
+    }
+    if (loudness) *loudness = level;
+    return rg_encodec_encode(ex, run->model, x);
+}
+
+rg_tensor *rg_codec_run_reconstruct(rg_codec_run *run, rg_tensor *x, int32_t n_q, rg_rvq_out *q)
+{
+    rg_exec *ex = run->context.ex;
+    rg_tensor *loudness;
+    *q = (rg_rvq_out){.quantized = rg_codec_run_encode(run, x, &loudness)};
+    if (n_q) *q = rg_rvq(ex, q->quantized, rg_encodec_quantizer(run->model)->books, NULL, n_q);
+    if (!q->quantized) return NULL;
+    rg_tensor *y = rg_encodec_decode(ex, run->model, q->quantized, x->shape.dim[1]);
+    return loudness ? rg_scale_items(ex, y, loudness) : y;
 }

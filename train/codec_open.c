@@ -88,7 +88,7 @@ rg_status rg_codec_run_make_buffers(rg_codec_run *run, rg_error *err)
     size_t batch = (size_t)run->batch, crop = (size_t)run->frames;
     size_t vectors = (size_t)run->micros * batch * (crop / (size_t)rg_encodec_hop(c));
     size_t books = (size_t)c->codebooks;
-    run->crops = calloc(batch * crop, sizeof *run->crops);
+    run->crops = calloc(batch * crop * (size_t)c->channels, sizeof *run->crops);
     run->codes = calloc(vectors * books, sizeof *run->codes);
     run->residuals = calloc(vectors * books * (size_t)c->dimension, sizeof *run->residuals);
     if (run->crops && run->codes && run->residuals) return RG_OK;

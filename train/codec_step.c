@@ -45,16 +45,6 @@ static void report_losses(const rg_codec_run *run, const rg_codec_losses *losses
 
 /* ---- the two halves of a step ---- */
 
-/* Crops x (B,T,1) through the codec: y (B,T,1), and what the codebooks would learn from in *q. */
-static rg_tensor *reconstruct(rg_codec_run *run, rg_tensor *x, rg_rvq_out *q)
-{
-    rg_exec *ex = run->context.ex;
-    rg_tensor *z = rg_encodec_encode(ex, run->model, x);
-    *q = (rg_rvq_out){.quantized = z};
-    if (run->n_q) *q = rg_rvq(ex, z, rg_encodec_quantizer(run->model)->books, NULL, run->n_q);
-    return rg_encodec_decode(ex, run->model, q->quantized, run->frames);
-}
-
 /* Moves channels of items between signals (B,T,C) and rows (B*C,T). */
 static rg_status move_channels(rg_exec *ex, const rg_tensor *from, rg_tensor *to, bool to_rows)
 {
@@ -74,8 +64,7 @@ static rg_status move_channels(rg_exec *ex, const rg_tensor *from, rg_tensor *to
     return RG_OK;
 }
 
-/* Signals (B,T,C) as leaves (B*C,T): a row for each item and channel. NULL after an error. */
-static rg_tensor *as_rows(rg_exec *ex, const rg_tensor *x)
+rg_tensor *rg_codec_rows(rg_exec *ex, const rg_tensor *x)
 {
     if (!x) return NULL;
     rg_shape shape = RG_SHAPE(x->shape.dim[0] * x->shape.dim[2], x->shape.dim[1]);
@@ -94,7 +83,7 @@ static rg_tensor *balanced_seed(rg_codec_run *run, int64_t step, rg_tensor *y, r
     bool wanted[RG_CODEC_TERMS];
     rg_tensor *items[RG_CODEC_TERMS] = {0}; /* the balancer's norms are of items, not of rows */
     annealed_weights(run, step, weights, wanted);
-    rg_tensor *rows = as_rows(ex, y), *target = as_rows(ex, x), *seed;
+    rg_tensor *rows = rg_codec_rows(ex, y), *target = rg_codec_rows(ex, x), *seed;
     if (!rows || !target ||
         rg_codec_loss_gradients(ex, &run->loss, judge, rows, target, wanted, losses) != RG_OK)
         return NULL;
@@ -136,7 +125,7 @@ static rg_status let_hear(rg_codec_run *run, rg_tensor *x, rg_tensor *y, double 
 {
     rg_exec *ex = run->context.ex;
     if (!y) return rg_exec_status(ex);
-    return rg_judge_hear(ex, run->judge, as_rows(ex, x), as_rows(ex, y), loss);
+    return rg_judge_hear(ex, run->judge, rg_codec_rows(ex, x), rg_codec_rows(ex, y), loss);
 }
 
 /* All micro-batches of the step go through the codec as it is, for the judge alone. */
@@ -149,7 +138,7 @@ static rg_status let_hear_all(rg_codec_run *run, int64_t step, double *loss, dou
         rg_mark mark = rg_tape_mark(ex);
         bool recording = rg_set_recording(ex, false);
         rg_tensor *x = rg_codec_run_crops(run, step, micro, wait);
-        rg_tensor *y = reconstruct(run, x, &q);
+        rg_tensor *y = rg_codec_run_reconstruct(run, x, run->n_q, &q);
         rg_set_recording(ex, recording);
         RG_TRY(let_hear(run, x, y, loss));
         rg_tape_rewind(ex, mark);
@@ -185,7 +174,7 @@ rg_status rg_codec_run_learn(rg_codec_run *run, int64_t step, int32_t micro, rg_
 {
     rg_rvq_out q;
     double loss = 0;
-    rg_tensor *y = reconstruct(run, x, &q);
+    rg_tensor *y = rg_codec_run_reconstruct(run, x, run->n_q, &q);
     if (run->judge_learns && run->micros == 1) {
         RG_TRY(let_hear(run, x, y, &loss));
         RG_TRY(update_judge(run, step, loss, metrics));
@@ -211,12 +200,12 @@ static rg_status rehearse_rest(rg_codec_run *run)
 {
     rg_exec *ex = run->context.ex;
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    rg_shape crop = RG_SHAPE(1, run->frames, c->channels);
     bool recording = rg_set_recording(ex, false);
     rg_status status = run->valid.n ? rg_codec_run_measure(run, 0, true) : RG_OK;
     if (status == RG_OK) {
         rg_tensor_new(ex, RG_F32, RG_SHAPE(rg_codec_run_pool(run), c->dimension));
-        rg_encodec_encode(ex, run->model,
-                          rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(1, run->frames, 1)));
+        rg_codec_run_encode(run, rg_tensor_new(ex, ex->kernels->real, crop), NULL);
         status = rg_exec_status(ex);
     }
     rg_set_recording(ex, recording);
@@ -232,8 +221,9 @@ rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items)
     run->pending = run->balancer;
     run->n_q = rg_encodec_config_of(run->model)->codebooks;
     run->judge = run->judges.n ? &run->judges.each[0] : NULL;
-    rg_tensor *x = rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(items, run->frames, 1));
-    rg_tensor *y = reconstruct(run, x, &q);
+    rg_shape crops = RG_SHAPE(items, run->frames, rg_encodec_config_of(run->model)->channels);
+    rg_tensor *x = rg_tensor_new(ex, ex->kernels->real, crops);
+    rg_tensor *y = rg_codec_run_reconstruct(run, x, run->n_q, &q);
     rg_status status = run->judge ? let_hear(run, x, y, NULL) : RG_OK;
     if (status == RG_OK) status = improve(run, 0, x, y, &q, NULL);
     run->judge = NULL;

@@ -219,10 +219,10 @@ static int64_t bytes(void *self)
 {
     const rg_codec_run *run = self;
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    int64_t crops = (int64_t)run->batch * run->frames, all = run->micros * crops;
+    int64_t crops = (int64_t)run->batch * run->frames, all = run->micros * crops, n = c->channels;
     int64_t vectors = all / rg_encodec_hop(c) * c->codebooks;
-    return rg_sampler_describe(run->sampler).bytes + 4 * crops + 4 * vectors * (1 + c->dimension) +
-           4 * run->valid.n * run->valid.frames;
+    return rg_sampler_describe(run->sampler).bytes + 4 * n * crops +
+           4 * vectors * (1 + c->dimension) + 4 * n * run->valid.n * run->valid.frames;
 }
 
 /* A validation takes its crops one by one. */

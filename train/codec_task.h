@@ -55,7 +55,7 @@ typedef struct rg_codec_run {
     rg_judge *judge;               /* of this update; NULL: none */
     bool judge_learns;             /* and is updated in it */
     rg_balancer balancer, pending; /* after the last update; of the update under way */
-    float *crops;                  /* (B,T) */
+    float *crops;                  /* (B,T,C) */
     int32_t *codes;                /* (micros*B*F,K): what the update's codebooks learn from */
     float *residuals;              /* (K,micros*B*F,D) */
     int32_t n_q;                   /* codebooks of this update; 0: not quantized */
@@ -67,6 +67,14 @@ void rg_codec_run_close(void *self);
 
 /* The model, with its parameters' first values, and the band. */
 rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err);
+/* x (B,T,C) -> latent. *loudness (may be NULL): (B) what each item was divided by; NULL when the
+ * codec does not normalize. */
+rg_tensor *rg_codec_run_encode(rg_codec_run *run, rg_tensor *x, rg_tensor **loudness);
+/* x (B,T,C) through the codec with n_q codebooks (0: not quantized), at its own loudness again;
+ * *q: what the codebooks would learn from. NULL after an error. */
+rg_tensor *rg_codec_run_reconstruct(rg_codec_run *run, rg_tensor *x, int32_t n_q, rg_rvq_out *q);
+/* Signals (B,T,C) as leaves (B*C,T): a row for each item and channel. NULL after an error. */
+rg_tensor *rg_codec_rows(rg_exec *ex, const rg_tensor *x);
 /* The store, the role, the sampler and the crops of validations. */
 rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err);
 bool rg_codec_run_trains_on(const rg_codec_run *run, const rg_song *song);
@@ -76,7 +84,7 @@ rg_status rg_codec_run_open_model(rg_codec_run *run, rg_error *err);
 rg_status rg_codec_run_open_judges(rg_codec_run *run, rg_error *err);
 rg_status rg_codec_run_make_buffers(rg_codec_run *run, rg_error *err);
 
-/* Crops (B,T,1) of (step, micro) on the tape; NULL after an error. */
+/* Crops (B,T,C) of (step, micro) on the tape; NULL after an error. */
 rg_tensor *rg_codec_run_crops(rg_codec_run *run, int64_t step, int32_t micro, double *wait);
 
 /* The plan from the configuration, once the model is open. */

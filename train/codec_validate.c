@@ -15,21 +15,21 @@
 
 enum { MAX_SAMPLES = 4 };
 
-/* Valid crop i (1,T,1) and what the codec makes of it; codes NULL while not quantized. */
+/* Valid crop i (1,T,C) and what the codec makes of it; codes NULL while not quantized. */
 typedef struct trial {
     rg_tensor *x, *y, *codes;
 } trial;
 
 static trial try_crop(rg_codec_run *run, int64_t i, bool quantized)
 {
-    rg_exec *ex = run->context.ex;
     const rg_fixed_crops *v = &run->valid;
-    const rg_quantizer *q = rg_encodec_quantizer(run->model);
+    int64_t channels = rg_encodec_config_of(run->model)->channels;
+    rg_shape shape = RG_SHAPE(1, v->frames, channels);
     trial t = {
-        .x = rg_tensor_from_floats(ex, RG_SHAPE(1, v->frames, 1), v->samples + i * v->frames)};
-    rg_rvq_out out = {.quantized = rg_encodec_encode(ex, run->model, t.x)};
-    if (quantized) out = rg_rvq(ex, out.quantized, q->books, NULL, q->n_books);
-    t.y = rg_encodec_decode(ex, run->model, out.quantized, v->frames);
+        .x = rg_tensor_from_floats(run->context.ex, shape, v->samples + i * v->frames * channels)};
+    rg_rvq_out out;
+    int32_t books = quantized ? rg_encodec_quantizer(run->model)->n_books : 0;
+    t.y = rg_codec_run_reconstruct(run, t.x, books, &out);
     t.codes = out.codes;
     return t;
 }
@@ -50,10 +50,9 @@ rg_status rg_codec_run_measure(rg_codec_run *run, int64_t i, bool quantized)
     rg_mark mark = rg_tape_mark(ex);
     trial t = try_crop(run, i, quantized);
     RG_TRY(rg_exec_status(ex));
-    rg_shape flat = RG_SHAPE(1, run->valid.frames);
-    RG_TRY(rg_codec_mel_distance(ex, &run->loss, rg_tensor_wrap(ex, RG_F32, flat, t.y->data),
-                                 rg_tensor_wrap(ex, RG_F32, flat, t.x->data), &run->valid_mel[i]));
-    run->valid_db[i] = rg_si_sdr(t.x->data, t.y->data, run->valid.frames);
+    RG_TRY(rg_codec_mel_distance(ex, &run->loss, rg_codec_rows(ex, t.y), rg_codec_rows(ex, t.x),
+                                 &run->valid_mel[i]));
+    run->valid_db[i] = rg_si_sdr(t.x->data, t.y->data, rg_shape_count(t.x->shape));
     if (t.codes) count_codes(run, t.codes);
     rg_tape_rewind(ex, mark);
     return RG_OK;
@@ -127,7 +126,7 @@ static rg_status write_wav(rg_codec_run *run, const char *folder, const char *wh
     char name[64], path[1024];
     rg_audio audio = {.samples = samples,
                       .frames = run->valid.frames,
-                      .channels = 1,
+                      .channels = rg_encodec_config_of(run->model)->channels,
                       .rate = rg_encodec_config_of(run->model)->sample_rate};
     snprintf(name, sizeof name, "%s-%lld-%s.wav", run->role_name, (long long)crop, what);
     RG_TRY(rg_fs_join(path, sizeof path, folder, name, err));

@@ -203,6 +203,63 @@ START_TEST(an_augmented_run_of_any_role_has_the_same_bits)
 }
 END_TEST
 
+static const char *const stereo[] = {"channels=2",         "normalize=true", "norm=time_group_norm",
+                                     "crop_seconds=1",     "augment.pan=1",  "pad_mode=reflect",
+                                     "conv_shortcut=true", "batch=2"};
+
+/* Two channels, each crop divided by its loudness, norms over time: it learns, with the same bits
+ * on any number of threads. */
+START_TEST(a_stereo_codec_that_normalizes_learns)
+{
+    overrides = stereo;
+    n_overrides = sizeof stereo / sizeof *stereo;
+    loop *a = open_loop(1, ""), *b = open_loop(3, "");
+    overrides = NULL;
+    n_overrides = 0;
+    json_t *items;
+    rg_metrics start = validate(a, 0, &items);
+    json_decref(items);
+    run(a, 0, 150);
+    run(b, 0, 150);
+    check_equal(a, b);
+    rg_metrics end = validate(a, 150, &items);
+    json_decref(items);
+    double before = rg_metrics_get(&start, "unquantized/mel_distance");
+    double after = rg_metrics_get(&end, "mel_distance");
+    ck_assert_msg(after < 0.7 * before, "mel distance %g, then %g", before, after);
+    rg_set_recording(a->ex, false);
+    ck_assert_msg(rg_codec_task.sample(a->self, 150) == RG_OK, "%s", a->ex->error.text);
+    char wav[800];
+    rg_audio audio;
+    rg_error err = {0};
+    snprintf(wav, sizeof wav, "%s/samples/step_0000150/bass-0-decoded.wav", rg_test_folder());
+    RG_ASSERT_OK(rg_audio_read(wav, &audio, &err), &err);
+    ck_assert_int_eq(audio.channels, 2);
+    rg_audio_free(&audio);
+    /* A tenth of the input is a tenth of the output, and silence is silence. */
+    enum { T = 4000 };
+    static float x[3 * T * 2];
+    for (int32_t i = 0; i < 2 * T; i++) {
+        x[i] = (float)(0.3 * sin(0.05 * (i / 2)) * (i % 2 ? 1 : 0.5));
+        x[2 * T + i] = x[i] / 10;
+    }
+    rg_rvq_out q;
+    rg_step_begin(a->ex, 0);
+    rg_tensor *in = rg_tensor_from_floats(a->ex, RG_SHAPE(3, T, 2), x);
+    rg_tensor *y = rg_codec_run_reconstruct(a->self, in, 0, &q);
+    ck_assert_msg(y != NULL, "%s", a->ex->error.text);
+    double most = 0;
+    for (int32_t i = 0; i < 2 * T; i++) {
+        most = fmax(most, fabs(rg_tensor_get(y, i)));
+        RG_ASSERT_NEAR(rg_tensor_get(y, 2 * T + i), rg_tensor_get(y, i) / 10, 1e-4);
+        ck_assert(fabs(rg_tensor_get(y, 4 * T + i)) < 1e-6);
+    }
+    ck_assert_msg(most > 0.03, "the output's peak is %g", most);
+    close_loop(a);
+    close_loop(b);
+}
+END_TEST
+
 static double arena_bytes(const rg_exec *ex)
 {
     return (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
@@ -291,4 +348,5 @@ RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence,
              a_tiny_codec_in_bf16_beats_silence, threads_do_not_change_bits,
              a_resumed_run_has_the_same_bits, splitting_a_batch_changes_no_decision,
              dropout_draws_from_its_list, an_augmented_run_of_any_role_has_the_same_bits,
-             memory_is_known_before_the_first_step, faulty_configurations_name_their_place)
+             a_stereo_codec_that_normalizes_learns, memory_is_known_before_the_first_step,
+             faulty_configurations_name_their_place)
