@@ -81,7 +81,7 @@ static const row rows[] = {
     {&rg_op_mean, NULL, {SHAPE(2, 7)}, "....", 0},
     {&rg_op_add, "positions", {SHAPE(2, 3, 4), SHAPE(3, 4)}, ".xx.x xxxx", 0},
     {&rg_op_scale, "half", {SHAPE(2, 3)}, "....", 0},
-    {&rg_op_scale, "items", {SHAPE(3, 4, 5), SHAPE(3)}, "x.... xxx", 0},
+    {&rg_op_scale, "items", {SHAPE(3, 4, 5), SHAPE(3)}, "x..x. xxx", 0},
     {&rg_op_concat,
      "steps",
      {SHAPE(2, 3, 4), SHAPE(2, 1, 4), SHAPE(2, 2, 4)},
