@@ -59,14 +59,31 @@ static rg_status allocate(codec_result *r, rg_error *err)
 
 /* ---- excerpts ---- */
 
+/* Whether a stem belongs to what is measured. */
+static bool takes(const codec_result *r, const rg_song *song, int32_t role)
+{
+    return song->present[role] && (r->store_role == role || r->store_role == RG_ROLE_MIX);
+}
+
+/* Of the mix: of the stem that plays most there. */
+static double active_share(const evaluation *e, const codec_result *r, int64_t song, int64_t at,
+                           int64_t frames)
+{
+    double most = 0;
+    for (int32_t role = 0; role < rg_store_roles(e->store); role++)
+        if (takes(r, rg_store_song(e->store, song), role))
+            most = fmax(most, rg_store_active_share(e->store, song, role, at, frames));
+    return most;
+}
+
 /* The most active place of a song, in steps of a quarter of the excerpt; -1 when it never plays. */
-static int64_t most_active(const evaluation *e, int64_t song, int32_t role, int64_t frames)
+static int64_t most_active(const evaluation *e, const codec_result *r, int64_t song, int64_t frames)
 {
     const rg_song *s = rg_store_song(e->store, song);
     int64_t last = s->frames > frames ? s->frames - frames : 0, best = -1;
     double most = least_active;
     for (int64_t at = 0; at <= last; at += frames / 4 > 0 ? frames / 4 : 1) {
-        double share = rg_store_active_share(e->store, song, role, at, frames);
+        double share = active_share(e, r, song, at, frames);
         if (share > most) {
             most = share;
             best = at;
@@ -79,8 +96,14 @@ static rg_status read_part(const evaluation *e, const codec_result *r, int64_t i
                            int64_t frames, rg_audio *out, rg_error *err)
 {
     RG_TRY(rg_audio_make(out, frames, 1, rg_store_rate(e->store), err));
-    rg_status status =
-        rg_store_read(e->store, e->songs[i], r->store_role, at, frames, out->samples, err);
+    float *stem = malloc((size_t)frames * sizeof *stem);
+    rg_status status = stem ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a stem");
+    for (int32_t role = 0; role < rg_store_roles(e->store) && status == RG_OK; role++) {
+        if (!takes(r, rg_store_song(e->store, e->songs[i]), role)) continue;
+        status = rg_store_read(e->store, e->songs[i], role, at, frames, stem, err);
+        for (int64_t t = 0; t < frames && status == RG_OK; t++) out->samples[t] += stem[t];
+    }
+    free(stem);
     if (status != RG_OK) rg_audio_free(out);
     return status;
 }
@@ -242,9 +265,7 @@ static rg_status measure_song(evaluation *e, codec_result *r, int64_t i, double 
                               rg_error *err)
 {
     int64_t frames = (int64_t)(e->options.seconds * rg_store_rate(e->store));
-    r->start[i] = rg_store_song(e->store, e->songs[i])->present[r->store_role]
-                      ? most_active(e, e->songs[i], r->store_role, frames)
-                      : -1;
+    r->start[i] = most_active(e, r, e->songs[i], frames);
     if (r->start[i] < 0) return RG_OK;
     rg_audio x;
     RG_TRY(measure_band(e, r, i, err));
@@ -254,21 +275,23 @@ static rg_status measure_song(evaluation *e, codec_result *r, int64_t i, double 
     return status;
 }
 
-rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, rg_error *err)
+rg_status rg__codec_measure(evaluation *e, rg_codec *codec, const char *role, codec_result *out,
+                            rg_error *err)
 {
     double seconds[3] = {0};
     *out = (codec_result){.codec = codec, .n = e->n_songs};
-    rg_copy_text(out->role, sizeof out->role, codec->role);
+    rg_copy_text(out->role, sizeof out->role, role ? role : codec->role);
     out->nominal_bitrate = rg_encodec_bitrate(&codec->config);
-    out->store_role = rg_store_find_role(e->store, codec->role);
-    if (out->store_role < 0)
+    out->store_role = rg_store_find_role(e->store, out->role);
+    if (out->store_role < 0 && strcmp(out->role, "mix") == 0) out->store_role = RG_ROLE_MIX;
+    if (out->store_role < 0 && out->store_role != RG_ROLE_MIX)
         return rg_fail(err, RG_ERR_MISMATCH, "%s: has no role '%s', which the codec was made for",
-                       rg_store_folder(e->store), codec->role);
+                       rg_store_folder(e->store), out->role);
     RG_TRY(allocate(out, err));
     rg__codec_find_rows(out);
     rg_progress progress;
     char what[64];
-    rg_format(what, sizeof what, "codec %s", codec->role);
+    rg_format(what, sizeof what, "codec %s", out->role);
     rg_progress_start(&progress, what, out->n);
     for (int64_t i = 0; i < out->n; i++) {
         RG_TRY(rg__eval_check_stop(e, err));

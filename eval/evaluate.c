@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "eval/internal.h"
 
-enum { RUN_PLAYERS = 10 };
+enum { RUN_PLAYERS = 10, ROLE_PLAYERS = 2 };
 
 rg_eval_options rg_eval_defaults(const char *target)
 {
@@ -157,24 +157,35 @@ static rg_status begin_report(evaluation *e, const char *folder, rg_error *err)
 
 /* ---- a codec run ---- */
 
-static rg_status codec_parts(evaluation *e, const codec_result *result, rg_error *err)
+/* One result; with `any` one of each role of the store. */
+static rg_status codec_parts(evaluation *e, rg_codec *codec, bool any, codec_result *results,
+                             rg_error *err)
 {
+    int32_t n = any ? rg_store_roles(e->store) : 1;
+    for (int32_t i = 0; i < n; i++)
+        RG_TRY(
+            rg__codec_measure(e, codec, any ? rg_store_role(e->store, i) : NULL, &results[i], err));
     RG_TRY(rg__learning_section(e, err));
     rg_report_section(e->report, "headline", "In short");
-    rg__codec_headline(e, result, 1);
+    rg__codec_headline(e, results, n);
     rg_report_section(e->report, "codec", "Codec");
-    rg__codec_outside(e, result, 1);
-    return rg__codec_section(e, result, RUN_PLAYERS, err);
+    rg__codec_outside(e, results, n);
+    for (int32_t i = 0; i < n; i++)
+        RG_TRY(rg__codec_section(e, &results[i], n > 1 ? ROLE_PLAYERS : RUN_PLAYERS, err));
+    return RG_OK;
 }
 
+/* A codec of "any" role is measured on each role of the store. */
 static rg_status codec_report(evaluation *e, rg_error *err)
 {
     rg_codec codec = {0};
-    codec_result result = {0};
+    codec_result *results = calloc(RG_MAX_ROLES, sizeof *results);
+    if (!results) return rg_fail(err, RG_ERR_NOMEM, "no memory to measure codecs");
     rg_status status = rg_codec_load(e->run.checkpoint, e->ex, &codec, err);
-    if (status == RG_OK) status = rg__codec_measure(e, &codec, &result, err);
-    if (status == RG_OK) status = codec_parts(e, &result, err);
-    rg__codec_result_free(&result);
+    bool any = strcmp(codec.role, "any") == 0 && rg_store_find_role(e->store, "any") < 0;
+    if (status == RG_OK) status = codec_parts(e, &codec, any, results, err);
+    for (int32_t i = 0; i < RG_MAX_ROLES; i++) rg__codec_result_free(&results[i]);
+    free(results);
     rg_codec_free(&codec);
     return status;
 }

@@ -6,8 +6,21 @@
  * the report of all roles' codecs, of the language models and of what they generate.
  */
 /*
- * metrics.json: tables.<table>.rows.<row>.<column> is {value, low, high, n} or a text. Tables of a
- * track report besides those of its codecs:
+ * metrics.json: tables.<table>.rows.<row>.<column> is {value, low, high, n} or a text. Tables of
+ * codecs; a row that cannot be made here says why in its first column:
+ *
+ *   codecs                "<role>: original | codec, N bit/s | Opus | 8-bit PCM, N bit/s |
+ *                         low-pass at the band | silence": bitrate si_sdr si_snr snr mel stft
+ *                         loudness loudness_error onset_f chroma
+ *   codec-outside         % of energy outside each role's band: means, then song by song
+ *   codec-<role>-bits     rate frame_rate codebooks bitrate entropy_bitrate held_out_bitrate
+ *                         previous_bitrate outside band_low band_high encode decode
+ *   codec-<role>-usage    "codebook K": used dead entropy perplexity nominal held_out previous
+ *   codec-<role>-sizes    mel_512 mel_1024 mel_2048 stft_512 stft_1024 stft_2048, by row as above
+ *   codec-<role>-bands    "63-125 Hz" and so on: share codec_level, <row>_snr <row>_distance of
+ *                         codec, opus, pcm, lowpass
+ *
+ * Tables of a track report besides those of its codecs:
  *
  *   bits, bits-<role>   true none other late bigram unigram ... bit/token
  *   accuracy            top1 copy ece excess (%), by role

@@ -77,7 +77,7 @@ typedef struct codec_book {
 
 typedef struct codec_result {
     char role[32];
-    int32_t store_role;
+    int32_t store_role;           /* or RG_ROLE_MIX */
     rg_codec *codec;              /* borrowed */
     char missing[CODEC_ROWS][80]; /* why there is no such row; "" where there is */
     int64_t n;        /* songs of the evaluation; values are NAN where a song has no such sound */
@@ -94,8 +94,12 @@ typedef struct codec_result {
     double encode_factor, decode_factor;            /* seconds per second */
 } codec_result;
 
-/* Measures a codec on the evaluation's songs. */
-rg_status rg__codec_measure(evaluation *e, rg_codec *codec, codec_result *out, rg_error *err);
+/*
+ * Measures a codec on the evaluation's songs, on the stems of a role. NULL: of the role that it was
+ * made for; where that is "mix", on all stems added up.
+ */
+rg_status rg__codec_measure(evaluation *e, rg_codec *codec, const char *role, codec_result *out,
+                            rg_error *err);
 void rg__codec_result_free(codec_result *result);
 double *rg__codec_values(const codec_result *result, enum codec_row row, int32_t metric);
 /* The excerpt of song i and what each row makes of it, at the codec's rate; empty where a row is

@@ -68,7 +68,7 @@ static rg_status codec_parts(track_evaluation *t, codec_result *results, rg_erro
 {
     int32_t n = t->bundle.config.n_roles;
     for (int32_t r = 0; r < n; r++)
-        RG_TRY(rg__codec_measure(t->e, &t->bundle.codecs[r], &results[r], err));
+        RG_TRY(rg__codec_measure(t->e, &t->bundle.codecs[r], NULL, &results[r], err));
     rg_report_section(t->e->report, "headline", "In short");
     rg__codec_headline(t->e, results, n);
     rg_report_section(t->e->report, "codec", "Codecs");

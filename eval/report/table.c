@@ -138,7 +138,7 @@ static void html_head(const rg_table *table, rg_text *out)
         rg_text_add(out, "<th>");
         rg_html_escape(out, col->title);
         if (col->direction)
-            rg_text_printf(out, " <abbr title=\"%s is better\">%s</abbr>",
+            rg_text_printf(out, "&nbsp;<abbr title=\"%s is better\">%s</abbr>",
                            col->direction == RG_HIGHER_BETTER ? "higher" : "lower",
                            arrows[col->direction]);
         if (col->unit[0]) {

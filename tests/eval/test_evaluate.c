@@ -51,7 +51,7 @@ static void put_metrics(const char *folder)
     put(folder, "metrics.jsonl", text);
 }
 
-static void make_codec_run(const char *folder, const char *trained_on, uint64_t seed)
+static void make_run_of(const char *folder, const char *role, const char *trained_on, uint64_t seed)
 {
     char path[1200], text[2048];
     rg_error err = {0};
@@ -59,18 +59,23 @@ static void make_codec_run(const char *folder, const char *trained_on, uint64_t 
     RG_ASSERT_OK(rg_fs_join(path, sizeof path, folder, "checkpoints", &err), &err);
     RG_ASSERT_OK(rg_fs_make_folders(path, &err), &err);
     snprintf(path, sizeof path, "%s/checkpoints/step_0000400.safetensors", folder);
-    rg_toy_codec(ex, path, "bass", seed);
+    rg_toy_codec(ex, path, role, seed);
     snprintf(path, sizeof path, "%s/best", folder);
     RG_ASSERT_OK(rg_fs_link("checkpoints/step_0000400.safetensors", path, &err), &err);
     snprintf(text, sizeof text,
-             "{\"task\":\"codec\",\"role\":\"bass\",\"roles\":[\"bass\"],\"store\":\"%s\","
+             "{\"task\":\"codec\",\"role\":\"%s\",\"roles\":[\"%s\"],\"store\":\"%s\","
              "\"songs\":[\"%s\"]}",
-             store_folder(), trained_on);
+             role, role, store_folder(), trained_on);
     put(folder, "describe.json", text);
     put(folder, "config.yaml", "task: codec\nrole: bass\n");
     put(folder, "env.json", "{\"version\": \"0.1.0\", \"seed\": 5}");
     put_metrics(folder);
     rg_exec_destroy(ex);
+}
+
+static void make_codec_run(const char *folder, const char *trained_on, uint64_t seed)
+{
+    make_run_of(folder, "bass", trained_on, seed);
 }
 
 static json_t *metrics_of(const char *folder)
@@ -196,6 +201,39 @@ START_TEST(codec_run_gets_a_report)
     options.split = RG_SPLIT_TRAIN;
     RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
     check_page(out, "ON TRAINING SONGS");
+}
+END_TEST
+
+/* A codec of any role is measured on each of them, one of the mix on their sum. */
+START_TEST(codecs_of_any_role_and_of_the_mix)
+{
+    static const char *const roles[] = {"any", "mix"};
+    json_t *m[2];
+    hide_programs();
+    for (int i = 0; i < 2; i++) {
+        char run[1024], out[1024], name[32];
+        rg_error err = {0};
+        snprintf(name, sizeof name, "%s-run", roles[i]);
+        join(run, name);
+        snprintf(name, sizeof name, "%s-report", roles[i]);
+        join(out, name);
+        make_run_of(run, roles[i], "toy-000", 1);
+        rg_eval_options options = rg_eval_defaults(run);
+        options.out = out;
+        options.seconds = 3;
+        RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+        m[i] = metrics_of(out);
+    }
+    for (int32_t r = 0; r < ROLES; r++) {
+        char row[64];
+        snprintf(row, sizeof row, "%s: silence", rg_toy_role(r));
+        ck_assert(value(m[0], "codecs", row, "mel") > 1);
+        ck_assert(value(m[0], "codec-outside", "toy-007", rg_toy_role(r)) >= 0);
+    }
+    ck_assert(value(m[1], "codecs", "mix: silence", "mel") >
+              value(m[0], "codecs", "bass: silence", "mel"));
+    json_decref(m[0]);
+    json_decref(m[1]);
 }
 END_TEST
 
@@ -384,5 +422,6 @@ START_TEST(what_does_not_listen_is_seen)
 END_TEST
 
 RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, codes_are_coded_by_other_songs,
-             training_songs_are_refused, what_is_no_run_is_refused, reports_are_compared,
-             track_run_gets_a_report, what_does_not_listen_is_seen)
+             codecs_of_any_role_and_of_the_mix, training_songs_are_refused,
+             what_is_no_run_is_refused, reports_are_compared, track_run_gets_a_report,
+             what_does_not_listen_is_seen)
