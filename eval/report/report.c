@@ -260,10 +260,12 @@ static void add_spectrogram(rg_report *report, const char *id, const char *part,
     rg_text_free(&svg);
 }
 
-static void subtract(rg_spectrogram *a, const rg_spectrogram *b)
+/* a = b - a. What lies below the scale counts as its lower end: nobody hears that it differs. */
+static void subtract(rg_spectrogram *a, const rg_spectrogram *b, float lowest)
 {
     if (a->frames != b->frames) return;
-    for (int64_t i = 0; i < (int64_t)a->bands * a->frames; i++) a->db[i] = b->db[i] - a->db[i];
+    for (int64_t i = 0; i < (int64_t)a->bands * a->frames; i++)
+        a->db[i] = fmaxf(b->db[i], lowest) - fmaxf(a->db[i], lowest);
 }
 
 void rg_report_spectrograms(rg_report *report, const char *id, const char *caption,
@@ -284,7 +286,7 @@ void rg_report_spectrograms(rg_report *report, const char *id, const char *capti
         add_spectrogram(report, id, "a", &sa, &same, a_name);
         add_spectrogram(report, id, "b", &sb, &same, b_name);
         rg_format(title, sizeof title, "%s minus %s", b_name, a_name);
-        subtract(&sa, &sb);
+        subtract(&sa, &sb, (float)same.low);
         add_spectrogram(report, id, "difference", &sa, &apart, title);
     }
     rg_spectrogram_free(&sa);

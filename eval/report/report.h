@@ -74,8 +74,11 @@ void rg_report_item(rg_report *report, const char *item, const char *role, const
 
 /* A plot; also plots/<id>.svg. Figures that follow each other stand side by side. */
 void rg_report_plot(rg_report *report, const char *id, const rg_plot *plot, const char *caption);
-/* Log-mel spectrograms of a sound and of another one on the same scale, and of their difference in
- * dB (b minus a), side by side; also plots/<id>-a.svg, -b.svg and -difference.svg. Both mono. */
+/*
+ * Log-mel spectrograms of a sound and of another one on the same scale, and of their difference in
+ * dB (b minus a, of what lies above the scale's lower end), side by side; also plots/<id>-a.svg,
+ * -b.svg and -difference.svg. Both mono.
+ */
 void rg_report_spectrograms(rg_report *report, const char *id, const char *caption,
                             const rg_audio *a, const char *a_name, const rg_audio *b,
                             const char *b_name);
