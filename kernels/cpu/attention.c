@@ -13,7 +13,8 @@ enum {
     KEYS = RG_ATTENTION_KEYS,
     PITCH = RG_ATTENTION_PITCH,
     PART_ROWS = 128, /* queries for which a part's own panels pay */
-    FEW_TILES = 2    /* of queries, for which values are read where they lie */
+    FEW_TILES = 2,   /* of queries, for which values are read where they lie */
+    LINE = 16        /* floats of a cache line */
 };
 
 /* A thread's scratch: panels of all keys, those of all values; a tile's operands and results. */
@@ -43,6 +44,16 @@ static int64_t place(const rg_attention_job *j, float *base, part *p)
 }
 
 /* ---- keys and values of a block ---- */
+
+/* Asks for the rows of a block: they lie pages apart, which no hardware foresees. */
+static void fetch_rows(const rg_attention_args *a, const part *p, const void *rows, int64_t ld,
+                       int64_t block)
+{
+    const int64_t k0 = block * KEYS, n = min64(KEYS, a->t_k - k0);
+    const float *row = (const float *)rows + (p->item * a->t_k + k0) * ld + p->column;
+    for (int64_t i = 0; i < n; i++, row += ld)
+        for (int64_t d = 0; d < a->head_dim; d += LINE) __builtin_prefetch(row + d, 0, 2);
+}
 
 static rg_right keys_of(const rg_attention_job *j, const part *p, int64_t block, bool pack)
 {
@@ -136,7 +147,9 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
     place(j, j->scratch + thread * j->scratch_size, &p);
     for (int64_t block = 0; block < j->blocks; block++) {
         const rg_reach r = rg_attention_reach(j, p.first, p.end, block);
-        if (r.from < r.to) keys_of(j, &p, block, true), values_of(j, &p, block, true);
+        if (r.from >= r.to) continue;
+        fetch_rows(a, &p, a->k, a->ld_k, block), fetch_rows(a, &p, a->v, a->ld_v, block);
+        keys_of(j, &p, block, true), values_of(j, &p, block, true);
     }
     for (int64_t t = p.first; t < p.end; t += j->tiles->mr)
         forward_tile(j, &p, t, min64(j->tiles->mr, p.end - t));
