@@ -50,7 +50,7 @@ static rg_status make_take(listening *l, rg_take **out, rg_error *err)
                                .frames = l->frames,
                                .sampling = rg_sampling_defaults(),
                                .conditions = &conditions};
-    for (int32_t r = 0; r < run->config->n_roles; r++) options.seeds[r] = run->context.seed;
+    for (int32_t r = 0; r < run->config->n_roles; r++) options.seeds[0][r] = run->context.seed;
     rg_take *take = *out = rg_take_create(&options, err);
     if (!take) return err->code;
     for (int32_t r = 0; r < run->config->n_roles; r++)
@@ -88,7 +88,7 @@ static rg_status write_sounds(listening *l, const rg_take *take, const char *wha
     rg_status status = RG_OK;
     for (int32_t r = 0; r < run->config->n_roles && status == RG_OK; r++) {
         if (!rg_track_data_has(run->data, l->song, r, RG_SPLIT_VALID)) continue;
-        const int32_t *codes = take ? rg_take_codes(take, r) : run->valid->codes[r];
+        const int32_t *codes = take ? rg_take_codes(take, 0, r) : run->valid->codes[r];
         status = write_role(l, r, what, codes, stems + n++, err);
     }
     if (status == RG_OK)

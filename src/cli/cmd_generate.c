@@ -18,9 +18,12 @@ const rg_option rg_cmd_generate_options[] = {
     {"set", "FIELD=VALUE", "a condition as such: tempo=128, key='A minor', meter=3/4, genre=..."},
     {"duration", "S", "seconds (8; with --lock the longest file; with --from the scene's)"},
     {"seed", "N", "of all choices (1; with --from one more than the scene's)"},
+    {"takes", "N",
+     "this many at once (1 to 16), of seeds one apart; all but the first in DIR/take-1, ..."},
     {"out", "DIR", "new folder for the scene (required)"},
     {"lock", "ROLE=FILE[@A-B]", "keep a file's samples (or its seconds A to B) exactly"},
-    {"from", "SCENE", "go on from a scene; what is not regenerated stays as it is"},
+    {"from", "SCENE",
+     "go on from a scene, or a take of it (DIR/take-2); what is not regenerated stays as it is"},
     {"regenerate", "ROLE[@A-B]", "with --from: make this role (or its seconds A to B) anew"},
     {"without", "ROLE", "leave a role out"},
     {"temperature", "T", "of the choices (1); 0 takes the most likely"},
@@ -63,12 +66,14 @@ static rg_status read_sampling(const rg_args *args, rg_sampling *sampling, bool 
 
 static rg_status read_numbers(const rg_args *args, rg_generate_options *o, rg_error *err)
 {
-    int64_t seed = 1, rate = 32000;
+    int64_t seed = 1, rate = 32000, takes = 1;
     RG_TRY(rg_option_real(args, "duration", 0.1, 600, &o->seconds, err));
     RG_TRY(rg_option_int(args, "seed", 0, INT64_MAX, &seed, err));
+    RG_TRY(rg_option_int(args, "takes", 1, RG_MAX_TAKES, &takes, err));
     RG_TRY(rg_option_int(args, "rate", 4000, 192000, &rate, err));
     o->has_seed = rg_option_given(args, "seed");
     o->seed = (uint64_t)seed;
+    o->takes = (int32_t)takes;
     o->rate = (int32_t)rate;
     return RG_OK;
 }
@@ -77,15 +82,20 @@ static void print_result(const rg_args *args, const rg_generate_options *o,
                          const rg_generate_result *r)
 {
     if (rg_option_given(args, "json"))
-        printf("{\"scene\": \"%s\", \"take\": \"%s\", \"seed\": %llu, \"seconds\": %.3f, "
+        printf("{\"scene\": \"%s\", \"take\": \"%s\", \"seed\": %llu, \"takes\": %d, \"seconds\": "
+               "%.3f, "
                "\"wall_seconds\": %.3f, \"mix_peak\": %.6f, \"silent_share\": %.4f}\n",
-               o->out_folder, r->take, (unsigned long long)r->seed, r->seconds, r->wall_seconds,
-               r->mix_peak, r->silent_share);
-    else
+               o->out_folder, r->take, (unsigned long long)r->seed, (int)r->takes, r->seconds,
+               r->wall_seconds, r->mix_peak, r->silent_share);
+    else {
         printf("%s: %.2f s of music in %.1f s (%.2f x real time), seed %llu, take %s%s\n",
-               o->out_folder, r->seconds, r->wall_seconds, r->seconds / r->wall_seconds,
+               o->out_folder, r->seconds, r->wall_seconds, r->takes * r->seconds / r->wall_seconds,
                (unsigned long long)r->seed, r->take,
                r->silent_share > 0.99 ? "; the mix is SILENT" : "");
+        for (int32_t i = 1; i < r->takes; i++)
+            printf("%s/take-%d: seed %llu\n", o->out_folder, (int)i,
+                   (unsigned long long)(r->seed + (uint64_t)i));
+    }
 }
 
 rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)

@@ -12,8 +12,8 @@
 enum { MAX_ROWS = 3, MAX_BARS = 4096, PLAIN_BAR = 100 /* frames, when no tempo is asked */ };
 
 typedef struct role_cells {
-    int32_t *codes;  /* (T,K) */
-    float *latents;  /* (T,D) */
+    int32_t *codes;  /* (N,T,K) */
+    float *latents;  /* (N,T,D) */
     uint8_t *state;  /* (T): rg_cell_state */
     uint8_t *wanted; /* (T): 1 = to be made */
     rg_track_fill *fill;
@@ -27,17 +27,26 @@ struct rg_take {
     rg_take_options options;
     rg_conditions conditions;
     const rg_track_config *config;
-    int32_t frames, padded, window; /* T, T rounded up to patches, W */
+    int32_t takes, frames, padded, window; /* N; T; T rounded up to patches; W */
     role_cells roles[RG_TRACK_ROLES];
     rg_track_batch *batch;
     float *logits, *guided;
     segment *segments;
     int32_t n_segments, segment, first; /* first: frame where the current window begins */
-    int32_t rows, row_full, row_context, row_none;
+    int32_t rows, row_full, row_context, row_none; /* of each take */
     bool planned, filling;
     int64_t done, total;
-    char id[17];
 };
+
+static int32_t *codes_at(const rg_take *t, int32_t take, int32_t r, int64_t frame)
+{
+    return t->roles[r].codes + ((int64_t)take * t->padded + frame) * t->config->roles[r].books;
+}
+
+static float *latents_at(const rg_take *t, int32_t take, int32_t r, int64_t frame)
+{
+    return t->roles[r].latents + ((int64_t)take * t->padded + frame) * t->config->roles[r].dim;
+}
 
 /* ---- memory ---- */
 
@@ -45,13 +54,13 @@ static bool make_role(rg_take *t, int32_t r)
 {
     const rg_track_role *role = t->config->roles + r;
     role_cells *c = t->roles + r;
-    size_t n = (size_t)t->padded;
-    c->codes = malloc(n * (size_t)role->books * sizeof *c->codes);
-    c->latents = calloc(n * (size_t)role->dim, sizeof *c->latents);
+    size_t n = (size_t)t->padded, cells = n * (size_t)t->takes;
+    c->codes = malloc(cells * (size_t)role->books * sizeof *c->codes);
+    c->latents = calloc(cells * (size_t)role->dim, sizeof *c->latents);
     c->state = malloc(n);
     c->wanted = calloc(n, 1);
     if (!c->codes || !c->latents || !c->state || !c->wanted) return false;
-    memset(c->codes, 0xff, n * (size_t)role->books * sizeof *c->codes);
+    memset(c->codes, 0xff, cells * (size_t)role->books * sizeof *c->codes);
     memset(c->state, RG_CELL_UNKNOWN, n);
     memset(c->wanted, 1, (size_t)t->frames);
     return true;
@@ -66,7 +75,7 @@ static bool make_buffers(rg_take *t)
         if (n > largest) largest = n;
         if (!make_role(t, r)) return false;
     }
-    t->logits = malloc(MAX_ROWS * largest * sizeof *t->logits);
+    t->logits = malloc((size_t)(MAX_ROWS * t->takes) * largest * sizeof *t->logits);
     t->guided = malloc(largest * sizeof *t->guided);
     t->segments = malloc(sizeof *t->segments * (size_t)(t->config->n_roles * MAX_BARS));
     return t->logits && t->guided && t->segments;
@@ -75,6 +84,7 @@ static bool make_buffers(rg_take *t)
 rg_take *rg_take_create(const rg_take_options *options, rg_error *err)
 {
     const rg_track_config *config = &options->bundle->config;
+    assert(options->takes <= RG_MAX_TAKES);
     rg_take *t = calloc(1, sizeof *t);
     if (!t) {
         rg_fail(err, RG_ERR_NOMEM, "no memory for a take");
@@ -83,11 +93,12 @@ rg_take *rg_take_create(const rg_take_options *options, rg_error *err)
     t->options = *options;
     t->conditions = *options->conditions;
     t->config = config;
+    t->takes = options->takes > 0 ? options->takes : 1;
     t->frames = options->frames;
     t->window = config->frames / config->patch * config->patch;
     t->padded = (t->frames + config->patch - 1) / config->patch * config->patch;
     if (t->padded < t->window) t->padded = t->window;
-    t->batch = rg_track_batch_create(config, MAX_ROWS, t->window, err);
+    t->batch = rg_track_batch_create(config, MAX_ROWS * t->takes, t->window, err);
     if (!t->batch || !make_buffers(t)) {
         rg_fail(err, RG_ERR_NOMEM, "no memory for a take of %d frames", t->frames);
         rg_take_destroy(t);
@@ -116,13 +127,10 @@ void rg_take_destroy(rg_take *t)
 
 /* ---- what is known ---- */
 
-static void learn_latents(rg_take *t, int32_t r, int32_t a, int32_t b)
+static void learn_latents(rg_take *t, int32_t take, int32_t r, int32_t a, int32_t b)
 {
-    const rg_track_role *role = t->config->roles + r;
-    role_cells *c = t->roles + r;
-    rg_status status =
-        rg_codec_dequantize(&t->options.bundle->codecs[r], c->codes + (int64_t)a * role->books,
-                            b - a, c->latents + (int64_t)a * role->dim);
+    rg_status status = rg_codec_dequantize(&t->options.bundle->codecs[r], codes_at(t, take, r, a),
+                                           b - a, latents_at(t, take, r, a));
     assert(status == RG_OK); /* codes come from this codec */
     (void)status;
 }
@@ -134,12 +142,13 @@ void rg_take_know(rg_take *t, int32_t role, const int32_t *codes, const uint8_t 
     assert(!t->planned);
     for (int32_t f = 0; f < t->frames; f++) {
         if (!known[f]) continue;
-        memcpy(c->codes + (int64_t)f * books, codes + (int64_t)f * books,
-               (size_t)books * sizeof *codes);
+        for (int32_t take = 0; take < t->takes; take++)
+            memcpy(codes_at(t, take, role, f), codes + (int64_t)f * books,
+                   (size_t)books * sizeof *codes);
         c->state[f] = RG_CELL_KNOWN;
         c->wanted[f] = 0;
     }
-    learn_latents(t, role, 0, t->frames);
+    for (int32_t take = 0; take < t->takes; take++) learn_latents(t, take, role, 0, t->frames);
 }
 
 void rg_take_leave_out(rg_take *t, int32_t role)
@@ -149,33 +158,34 @@ void rg_take_leave_out(rg_take *t, int32_t role)
     memset(t->roles[role].wanted, 0, (size_t)t->padded);
 }
 
-const int32_t *rg_take_codes(const rg_take *t, int32_t role)
+const int32_t *rg_take_codes(const rg_take *t, int32_t i, int32_t role)
 {
-    return t->roles[role].codes;
+    return codes_at(t, i, role, 0);
 }
 
-const char *rg_take_id(rg_take *t)
+void rg_take_id(const rg_take *t, int32_t i, char id[17])
 {
     char hex[RG_SHA256_HEX];
-    rg_sha256 *h = t->id[0] ? NULL : rg_sha256_begin();
-    if (!h) return t->id;
+    rg_sha256 *h = rg_sha256_begin();
+    id[0] = 0;
+    if (!h) return;
     rg_sha256_add(h, t->options.bundle->hash, sizeof t->options.bundle->hash);
-    rg_sha256_add(h, t->options.seeds, sizeof t->options.seeds);
+    rg_sha256_add(h, t->options.seeds[i], sizeof t->options.seeds[i]);
     rg_sha256_add(h, t->conditions.ids, sizeof t->conditions.ids);
     rg_sha256_add(h, &t->conditions.tempo, sizeof t->conditions.tempo);
     if (t->options.precision != RG_F32)
         rg_sha256_add(h, rg_precision_text(t->options.precision), 4);
     for (int32_t r = 0; r < t->config->n_roles; r++) {
-        const role_cells *c = t->roles + r;
-        rg_sha256_add(h, c->wanted, (size_t)t->frames);
+        const uint8_t *wanted = t->roles[r].wanted;
+        rg_sha256_add(h, wanted, (size_t)t->frames);
         for (int32_t f = 0; f < t->frames; f++)
-            if (!c->wanted[f])
-                rg_sha256_add(h, c->codes + (int64_t)f * t->config->roles[r].books,
-                              (size_t)t->config->roles[r].books * sizeof *c->codes);
+            if (!wanted[f])
+                rg_sha256_add(h, codes_at(t, i, r, f),
+                              (size_t)t->config->roles[r].books * sizeof(int32_t));
     }
     rg_sha256_end(h, hex);
-    memcpy(t->id, hex, 16);
-    return t->id;
+    memcpy(id, hex, 16);
+    id[16] = 0;
 }
 
 /* ---- the order of fills ---- */
@@ -240,16 +250,16 @@ static int32_t place_window(const rg_take *t, const segment *s)
     return first < last ? first : last;
 }
 
-static void fill_item(rg_take *t, const segment *s, int32_t item)
+static void fill_item(rg_take *t, const segment *s, int32_t take, int32_t item)
 {
     rg_track_batch *b = t->batch;
     int64_t w = t->window, at = (int64_t)item * w;
     for (int32_t r = 0; r < t->config->n_roles; r++) {
         const rg_track_role *role = t->config->roles + r;
         const role_cells *c = t->roles + r;
-        memcpy(b->codes[r] + at * role->books, c->codes + (int64_t)t->first * role->books,
+        memcpy(b->codes[r] + at * role->books, codes_at(t, take, r, t->first),
                (size_t)(w * role->books) * sizeof *c->codes);
-        memcpy(b->latents[r] + at * role->dim, c->latents + (int64_t)t->first * role->dim,
+        memcpy(b->latents[r] + at * role->dim, latents_at(t, take, r, t->first),
                (size_t)(w * role->dim) * sizeof *c->latents);
         memcpy(b->state[r] + at, c->state + t->first, (size_t)w);
     }
@@ -294,20 +304,21 @@ static rg_status begin_fill(rg_take *t, rg_error *err)
     role_cells *c = t->roles + s->role;
     rg_exec *ex = t->options.ex;
     if (!c->fill)
-        c->fill =
-            rg_track_fill_create(ex, t->options.bundle->tracks, s->role, MAX_ROWS, t->window, err);
+        c->fill = rg_track_fill_create(ex, t->options.bundle->tracks, s->role, MAX_ROWS * t->takes,
+                                       t->window, err);
     if (!c->fill) return err->code;
     t->first = place_window(t, s);
     choose_rows(t, s->role);
     rg_track_batch_clear(t->config, t->batch);
-    t->batch->items = t->rows;
+    t->batch->items = t->rows * t->takes;
     t->batch->target = s->role;
-    for (int32_t row = 0; row < t->rows; row++) {
-        fill_item(t, s, row);
+    for (int32_t item = 0; item < t->batch->items; item++) {
+        const int32_t row = item % t->rows;
+        fill_item(t, s, item / t->rows, item);
         if (row >= t->row_context && t->row_context > t->row_full)
-            rg_track_drop_conditions(t->config, t->batch, row);
+            rg_track_drop_conditions(t->config, t->batch, item);
         if (row == t->row_none && t->row_none > t->row_context)
-            rg_track_drop_context(t->config, t->batch, row);
+            rg_track_drop_context(t->config, t->batch, item);
     }
     rg_status status = rg_track_fill_begin(c->fill, t->batch, s->a - t->first, s->b - t->first);
     t->filling = status == RG_OK;
@@ -317,40 +328,53 @@ static rg_status begin_fill(rg_take *t, rg_error *err)
 static void end_fill(rg_take *t)
 {
     const segment *s = t->segments + t->segment;
-    const rg_track_role *role = t->config->roles + s->role;
+    const int64_t books = t->config->roles[s->role].books;
     role_cells *c = t->roles + s->role;
     const int32_t *codes = rg_track_fill_codes(c->fill);
-    for (int32_t f = s->a; f < s->b; f++) {
-        if (!c->wanted[f]) continue;
-        memcpy(c->codes + (int64_t)f * role->books, codes + (int64_t)(f - t->first) * role->books,
-               (size_t)role->books * sizeof *codes);
-        c->state[f] = RG_CELL_KNOWN;
+    for (int32_t take = 0; take < t->takes; take++, codes += t->rows * t->window * books) {
+        for (int32_t f = s->a; f < s->b; f++)
+            if (c->wanted[f])
+                memcpy(codes_at(t, take, s->role, f), codes + (f - t->first) * books,
+                       (size_t)books * sizeof *codes);
+        learn_latents(t, take, s->role, s->a, s->b);
     }
-    learn_latents(t, s->role, s->a, s->b);
+    for (int32_t f = s->a; f < s->b; f++)
+        if (c->wanted[f]) c->state[f] = RG_CELL_KNOWN;
     t->filling = false;
     t->segment++;
 }
 
-static void choose_codes(rg_take *t, const int32_t frame[RG_TRACK_BOOKS], rg_take_progress *p)
+/* The choices of one take, for each of its rows. */
+static void choose_of_take(rg_take *t, int32_t take, const int32_t frame[RG_TRACK_BOOKS],
+                           int32_t *codes)
 {
-    const segment *s = t->segments + t->segment;
-    const rg_track_role *role = t->config->roles + s->role;
-    int64_t row = (int64_t)role->books * role->entries;
-    int32_t codes[MAX_ROWS * RG_TRACK_BOOKS];
-    rg_guide(t->logits + t->row_full * row, t->logits + t->row_context * row,
-             t->logits + t->row_none * row, row, &t->options.sampling, t->guided);
+    const int32_t r = t->segments[t->segment].role;
+    const rg_track_role *role = t->config->roles + r;
+    const int64_t row = (int64_t)role->books * role->entries;
+    const float *logits = t->logits + (int64_t)take * t->rows * row;
+    rg_guide(logits + t->row_full * row, logits + t->row_context * row, logits + t->row_none * row,
+             row, &t->options.sampling, t->guided);
     for (int32_t q = 0; q < role->books; q++) {
         int32_t code = -1;
         if (frame[q] >= 0) {
-            int32_t at = frame[q] + t->first;
-            double u = rg_cell_uniform(t->options.seeds[s->role], role->name, at, q);
+            double u =
+                rg_cell_uniform(t->options.seeds[take][r], role->name, frame[q] + t->first, q);
             code = rg_sample_token(t->guided + (int64_t)q * role->entries, role->entries,
                                    &t->options.sampling, u);
-            if (at > p->frame) p->frame = at;
         }
-        for (int32_t r = 0; r < t->rows; r++) codes[r * role->books + q] = code;
+        for (int32_t i = 0; i < t->rows; i++) codes[i * role->books + q] = code;
     }
-    rg_track_fill_put(t->roles[s->role].fill, codes);
+}
+
+static void choose_codes(rg_take *t, const int32_t frame[RG_TRACK_BOOKS], rg_take_progress *p)
+{
+    const int32_t r = t->segments[t->segment].role, books = t->config->roles[r].books;
+    int32_t codes[RG_MAX_TAKES * MAX_ROWS * RG_TRACK_BOOKS];
+    for (int32_t take = 0; take < t->takes; take++)
+        choose_of_take(t, take, frame, codes + take * t->rows * books);
+    for (int32_t q = 0; q < books; q++)
+        if (frame[q] >= 0 && frame[q] + t->first > p->frame) p->frame = frame[q] + t->first;
+    rg_track_fill_put(t->roles[r].fill, codes);
 }
 
 rg_status rg_take_step(rg_take *t, rg_take_progress *progress, rg_error *err)

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "generate/pipeline.h"
 
 enum { SCENE_LIMIT = 16 << 20 };
 
@@ -22,6 +23,11 @@ rg_status rg_scene_wav(const rg_scene *scene, const char *role, char out[RG_SCEN
     char name[RG_TRACK_NAME + 8];
     snprintf(name, sizeof name, "%s.wav", role);
     return rg_fs_join(out, RG_SCENE_PATH, scene->folder, name, err);
+}
+
+void rg_scene_take_name(int32_t i, char out[16])
+{
+    snprintf(out, 16, "take-%d", (int)i);
 }
 
 int32_t rg_scene_frames(double seconds, double frame_rate)
@@ -55,22 +61,26 @@ static json_t *role_to_json(const rg_scene_role *role, const rg_bundle *bundle, 
 
 static json_t *scene_to_json(const rg_scene *scene, const rg_bundle *bundle)
 {
-    char version[16], utc[32];
-    json_t *roles = json_array();
+    char version[16], utc[32], name[16];
+    json_t *roles = json_array(), *takes = json_array();
+    for (int32_t i = 1; i <= scene->others; i++) {
+        rg_scene_take_name(i, name);
+        json_array_append_new(takes, json_string(name));
+    }
     for (int32_t r = 0; r < scene->n_roles; r++)
         json_array_append_new(roles, role_to_json(scene->roles + r, bundle, r));
     snprintf(version, sizeof version, "%d.%d", RG_SCENE_MAJOR, RG_SCENE_MINOR);
     const rg_sampling *s = &scene->sampling;
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
-        "s:f}, s:o}",
+        "s:f}, s:o, s:o}",
         "format", "resonant-scene", "version", version, "id", scene->id, "created",
         rg_clock_utc(utc), "bundle_hash", scene->bundle_hash, "precision",
         rg_precision_text(scene->precision), "prompt", scene->prompt, "settings", scene->settings,
         "conditions", scene->conditions, "seconds", scene->seconds, "frame_rate", scene->frame_rate,
         "frames", scene->frames, "sampling", "temperature", s->temperature, "top_k", s->top_k,
         "top_p", s->top_p, "guidance_context", s->guidance_context, "guidance_conditions",
-        s->guidance_conditions, "roles", roles);
+        s->guidance_conditions, "takes", takes, "roles", roles);
 }
 
 static rg_status write_codes(const rg_scene *scene, const rg_bundle *bundle, rg_error *err)
@@ -275,6 +285,27 @@ static rg_status read_length(rg_scene *scene, const json_t *object, const rg_bun
     return RG_OK;
 }
 
+/* Scenes of version 1.1 and before do not have it: they are the only take. */
+static rg_status read_takes(rg_scene *scene, const json_t *object, const char *where, rg_error *err)
+{
+    size_t i;
+    json_t *name, *takes = json_object_get(object, "takes");
+    if (!takes) return RG_OK;
+    if (!json_is_array(takes) || json_array_size(takes) >= RG_MAX_TAKES)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: 'takes' is not a list of at most %d folders", where,
+                       RG_MAX_TAKES - 1);
+    json_array_foreach(takes, i, name)
+    {
+        char expected[16];
+        rg_scene_take_name((int32_t)i + 1, expected);
+        if (!json_is_string(name) || strcmp(json_string_value(name), expected) != 0)
+            return rg_fail(err, RG_ERR_FORMAT, "%s: 'takes' does not name '%s' there", where,
+                           expected);
+    }
+    scene->others = (int32_t)json_array_size(takes);
+    return RG_OK;
+}
+
 static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bundle *bundle,
                              const char *where, rg_error *err)
 {
@@ -290,6 +321,7 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
     RG_TRY(read_precision(scene, object, where, err));
     RG_TRY(read_sampling(object, where, &scene->sampling, err));
     RG_TRY(read_settings(scene, object, where, err));
+    RG_TRY(read_takes(scene, object, where, err));
     json_t *conditions = rg_json_get_array(object, "conditions", where, err);
     if (!conditions) return err->code;
     scene->conditions = json_incref(conditions);

@@ -1,8 +1,9 @@
 /*
  * Scenes: every output folder of `generate`, saved so that it can be gone on from.
  *
- *   scene.json  <role>.wav ...  mix.wav  codes.safetensors
+ *   scene.json  <role>.wav ...  mix.wav  codes.safetensors  take-1/ take-2/ ...
  *
+ * Takes made beside the first are folders in it, and scenes like any other.
  * One idea: a scene says everything that decided it (prompt, conditions, seeds, locks, model
  * hashes) and names its audio by SHA-256, so that what is kept is known to be what was made.
  */
@@ -17,7 +18,7 @@
 
 enum {
     RG_SCENE_MAJOR = 1,
-    RG_SCENE_MINOR = 1, /* 1: precision */
+    RG_SCENE_MINOR = 2, /* 1: precision; 2: takes */
     RG_SCENE_PATH = 1024,
     RG_SCENE_SETTINGS = 64,
     RG_SCENE_SECONDS = 600 /* longest */
@@ -37,6 +38,7 @@ typedef struct rg_scene {
     char folder[RG_SCENE_PATH], bundle_hash[65], prompt[RG_PROMPT_SIZE], id[17];
     double seconds, frame_rate;
     int32_t frames, n_roles;
+    int32_t others;     /* takes beside this one: take-1 to take-<others> in its folder */
     rg_dtype precision; /* of the tracks' weights (rg_bundle_set_precision) */
     rg_sampling sampling;
     rg_scene_role roles[RG_TRACK_ROLES];
@@ -57,6 +59,8 @@ rg_status rg_scene_read(rg_scene *scene, const char *folder, const rg_bundle *bu
 /* Writes scene.json and codes.safetensors into the folder (where the WAVs are already). */
 rg_status rg_scene_write(const rg_scene *scene, const rg_bundle *bundle, rg_error *err) RG_MUST_USE;
 void rg_scene_free(rg_scene *scene);
+/* "take-<i>". */
+void rg_scene_take_name(int32_t i, char out[16]);
 /* Path of a role's WAV in the scene's folder. */
 rg_status rg_scene_wav(const rg_scene *scene, const char *role, char out[RG_SCENE_PATH],
                        rg_error *err) RG_MUST_USE;

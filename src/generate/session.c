@@ -25,6 +25,9 @@ typedef struct session {
     rg_kept_role kept[RG_TRACK_ROLES];
     bool remade[RG_TRACK_ROLES]; /* gets the new seed */
     rg_take *take;
+    int32_t takes;
+    uint64_t seeds[RG_MAX_TAKES][RG_TRACK_ROLES];
+    bool differ; /* some role has another seed in each take */
     rg_atomic_folder out;
 } session;
 
@@ -267,14 +270,18 @@ static rg_status make_take(session *s, uint64_t seed, rg_error *err)
 {
     rg_take_options options = {.bundle = &s->bundle,
                                .ex = s->ex,
+                               .takes = s->takes,
                                .precision = s->scene.precision,
                                .frames = s->scene.frames,
                                .sampling = s->scene.sampling,
                                .conditions = &s->conditions};
     for (int32_t r = 0; r < n_roles(s); r++) {
-        bool old = s->has_before && !s->remade[r];
-        options.seeds[r] = s->scene.roles[r].seed = old ? s->before.roles[r].seed : seed;
+        const bool old = s->has_before && !s->remade[r];
+        s->differ = s->differ || !old;
+        for (int32_t i = 0; i < s->takes; i++)
+            s->seeds[i][r] = old ? s->before.roles[r].seed : seed + (uint64_t)i;
     }
+    memcpy(options.seeds, s->seeds, sizeof options.seeds);
     s->take = rg_take_create(&options, err);
     if (!s->take) return err->code;
     for (int32_t r = 0; r < n_roles(s); r++) {
@@ -283,7 +290,6 @@ static rg_status make_take(session *s, uint64_t seed, rg_error *err)
         else if (s->kept[r].has_file)
             RG_TRY(tell_known(s, r, err));
     }
-    rg_copy_text(s->scene.id, sizeof s->scene.id, rg_take_id(s->take));
     return RG_OK;
 }
 
@@ -296,6 +302,11 @@ static rg_status run_take(session *s, rg_error *err)
         if (s->options->stop && *s->options->stop)
             return rg_fail(err, RG_ERR_CANCELLED, "stopped; nothing was written");
         RG_TRY(rg_take_step(s->take, &now, err));
+        if (s->takes > 1 && (now.total == 0 || !s->differ))
+            return rg_fail(err, RG_ERR_USAGE,
+                           "--takes %d: no role is made anew, so that the takes would be equal; "
+                           "--regenerate a role or leave --takes out",
+                           s->takes);
         shown.total = now.total;
         rg_progress_step(&shown, s->log, now.done, s->bundle.config.roles[now.role].name);
     }
@@ -304,21 +315,22 @@ static rg_status run_take(session *s, rg_error *err)
 
 /* ---- audio and files ---- */
 
-static rg_status copy_codes(session *s, int32_t r, rg_error *err)
+static rg_status copy_codes(session *s, int32_t take, int32_t r, rg_error *err)
 {
+    free(s->scene.roles[r].codes); /* of the take before */
     size_t n = (size_t)s->scene.frames * (size_t)s->bundle.config.roles[r].books;
     s->scene.roles[r].codes = malloc(sizeof(int32_t) * n);
     if (!s->scene.roles[r].codes) return rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
-    memcpy(s->scene.roles[r].codes, rg_take_codes(s->take, r), sizeof(int32_t) * n);
+    memcpy(s->scene.roles[r].codes, rg_take_codes(s->take, take, r), sizeof(int32_t) * n);
     return RG_OK;
 }
 
 /* The finished stem; a wholly kept one is the old one, sample for sample. */
-static rg_status make_stem(session *s, int32_t r, rg_pcm *out, rg_error *err)
+static rg_status make_stem(session *s, int32_t take, int32_t r, rg_pcm *out, rg_error *err)
 {
     rg_audio made = {0};
     rg_kept_role *k = s->kept + r;
-    RG_TRY(copy_codes(s, r, err));
+    RG_TRY(copy_codes(s, take, r, err));
     RG_TRY(rg_stem_decode(s->ex, &s->bundle.codecs[r], s->scene.roles[r].codes, s->scene.frames,
                           s->scene.seconds, &made, err));
     rg_status status = rg_stem_assemble(k->has_file ? &k->lock : NULL, &made, s->options->rate,
@@ -352,46 +364,76 @@ static rg_status write_stem(session *s, int32_t r, const rg_pcm *stem, rg_error 
     return rg_sha256_file(path, role->sha256, err);
 }
 
-static rg_status write_mix(session *s, const rg_pcm *stems, int32_t n, rg_generate_result *result,
-                           rg_error *err)
+static rg_status write_mix(session *s, int32_t take, const rg_pcm *stems, int32_t n,
+                           rg_generate_result *result, rg_error *err)
 {
+    double gain;
     rg_audio mix = {0};
     char path[RG_SCENE_PATH];
     if (!n) return rg_fail(err, RG_ERR_USAGE, "every role is left out: nothing to make");
-    RG_TRY(rg_stem_mix(stems, n, s->scene.seconds, &mix, &result->mix_gain, err));
+    RG_TRY(rg_stem_mix(stems, n, s->scene.seconds, &mix, &gain, err));
     rg_levels levels = rg_audio_levels(&mix);
-    result->mix_peak = levels.peak;
-    result->silent_share = levels.silent_share;
+    if (take == 0) result->mix_gain = gain, result->mix_peak = levels.peak;
+    result->silent_share = fmax(result->silent_share, levels.silent_share);
     rg_status status = rg_fs_join(path, sizeof path, s->scene.folder, "mix.wav", err);
     if (status == RG_OK) status = rg_audio_write_wav(path, &mix, RG_PCM_S16, NULL, err);
     rg_audio_free(&mix);
     return status;
 }
 
-static rg_status write_scene(session *s, rg_generate_result *result, rg_error *err)
+/* Its folder, made; its id and seeds. */
+static rg_status begin_scene(session *s, int32_t take, rg_error *err)
+{
+    char name[16];
+    rg_scene *scene = &s->scene;
+    for (int32_t r = 0; r < n_roles(s); r++) scene->roles[r].seed = s->seeds[take][r];
+    rg_take_id(s->take, take, scene->id);
+    scene->others = take == 0 ? s->takes - 1 : 0;
+    rg_copy_text(scene->folder, sizeof scene->folder, s->out.temporary);
+    if (take == 0) return RG_OK;
+    rg_scene_take_name(take, name);
+    RG_TRY(rg_fs_join(scene->folder, sizeof scene->folder, s->out.temporary, name, err));
+    return rg_fs_make_folders(scene->folder, err);
+}
+
+static rg_status write_scene(session *s, int32_t take, rg_generate_result *result, rg_error *err)
 {
     rg_pcm stems[RG_TRACK_ROLES] = {0};
     int32_t n = 0;
-    rg_status status = RG_OK;
-    rg_copy_text(s->scene.folder, sizeof s->scene.folder, s->out.temporary);
+    rg_status status = begin_scene(s, take, err);
     for (int32_t r = 0; r < n_roles(s) && status == RG_OK; r++) {
         if (s->scene.roles[r].absent) continue;
-        status = make_stem(s, r, stems + n, err);
+        status = make_stem(s, take, r, stems + n, err);
         if (status == RG_OK) status = write_stem(s, r, stems + n, err);
         n++;
     }
-    if (status == RG_OK) status = write_mix(s, stems, n, result, err);
-    if (status == RG_OK) {
-        s->scene.conditions = rg_conditions_to_json(&s->conditions);
-        status = rg_scene_write(&s->scene, &s->bundle, err);
-    }
+    if (status == RG_OK) status = write_mix(s, take, stems, n, result, err);
+    if (status == RG_OK) status = rg_scene_write(&s->scene, &s->bundle, err);
     while (n) rg_pcm_free(stems + --n);
     return status;
+}
+
+static rg_status write_scenes(session *s, rg_generate_result *result, rg_error *err)
+{
+    s->scene.conditions = rg_conditions_to_json(&s->conditions);
+    for (int32_t take = 0; take < s->takes; take++) {
+        RG_TRY(write_scene(s, take, result, err));
+        if (take == 0) rg_copy_text(result->take, sizeof result->take, s->scene.id);
+    }
+    return RG_OK;
+}
+
+static rg_status choose_takes(session *s, rg_error *err)
+{
+    s->takes = s->options->takes ? s->options->takes : 1;
+    if (s->takes >= 1 && s->takes <= RG_MAX_TAKES) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE, "--takes %d: 1 to %d were expected", s->takes, RG_MAX_TAKES);
 }
 
 static rg_status prepare(session *s, rg_error *err)
 {
     const rg_generate_options *o = s->options;
+    RG_TRY(choose_takes(s, err));
     RG_TRY(rg_bundle_open(&s->bundle, o->bundle_folder, s->ex, err));
     if (o->from_folder) {
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
@@ -424,10 +466,10 @@ rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_
     result->seed = choose_seed(s);
     if (status == RG_OK) status = make_take(s, result->seed, err);
     if (status == RG_OK) status = run_take(s, err);
-    if (status == RG_OK) status = write_scene(s, result, err);
+    if (status == RG_OK) status = write_scenes(s, result, err);
     if (status == RG_OK) status = rg_fs_commit_folder(&s->out, err);
     rg_fs_abandon_folder(&s->out);
-    rg_copy_text(result->take, sizeof result->take, s->scene.id);
+    result->takes = s->takes;
     result->seconds = s->scene.seconds;
     result->wall_seconds = rg_clock_seconds() - started;
     rg_take_destroy(s->take);

@@ -30,6 +30,7 @@ typedef struct rg_generate_options {
     double seconds; /* 0: the scene's, the longest lock's, or 8 */
     bool has_seed;
     uint64_t seed;                     /* without one: 1, or one more than the scene's */
+    int32_t takes;                     /* 0 counts as 1; take i is what seed + i gives alone */
     const rg_sampling *sampling;       /* NULL: the scene's or the defaults */
     const char *precision;             /* of the tracks' weights; NULL: the scene's, or fp32 */
     int32_t rate;                      /* of stems without a lock */
@@ -40,10 +41,13 @@ typedef struct rg_generate_result {
     char take[17];
     double seconds, wall_seconds;
     uint64_t seed;
-    double mix_gain, mix_peak, silent_share;
+    int32_t takes;
+    double mix_gain, mix_peak; /* of the first take */
+    double silent_share;       /* of the most silent take */
 } rg_generate_result;
 
-/* out_folder must not exist or be empty; it appears whole, or not at all. */
+/* The first take is the scene out_folder, the others are scenes inside it (scene.h).
+ * out_folder must not exist or be empty; it appears whole, or not at all. */
 rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_log *log,
                       rg_generate_result *result, rg_error *err) RG_MUST_USE;
 

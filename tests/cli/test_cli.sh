@@ -52,6 +52,7 @@ expect 2 "did you mean --out" "$resonant" generate bundle --oot x
 expect 2 "needs a value" "$resonant" generate bundle --out
 expect 2 "--out DIR is missing" "$resonant" generate bundle
 expect 2 "not a number from" "$resonant" generate bundle --out x --duration nine
+expect 2 "--takes" "$resonant" generate bundle --out x --takes 17
 expect 2 "is not a bundle" "$resonant" generate . --out x
 expect 2 "two different tempi" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn

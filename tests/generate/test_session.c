@@ -81,6 +81,120 @@ START_TEST(same_seed_same_files)
 }
 END_TEST
 
+/* A text of scene.json, or of a role in it. */
+static void scene_says(const char *scene, const char *role, const char *key, char out[128])
+{
+    rg_error err = {0};
+    char path[256];
+    size_t i;
+    json_t *each;
+    snprintf(path, sizeof path, "%s/scene.json", scene);
+    json_t *object = rg_json_read(in_folder(path), 1 << 20, &err);
+    ck_assert_msg(object != NULL, "%s", err.text);
+    const json_t *place = role ? NULL : object;
+    json_array_foreach(json_object_get(object, "roles"), i, each)
+    {
+        if (role && !strcmp(json_string_value(json_object_get(each, "name")), role)) place = each;
+    }
+    const char *text = json_string_value(json_object_get(place, key));
+    ck_assert_msg(text != NULL, "%s: no '%s'", path, key);
+    snprintf(out, 128, "%s", text);
+    json_decref(object);
+}
+
+/* All files of two takes agree, and who made them. */
+static void assert_same_take(const char *a, const char *b)
+{
+    static const char *const files[] = {"drums.wav", "bass.wav", "harmony.wav", "mix.wav",
+                                        "codes.safetensors"};
+    char x[128], y[128];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(x, sizeof x, "%s/%s", a, files[i]);
+        snprintf(y, sizeof y, "%s/%s", b, files[i]);
+        assert_same(x, y, true);
+    }
+    scene_says(a, NULL, "id", x);
+    scene_says(b, NULL, "id", y);
+    ck_assert_str_eq(x, y);
+    scene_says(a, "bass", "seed", x);
+    scene_says(b, "bass", "seed", y);
+    ck_assert_str_eq(x, y);
+    scene_says(a, "bass", "take", x);
+    scene_says(b, "bass", "take", y);
+    ck_assert_str_eq(x, y);
+}
+
+/* Twice with each precision: from nothing, and going on with spans and a lock. */
+static void compare_takes(const char *precision, int32_t takes)
+{
+    char together[32], alone[64], name[64], from[1024], lock[1100], file[64];
+    const char *again[] = {"harmony@0.4-0.8", "bass"}, *locks[] = {lock};
+    snprintf(together, sizeof together, "%s-%d", precision, takes);
+    rg_generate_options o = {
+        .seconds = 1, .has_seed = true, .seed = 7, .takes = takes, .precision = precision};
+    make_ok(together, o);
+    for (int32_t i = 0; i < takes; i++) {
+        snprintf(alone, sizeof alone, "%s-alone-%d", together, i);
+        snprintf(name, sizeof name, i ? "%s/take-%d" : "%s", together, i);
+        o.takes = 1, o.seed = 7 + (uint64_t)i;
+        make_ok(alone, o);
+        assert_same_take(name, alone);
+    }
+    snprintf(from, sizeof from, "%s", in_folder(name));
+    snprintf(file, sizeof file, "%s/drums.wav", together);
+    snprintf(lock, sizeof lock, "drums=%s@0.2-0.7", in_folder(file));
+    o = (rg_generate_options){
+        .from_folder = from, .regenerate = again, .n_regenerate = 2, .locks = locks, .n_locks = 1};
+    snprintf(together, sizeof together, "%s-%d-on", precision, takes);
+    o.takes = takes, o.has_seed = true, o.seed = 100;
+    make_ok(together, o);
+    o.takes = 1, o.seed = 100 + (uint64_t)takes - 1;
+    snprintf(alone, sizeof alone, "%s-alone", together);
+    make_ok(alone, o);
+    snprintf(name, sizeof name, "%s/take-%d", together, takes - 1);
+    assert_same_take(name, alone);
+}
+
+START_TEST(takes_at_once_are_those_made_alone)
+{
+    setup_roles(3);
+    compare_takes("fp32", 3);
+    compare_takes("bf16", 2);
+    compare_takes("int8", 7); /* 21 rows: more than a tile has */
+    assert_same("int8-7/take-1/bass.wav", "int8-7/take-2/bass.wav", false);
+    teardown();
+}
+END_TEST
+
+static void refused(const char *out, rg_generate_options o, const char *expected)
+{
+    rg_error err = {0};
+    ck_assert_msg(make(out, o, &err) != RG_OK, "should be refused: %s", expected);
+    ck_assert_msg(strstr(err.text, expected) != NULL, "expected '%s' in '%s'", expected, err.text);
+    ck_assert(!rg_fs_exists(in_folder(out)) || rg_fs_is_folder(in_folder(out)));
+}
+
+START_TEST(takes_that_cannot_differ_are_refused)
+{
+    char from[1024];
+    setup_roles(2);
+    make_ok("scene", (rg_generate_options){.seconds = 0.5, .takes = 2});
+    snprintf(from, sizeof from, "%s", in_folder("scene/take-1"));
+    refused("a", (rg_generate_options){.from_folder = from, .takes = 2}, "no role is made anew");
+    char lock[1100];
+    snprintf(lock, sizeof lock, "drums=%s@0.1-0.2", in_folder("scene/drums.wav"));
+    const char *locks[] = {lock}; /* the rest of it is made, with the old seed */
+    refused("a",
+            (rg_generate_options){.from_folder = from, .takes = 2, .locks = locks, .n_locks = 1},
+            "no role is made anew");
+    refused("b", (rg_generate_options){.seconds = 1, .takes = 17}, "--takes 17: 1 to 16");
+    refused("c", (rg_generate_options){.seconds = 1, .takes = -1}, "--takes -1: 1 to 16");
+    ck_assert(!rg_fs_exists(in_folder("a")));
+    ck_assert(!rg_fs_exists(in_folder("scene/take-1/take-1")));
+    teardown();
+}
+END_TEST
+
 START_TEST(threads_do_not_change_bits)
 {
     rg_error err = {0};
@@ -218,14 +332,6 @@ START_TEST(nothing_to_regenerate_is_a_copy)
 }
 END_TEST
 
-static void refused(const char *out, rg_generate_options o, const char *expected)
-{
-    rg_error err = {0};
-    ck_assert_msg(make(out, o, &err) != RG_OK, "should be refused: %s", expected);
-    ck_assert_msg(strstr(err.text, expected) != NULL, "expected '%s' in '%s'", expected, err.text);
-    ck_assert(!rg_fs_exists(in_folder(out)) || rg_fs_is_folder(in_folder(out)));
-}
-
 START_TEST(bad_requests_get_one_line)
 {
     char from[1024];
@@ -284,6 +390,8 @@ START_TEST(what_a_scene_says_is_checked)
                 {false, "roles", "[]", "has 0 roles"},
                 {false, "sampling", "{}", "'temperature' is missing"},
                 {false, "precision", "\"fp8\"", "precision 'fp8'"},
+                {false, "takes", "7", "not a list"},
+                {false, "takes", "[\"take-1\", \"../x\"]", "does not name 'take-2'"},
                 {true, "seed", "\"-1\"", "seed '-1'"},
                 {true, "seed", "\"18446744073709551616\"", "below 2^64"},
                 {true, "absent", "0", "not true or false"},
@@ -406,7 +514,8 @@ START_TEST(five_roles)
 }
 END_TEST
 
-RG_TEST_MAIN("session", 120, same_seed_same_files, threads_do_not_change_bits,
+RG_TEST_MAIN("session", 120, same_seed_same_files, takes_at_once_are_those_made_alone,
+             takes_that_cannot_differ_are_refused, threads_do_not_change_bits,
              locked_files_stay_bit_identical, a_locked_span_stays_and_the_rest_is_made,
              regenerating_a_role_keeps_all_else, nothing_to_regenerate_is_a_copy,
              bad_requests_get_one_line, changed_audio_is_refused, what_a_scene_says_is_checked,
