@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "eval/internal.h"
 
-enum { PLAYER_SECONDS = 8, RANDOM_PICTURES = 2 };
+enum { PLAYER_SECONDS = 8, PICTURES = 3 };
 
 typedef struct ranked {
     double mel;
@@ -80,10 +80,10 @@ rg_status rg__codec_items(evaluation *e, const codec_result *r, int32_t most, rg
             order[n++] = (ranked){rg__codec_values(r, CODEC_OURS, CODEC_MEL)[i], i};
     qsort(order, (size_t)n, sizeof *order, worst_first);
     rg_status status = RG_OK;
-    int32_t pictures = 0;
+    int32_t pictures = 0, worst = n > most ? 1 : PICTURES; /* the others are of random songs */
     rg_report_heading(e->report, "%s: worst first", r->role);
     for (int64_t k = 0; k < n && k < most && status == RG_OK; k++)
-        status = add_item(e, r, order[k].song, k == 0 ? ++pictures : 0, err);
+        status = add_item(e, r, order[k].song, k < worst ? ++pictures : 0, err);
     if (n > most) rg_report_heading(e->report, "%s: drawn at random", r->role);
     rg_rng rng = rg_rng_make(e->options.seed, 0x6974656d);
     for (int64_t k = most; k < n && k < 2 * (int64_t)most && status == RG_OK; k++) {
@@ -91,7 +91,7 @@ rg_status rg__codec_items(evaluation *e, const codec_result *r, int32_t most, rg
         ranked swap = order[k];
         order[k] = order[other];
         order[other] = swap;
-        status = add_item(e, r, order[k].song, k < most + RANDOM_PICTURES ? ++pictures : 0, err);
+        status = add_item(e, r, order[k].song, pictures < PICTURES ? ++pictures : 0, err);
     }
     free(order);
     return status;

@@ -287,6 +287,11 @@ rg_status rg__codec_measure(evaluation *e, rg_codec *codec, const char *role, co
     if (out->store_role < 0 && out->store_role != RG_ROLE_MIX)
         return rg_fail(err, RG_ERR_MISMATCH, "%s: has no role '%s', which the codec was made for",
                        rg_store_folder(e->store), out->role);
+    if (codec->config.channels != 1)
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "the codec of %s has %d channels; the stems that codecs are measured on are "
+                       "mono",
+                       out->role, codec->config.channels);
     RG_TRY(allocate(out, err));
     rg__codec_find_rows(out);
     rg_progress progress;

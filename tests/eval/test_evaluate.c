@@ -294,6 +294,21 @@ START_TEST(training_songs_are_refused)
 }
 END_TEST
 
+START_TEST(stereo_codecs_are_refused)
+{
+    rg_error err = {0};
+    rg_store *store = rg_store_open(store_folder(), &err);
+    rg_codec codec = {.config = rg_toy_codec_config(), .role = "bass"};
+    codec.config.channels = 2;
+    codec_result r;
+    evaluation e = {.store = store, .n_songs = 1};
+    ck_assert_int_eq(rg__codec_measure(&e, &codec, NULL, &r, &err), RG_ERR_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "2 channels") != NULL, "%s", err.text);
+    rg__codec_result_free(&r);
+    rg_store_close(store);
+}
+END_TEST
+
 START_TEST(what_is_no_run_is_refused)
 {
     char path[1024];
@@ -423,5 +438,5 @@ END_TEST
 
 RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, codes_are_coded_by_other_songs,
              codecs_of_any_role_and_of_the_mix, training_songs_are_refused,
-             what_is_no_run_is_refused, reports_are_compared, track_run_gets_a_report,
-             what_does_not_listen_is_seen)
+             what_is_no_run_is_refused, stereo_codecs_are_refused, reports_are_compared,
+             track_run_gets_a_report, what_does_not_listen_is_seen)
