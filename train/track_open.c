@@ -50,6 +50,7 @@ static rg_status load_codecs(const rg_config *config, rg_exec *ex, rg_codec *cod
         RG_TRY(find_checkpoint(rg_config_text(config, key), place, path, err));
         RG_TRY(rg_codec_load(path, ex, &codecs[r], err));
         *n = (int32_t)r + 1;
+        RG_TRY(rg_codec_check_plain(&codecs[r], path, err));
         if (strcmp(codecs[r].role, role) != 0)
             return rg_fail(err, RG_ERR_CONFIG, "%s: %s is the codec of role '%s', not '%s'", place,
                            path, codecs[r].role, role);

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "models/bundle.h"
 #include "models/codec_stream.h"
 #include "models/codec_wire.h"
 
@@ -287,7 +288,7 @@ rg_status rg_cmd_codec_stream(const rg_args *args, const rg_cli *cli, rg_error *
 {
     live l = {.cli = cli};
     RG_TRY(rg_device_open(&l.cpu, err));
-    rg_status status = rg_codec_load(rg_arg(args, 0), l.cpu.ex, &l.codec, err);
+    rg_status status = rg_codec_open(rg_arg(args, 0), l.cpu.ex, &l.codec, err);
     if (status == RG_OK) status = open_streams(&l, args, err);
     if (status == RG_OK) status = prepare(&l, err);
     if (status == RG_OK) status = exchange_headers(&l, err);

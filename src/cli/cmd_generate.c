@@ -1,5 +1,5 @@
 /*
- * resonant generate | export.
+ * resonant generate.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,23 +131,5 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
     rg_status status = rg_generate(&o, cpu.ex, cli->log, &result, err);
     rg_device_close(&cpu);
     if (status == RG_OK) print_result(args, &o, &result);
-    return status;
-}
-
-const rg_option rg_cmd_export_options[] = {
-    {"out", "BUNDLE", "new folder for the bundle (required)"},
-    {0},
-};
-
-rg_status rg_cmd_export(const rg_args *args, const rg_cli *cli, rg_error *err)
-{
-    const char *out = rg_option_text(args, "out", NULL);
-    rg_device_cpu cpu;
-    if (!out)
-        return rg_fail(err, RG_ERR_USAGE, "export: --out BUNDLE is missing: where the bundle goes");
-    RG_TRY(rg_device_open(&cpu, err));
-    rg_status status = rg_bundle_export(rg_arg(args, 0), out, cpu.ex, cli->log, err);
-    rg_device_close(&cpu);
-    if (status == RG_OK) printf("%s\n", out);
     return status;
 }

@@ -63,6 +63,7 @@ static rg_status load_codec(rg_bundle *bundle, int32_t r, const json_t *role, rg
     rg_codec *codec = bundle->codecs + r;
     RG_TRY(find_part(bundle, "codec", role, "codec_hash", path, hex, err));
     RG_TRY(rg_codec_load(path, ex, codec, err));
+    RG_TRY(rg_codec_check_plain(codec, path, err));
     if (codec->config.codebooks == want->books && codec->config.entries == want->entries &&
         codec->config.dimension == want->dim)
         return RG_OK;
@@ -108,6 +109,11 @@ static rg_status read_info(rg_bundle *bundle, rg_error *err)
     bundle->info = rg_json_read(path, INFO_LIMIT, err);
     if (!bundle->info) return err->code;
     RG_TRY(rg_json_check_format(bundle->info, "resonant-bundle", RG_BUNDLE_MAJOR, path, err));
+    if (!json_object_get(bundle->info, "tracks"))
+        return rg_fail(err, RG_ERR_USAGE,
+                       "%s: holds a codec alone, for `resonant codec`; a bundle with tracks is "
+                       "wanted here",
+                       bundle->folder);
     json_t *tracks = rg_json_get_object(bundle->info, "tracks", path, err);
     if (!tracks) return err->code;
     char *text = json_dumps(tracks, JSON_COMPACT);

@@ -4,6 +4,8 @@
  *   bundle.json  codec-<role>.safetensors  track-<role>.safetensors  shared.safetensors
  *   vocabulary.json  README.md (model card)
  *
+ * or of one codec alone: bundle.json  codec-<role>.safetensors  README.md
+ *
  * One idea: a bundle is read through the same functions and kernels as a training run; export only
  * picks the averaged weights and cuts the parameters by their prefixes.
  * Not here: generation (src/generate).
@@ -51,6 +53,16 @@ const char *rg_precision_text(rg_dtype type);
  */
 rg_status rg_bundle_export(const char *run_folder, const char *folder, rg_exec *ex,
                            const rg_log *log, rg_error *err) RG_MUST_USE;
+
+/*
+ * A codec by its name: a codec's file, a checkpoint, a codec run, a bundle of one codec,
+ * BUNDLE:ROLE or TRACK-RUN:ROLE. As rg_codec_load; a file that is not the bundle's is refused.
+ */
+rg_status rg_codec_open(const char *name, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
+/* Writes a bundle that holds one codec and no tracks; `source` is where it came from. `folder` must
+ * not exist or be empty. Nothing is left there on failure. */
+rg_status rg_bundle_of_codec(rg_codec *codec, const char *source, const char *folder,
+                             rg_error *err) RG_MUST_USE;
 
 /* How many songs of the training data carried a word of a field; -1: the bundle does not say. */
 int64_t rg_bundle_trained_with(const rg_bundle *bundle, const char *field, const char *word);

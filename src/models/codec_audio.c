@@ -4,12 +4,14 @@
  * One idea: what does not look ahead is a stream in one call. Otherwise windows begin at multiples
  * of BODY frames whatever the length, and only the frames of a window's body are kept. The context
  * is longer than the convolutions reach, so without an LSTM the result is that of one pass over the
- * whole signal; with one it is its warm-up.
+ * whole signal; with one it is its warm-up. A codec whose norms look at the whole signal is not
+ * cut.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "models/codec_stream.h"
+#include "models/codec_windows.h"
 
 enum { BODY = 500, CONTEXT = 50 }; /* frames */
 
@@ -18,24 +20,38 @@ typedef struct window {
     int64_t first, start, stop, last;
 } window;
 
-static window window_at(int64_t start, int64_t frames)
+static int64_t body_of(const rg_codec *codec, int64_t frames)
+{
+    return codec->config.norm == RG_CONV_TIME_GROUP_NORM ? frames : BODY;
+}
+
+static window window_at(int64_t start, int64_t body, int64_t frames)
 {
     window w = {.first = start > CONTEXT ? start - CONTEXT : 0, .start = start};
-    w.stop = start + BODY < frames ? start + BODY : frames;
+    w.stop = start + body < frames ? start + body : frames;
     w.last = w.stop + CONTEXT < frames ? w.stop + CONTEXT : frames;
     return w;
 }
 
-static rg_status encode_window(rg_exec *ex, rg_codec *codec, const float *x, int64_t n, window w,
-                               int32_t *codes)
+/* The codebooks in the kernels' type: themselves but for the double reference. */
+static rg_tensor *books_of(rg_exec *ex, const rg_codec *codec)
 {
-    int64_t hop = rg_encodec_hop(&codec->config), books = codec->config.codebooks;
-    int64_t from = w.first * hop, to = w.last * hop < n ? w.last * hop : n;
+    rg_tensor *books = rg_encodec_quantizer(codec->model)->books;
+    if (ex->kernels->real == books->dtype) return books;
+    return rg_tensor_from_floats(ex, books->shape, books->data);
+}
+
+static rg_status encode_window(rg_exec *ex, rg_codec *codec, const float *x, int64_t n, int32_t n_q,
+                               window w, int32_t *codes)
+{
+    const int64_t hop = rg_encodec_hop(&codec->config), books = codec->config.codebooks;
+    const int64_t channels = codec->config.channels;
+    const int64_t from = w.first * hop, to = w.last * hop < n ? w.last * hop : n;
     rg_mark mark = rg_tape_mark(ex);
-    rg_tensor *in = rg_tensor_from_floats(ex, RG_SHAPE(1, to - from, 1), x + from);
+    rg_tensor *in =
+        rg_tensor_from_floats(ex, RG_SHAPE(1, to - from, channels), x + from * channels);
     rg_tensor *z = rg_encodec_encode(ex, codec->model, in);
-    const rg_quantizer *q = rg_encodec_quantizer(codec->model);
-    rg_rvq_out out = rg_rvq(ex, z, q->books, NULL, codec->config.codebooks);
+    rg_rvq_out out = rg_rvq(ex, z, books_of(ex, codec), NULL, n_q);
     rg_status status = rg_exec_status(ex);
     if (status == RG_OK)
         memcpy(codes + w.start * books,
@@ -48,28 +64,28 @@ static rg_status encode_window(rg_exec *ex, rg_codec *codec, const float *x, int
 static rg_status decode_window(rg_exec *ex, rg_codec *codec, const int32_t *codes, window w,
                                float *out, int64_t n)
 {
-    int64_t hop = rg_encodec_hop(&codec->config), books = codec->config.codebooks;
-    int64_t frames = w.last - w.first, from = w.start * hop;
-    int64_t to = w.stop * hop < n ? w.stop * hop : n;
+    const int64_t hop = rg_encodec_hop(&codec->config), books = codec->config.codebooks;
+    const int64_t frames = w.last - w.first, from = w.start * hop;
+    const int64_t to = w.stop * hop < n ? w.stop * hop : n, channels = codec->config.channels;
     rg_mark mark = rg_tape_mark(ex);
     rg_tensor *in = rg_tensor_from_ints(ex, RG_SHAPE(1, frames, books), codes + w.first * books);
-    rg_tensor *z = rg_embedding(ex, in, rg_encodec_quantizer(codec->model)->books);
+    rg_tensor *z = rg_embedding(ex, in, books_of(ex, codec));
     rg_tensor *y = rg_encodec_decode(ex, codec->model, z, frames * hop);
     rg_status status = rg_exec_status(ex);
     if (status == RG_OK && to > from)
-        memcpy(out + from, (const float *)y->data + (w.start - w.first) * hop,
-               (size_t)(to - from) * sizeof *out);
+        rg_tensor_floats(y, (w.start - w.first) * hop * channels, (to - from) * channels,
+                         out + from * channels);
     rg_tape_rewind(ex, mark);
     return status;
 }
 
 /* ---- causal codecs ---- */
 
-static rg_status encode_stream(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+static rg_status encode_stream(rg_exec *ex, rg_codec *codec, const float *x, int64_t n, int32_t n_q,
                                int32_t *codes)
 {
     int64_t frames;
-    rg_codec_stream *s = rg_codec_encoder(ex, codec, codec->config.codebooks, &ex->error);
+    rg_codec_stream *s = rg_codec_encoder(ex, codec, n_q, &ex->error);
     if (!s) return ex->error.code;
     rg_status status = rg_codec_stream_encode(s, x, n, true, codes, &frames);
     rg_codec_stream_destroy(s);
@@ -99,21 +115,22 @@ static rg_status decode_stream(rg_exec *ex, rg_codec *codec, const int32_t *code
 
 /* ---- both ---- */
 
-/* Mono and causal: what a stream takes. */
-static bool can_stream(const rg_codec *codec)
+/* What a stream takes, and kernels of floats. */
+static bool can_stream(const rg_exec *ex, const rg_codec *codec)
 {
-    return rg_codec_stream_check(&codec->config, NULL) == RG_OK;
+    return ex->kernels->real == RG_F32 && rg_codec_stream_check(&codec->config, NULL) == RG_OK;
 }
 
-rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
-                                int32_t *codes)
+rg_status rg_codec_encode_windows(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                                  int32_t n_q, int32_t *codes)
 {
-    int64_t hop = rg_encodec_hop(&codec->config), frames = (n + hop - 1) / hop;
+    const int64_t hop = rg_encodec_hop(&codec->config), frames = (n + hop - 1) / hop;
+    const int64_t body = body_of(codec, frames);
     rg_status status = rg_exec_status(ex);
-    if (status == RG_OK && can_stream(codec)) return encode_stream(ex, codec, x, n, codes);
+    if (status == RG_OK && can_stream(ex, codec)) return encode_stream(ex, codec, x, n, n_q, codes);
     bool recording = rg_set_recording(ex, false);
-    for (int64_t start = 0; start < frames && status == RG_OK; start += BODY) {
-        status = encode_window(ex, codec, x, n, window_at(start, frames), codes);
+    for (int64_t start = 0; start < frames && status == RG_OK; start += body) {
+        status = encode_window(ex, codec, x, n, n_q, window_at(start, body, frames), codes);
     }
     rg_set_recording(ex, recording);
     return status;
@@ -134,22 +151,47 @@ rg_status rg_codec_check_codes(rg_exec *ex, const rg_encodec_config *config, con
     return RG_OK;
 }
 
-rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
-                                float *out, int64_t n)
+rg_status rg_codec_decode_windows(rg_exec *ex, rg_codec *codec, const int32_t *codes,
+                                  int64_t frames, float *out, int64_t n)
 {
+    const int64_t body = body_of(codec, frames);
     rg_status status = rg_codec_check_codes(ex, &codec->config, codes, frames);
     if (status == RG_OK && n > frames * rg_encodec_hop(&codec->config))
         status = rg_exec_fail(ex, RG_ERR_SHAPE, "codec: %lld samples asked of %lld frames",
                               (long long)n, (long long)frames);
     if (status == RG_OK) status = rg_exec_status(ex);
-    if (status == RG_OK && can_stream(codec))
+    if (status == RG_OK && can_stream(ex, codec))
         return decode_stream(ex, codec, codes, frames, out, n);
     bool recording = rg_set_recording(ex, false);
-    for (int64_t start = 0; start < frames && status == RG_OK; start += BODY) {
-        status = decode_window(ex, codec, codes, window_at(start, frames), out, n);
+    for (int64_t start = 0; start < frames && status == RG_OK; start += body) {
+        status = decode_window(ex, codec, codes, window_at(start, body, frames), out, n);
     }
     rg_set_recording(ex, recording);
     return status;
+}
+
+/* ---- without chunks, all codebooks ---- */
+
+static rg_status check_plain(rg_exec *ex, const rg_encodec_config *config)
+{
+    if (config->chunk_seconds <= 0 && !config->normalize) return RG_OK;
+    return rg_exec_fail(ex, RG_ERR_UNSUPPORTED,
+                        "codec: it works on chunks with a loudness each, which is not done here; "
+                        "only `resonant codec` takes it");
+}
+
+rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                                int32_t *codes)
+{
+    RG_TRY(check_plain(ex, &codec->config));
+    return rg_codec_encode_windows(ex, codec, x, n, codec->config.codebooks, codes);
+}
+
+rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
+                                float *out, int64_t n)
+{
+    RG_TRY(check_plain(ex, &codec->config));
+    return rg_codec_decode_windows(ex, codec, codes, frames, out, n);
 }
 
 rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64_t frames,

@@ -133,19 +133,36 @@ void rg_codec_free(rg_codec *codec)
     *codec = (rg_codec){0};
 }
 
+rg_status rg_codec_check_plain(const rg_codec *codec, const char *path, rg_error *err)
+{
+    const rg_encodec_config *c = &codec->config;
+    if (c->channels == 1 && c->chunk_seconds <= 0 && !c->normalize) return RG_OK;
+    return rg_fail(err, RG_ERR_UNSUPPORTED,
+                   "%s: tracks need a mono codec without chunks and normalization; this one has %d "
+                   "channels and chunks of %g s",
+                   path, (int)c->channels, c->chunk_seconds);
+}
+
+rg_status rg_codec_save(rg_codec *codec, const char *path, rg_error *err)
+{
+    char *config = rg_encodec_config_to_json(&codec->config);
+    char low[32], high[32], band[80];
+    snprintf(band, sizeof band, "[%s,%s]", rg_format_double(codec->band[0], low),
+             rg_format_double(codec->band[1], high));
+    const char *keys[] = {"format", "version", "codec", "role", "band"};
+    const char *values[] = {FORMAT, format_version, config, codec->role, band};
+    rg_status status = config
+                           ? rg_weights_save(path, "", codec->params, false, keys, values, 5, err)
+                           : rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
+    free(config);
+    return status;
+}
+
 rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex, rg_error *err)
 {
     rg_codec codec;
     RG_TRY(rg_codec_load(checkpoint, ex, &codec, err));
-    char *config = rg_encodec_config_to_json(&codec.config);
-    char low[32], high[32], band[80];
-    snprintf(band, sizeof band, "[%s,%s]", rg_format_double(codec.band[0], low),
-             rg_format_double(codec.band[1], high));
-    const char *keys[] = {"format", "version", "codec", "role", "band"};
-    const char *values[] = {FORMAT, format_version, config, codec.role, band};
-    rg_status status = config ? rg_weights_save(path, "", codec.params, false, keys, values, 5, err)
-                              : rg_fail(err, RG_ERR_NOMEM, "%s: out of memory", path);
-    free(config);
+    rg_status status = rg_codec_save(&codec, path, err);
     rg_codec_free(&codec);
     return status;
 }

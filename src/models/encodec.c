@@ -66,15 +66,14 @@ static rg_status check_ratios(const rg_encodec_config *c, rg_error *err)
     return RG_OK;
 }
 
-/* A part of a chunk that is repeated must leave a step to the next. */
+/* Chunks hold a frame and move on: a tenth at least, or a signal would be coded countless times. */
 static rg_status check_chunks(const rg_encodec_config *c, rg_error *err)
 {
     if (!(c->chunk_seconds >= 0 && c->chunk_seconds <= 3600))
         return rg_fail(err, RG_ERR_CONFIG, "codec: chunk_seconds is %g; it must be 0 to 3600",
                        c->chunk_seconds);
-    if (!(c->chunk_overlap >= 0 && c->chunk_overlap < 1))
-        return rg_fail(err, RG_ERR_CONFIG,
-                       "codec: chunk_overlap is %g; it must be at least 0 and below 1",
+    if (!(c->chunk_overlap >= 0 && c->chunk_overlap <= 0.9))
+        return rg_fail(err, RG_ERR_CONFIG, "codec: chunk_overlap is %g; it must be 0 to 0.9",
                        c->chunk_overlap);
     if (c->chunk_seconds > 0 && c->chunk_seconds * c->sample_rate < rg_encodec_hop(c))
         return rg_fail(err, RG_ERR_CONFIG,

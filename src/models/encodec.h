@@ -83,6 +83,11 @@ typedef struct rg_codec {
  */
 rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
 void rg_codec_free(rg_codec *codec);
+/* What tokens of tracks are made with: mono, without chunks and normalization. Others are
+ * RG_ERR_UNSUPPORTED naming `path`. */
+rg_status rg_codec_check_plain(const rg_codec *codec, const char *path, rg_error *err) RG_MUST_USE;
+/* Writes codec-<role>.safetensors. */
+rg_status rg_codec_save(rg_codec *codec, const char *path, rg_error *err) RG_MUST_USE;
 /* Writes the inference file (EMA weights when there are any); the model hash stays the same. */
 rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
@@ -90,17 +95,41 @@ rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
 /*
  * Memory is bounded whatever the length. A causal codec runs as a stream (codec_stream.h), with the
  * bits of one pass; for others long signals are cut into windows with context on both sides, always
- * at the same places. x (n) mono at config.sample_rate -> codes (F,K) with F = ceil(n/hop); `codes`
- * holds F*K.
+ * at the same places. x (n,channels) at config.sample_rate -> codes (F,K) with F = ceil(n/hop);
+ * `codes` holds F*K. For codecs without chunks and normalization, others are refused.
  */
 rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
                                 int32_t *codes) RG_MUST_USE;
-/* codes (F,K), entries -1 add nothing -> out (n), n <= F*hop. */
+/* codes (F,K), entries -1 add nothing -> out (n,channels), n <= F*hop. */
 rg_status rg_codec_decode_audio(rg_exec *ex, rg_codec *codec, const int32_t *codes, int64_t frames,
                                 float *out, int64_t n) RG_MUST_USE;
 /* RG_ERR_FORMAT with the place of the first of codes (F,K) that is neither -1 nor an entry. */
 rg_status rg_codec_check_codes(rg_exec *ex, const rg_encodec_config *config, const int32_t *codes,
                                int64_t frames) RG_MUST_USE;
+/*
+ * How any codec cuts a signal of n samples: chunk c begins at c * stride and is `samples` long,
+ * which are `frames` frames; the last is what is left. Without chunks the whole signal is one; n 0:
+ * none.
+ */
+typedef struct rg_codec_cut {
+    int64_t chunks, samples, stride, frames;
+} rg_codec_cut;
+rg_codec_cut rg_codec_cut_of(const rg_encodec_config *config, int64_t n);
+/* The codebooks that kbit/s pay for: floor(1000 kbps / (log2(V) frame_rate)), 1 to all of them.
+ * RG_ERR_USAGE listing the codec's bandwidths when it has some and this is none of them. */
+rg_status rg_codec_books_for(const rg_encodec_config *config, double kbps, int32_t *books,
+                             rg_error *err) RG_MUST_USE;
+/*
+ * The first n_q codebooks of any codec: x (n,channels) -> codes (chunks,frames,n_q) and scales
+ * (chunks): the loudness each was divided by, sqrt(mean square of its mono mix) + 1e-8; 1 without
+ * normalization. Frames that a short last chunk lacks are codes of 0.
+ */
+rg_status rg_codec_encode_chunks(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
+                                 int32_t n_q, int32_t *codes, float *scales) RG_MUST_USE;
+/* The way back: chunks overlap with triangular weights that sum to one -> out (n,channels). */
+rg_status rg_codec_decode_chunks(rg_exec *ex, rg_codec *codec, const int32_t *codes,
+                                 const float *scales, int32_t n_q, float *out,
+                                 int64_t n) RG_MUST_USE;
 /* codes (F,K) -> dequantized latents (F,D). */
 rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64_t frames,
                               float *out) RG_MUST_USE;

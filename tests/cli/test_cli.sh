@@ -92,5 +92,57 @@ cp c.yaml 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
 expect 2 "-odd=name@1-2.yaml:3:1" "$resonant" config validate 'a folder with spaces and ümläut/-odd=name@1-2.yaml'
 expect 1 "no stem store here" "$resonant" dataset info "$(printf 'x%.0s' {1..200})"
 
+# ---- codecs of other programs: in, to codes, back to sound, out; bad input is one line and exit 1 ----
+golden=$root/tests/golden/encodec
+python3 - <<'PY'
+import math, struct
+def wav(name, channels, rate, samples, kind=1, bits=16):
+    data = b"".join(struct.pack("<f" if kind == 3 else "<h", s) for s in samples)
+    size = channels * bits // 8
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, kind,
+                       channels, rate, rate * size, size, bits, b"data", len(data))
+    open(name, "wb").write(head + data)
+tone = [math.sin(i / 9) for i in range(4801)]
+wav("tone.wav", 1, 24000, [int(9000 * s) for s in tone])
+wav("empty.wav", 1, 24000, [])
+wav("eight.wav", 8, 24000, [int(9000 * s) for s in tone[:4800]])
+wav("fast.wav", 1, 192000, [int(9000 * s) for s in tone])
+wav("loud.wav", 2, 24000, [3 * s for s in tone[:4800]], 3, 32)
+wav("nan.wav", 1, 24000, tone[:100] + [math.nan], 3, 32)
+PY
+for shape in 24khz 32khz 48khz; do
+    prints "$shape.bundle" "$resonant" import encodec "$golden/$shape" --out $shape.bundle --role mix
+    for sound in tone fast loud; do
+        prints "$sound.codes" "$resonant" codec encode $shape.bundle:mix $sound.wav --out $sound.codes
+        prints "$sound.out.wav" "$resonant" codec decode $shape.bundle $sound.codes --out $sound.out.wav --float
+    done
+    prints "$shape.hf" "$resonant" export $shape.bundle --format hf --out $shape.hf
+    [ -s $shape.hf/config.json ] && [ -s $shape.hf/preprocessor_config.json ] && ok || bad "$shape.hf lacks a file"
+    for sound in empty eight nan; do
+        expect 1 "$sound.wav" "$resonant" codec encode $shape.bundle $sound.wav --out bad.codes
+        [ ! -e bad.codes ] && ok || bad "$sound.wav leaves a file"
+    done
+done
+prints "few.codes" "$resonant" codec encode 24khz.bundle tone.wav --out few.codes --codebooks 3
+prints "all.codes" "$resonant" codec encode 24khz.bundle tone.wav --out all.codes
+prints "few.wav" "$resonant" codec decode 24khz.bundle few.codes --out few.wav
+prints "low.codes" "$resonant" codec encode 24khz.bundle tone.wav --out low.codes --bandwidth 1.2
+[ "$(wc -c <low.codes)" -lt "$(wc -c <all.codes)" ] && ok || bad "1.2 kbit/s are no fewer bytes than all"
+expect 2 "0.6, 1.2, 2.4, 4.8, 9.6 kbit/s" "$resonant" codec encode 24khz.bundle tone.wav --out x --bandwidth 5
+expect 2 "is not a whole number from 1 to 32" "$resonant" codec encode 24khz.bundle tone.wav --out x --codebooks 33
+expect 2 "not both" "$resonant" codec encode 24khz.bundle tone.wav --out x --codebooks 2 --bandwidth 1.2
+expect 2 "has no role 'bass'" "$resonant" codec encode 24khz.bundle:bass tone.wav --out x
+expect 1 "decode them with the codec that made them" "$resonant" codec decode 32khz.bundle few.codes --out x.wav
+expect 2 "not 'onnx'" "$resonant" export 24khz.bundle --format onnx --out x
+expect 2 "a bundle with tracks" "$resonant" generate 24khz.bundle --out x
+mkdir broken
+head -c 30000 "$golden/24khz/model.safetensors" >broken/model.safetensors
+cp "$golden/24khz/config.json" broken
+expect 1 "broken/model.safetensors" "$resonant" import encodec broken --out x
+cp "$golden/24khz/model.safetensors" broken
+cp "$golden/48khz/config.json" broken
+expect 1 "more)" "$resonant" import encodec broken --out x
+[ ! -e x ] && [ ! -e x.wav ] && ok || bad "a refused command leaves a file"
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -179,7 +179,7 @@ START_TEST(codes_round_trip_through_a_file)
     rg_audio x = tone(44100 + 123, 2, 44100), y;
     const char *wav = path_of("in.wav"), *file = path_of("codes.safetensors");
     RG_ASSERT_OK(rg_audio_write_wav(wav, &x, RG_PCM_F32, NULL, &err), &err);
-    RG_ASSERT_OK(rg_codec_encode_file(ex, &codec, wav, file, &err), &err);
+    RG_ASSERT_OK(rg_codec_encode_file(ex, &codec, wav, 0, file, &err), &err);
 
     rg_codes codes;
     RG_ASSERT_OK(rg_codes_read(file, &codes, &err), &err);
@@ -194,7 +194,7 @@ START_TEST(codes_round_trip_through_a_file)
     ck_assert(memcmp(codes.codes, codes.codes + 51 * 3, 51 * 3 * sizeof(int32_t)) != 0);
 
     const char *out = path_of("out.wav");
-    RG_ASSERT_OK(rg_codec_decode_file(ex, &codec, file, out, NULL, &err), &err);
+    RG_ASSERT_OK(rg_codec_decode_file(ex, &codec, file, out, false, NULL, &err), &err);
     RG_ASSERT_OK(rg_audio_read(out, &y, &err), &err);
     ck_assert_int_eq(y.channels, 2);
     ck_assert_int_eq(y.rate, 8000);
@@ -223,8 +223,8 @@ START_TEST(codes_of_another_codec_are_refused)
     rg_audio x = tone(4000, 1, 8000);
     const char *wav = path_of("in.wav"), *file = path_of("codes.safetensors");
     RG_ASSERT_OK(rg_audio_write_wav(wav, &x, RG_PCM_F32, NULL, &err), &err);
-    RG_ASSERT_OK(rg_codec_encode_file(ex, &a, wav, file, &err), &err);
-    ck_assert_int_eq(rg_codec_decode_file(ex, &b, file, path_of("out.wav"), NULL, &err),
+    RG_ASSERT_OK(rg_codec_encode_file(ex, &a, wav, 0, file, &err), &err);
+    ck_assert_int_eq(rg_codec_decode_file(ex, &b, file, path_of("out.wav"), false, NULL, &err),
                      RG_ERR_MISMATCH);
     ck_assert_msg(strstr(err.text, "codes.safetensors") && strstr(err.text, "role bass") &&
                       strstr(err.text, "role melody"),
@@ -244,7 +244,7 @@ START_TEST(an_empty_sound_makes_an_empty_file)
     rg_codec codec = load(ex, make_checkpoint(ex, "run.safetensors", "bass", 5, true));
     rg_audio x = tone(0, 1, 8000), y;
     rg_codes codes, back;
-    RG_ASSERT_OK(rg_codes_from_audio(ex, &codec, &x, &codes, &err), &err);
+    RG_ASSERT_OK(rg_codes_from_audio(ex, &codec, &x, 0, &codes, &err), &err);
     ck_assert_int_eq(codes.frames, 0);
     const char *file = path_of("codes.safetensors");
     RG_ASSERT_OK(rg_codes_write(&codes, file, &err), &err);
@@ -292,8 +292,8 @@ START_TEST(malformed_code_files_are_refused_by_name)
         }
         const char *file = path_of("codes.safetensors");
         RG_ASSERT_OK(rg_st_write(writer, file, &err), &err);
-        ck_assert_int_ne(rg_codec_decode_file(ex, &codec, file, path_of("out.wav"), NULL, &err),
-                         RG_OK);
+        ck_assert_int_ne(
+            rg_codec_decode_file(ex, &codec, file, path_of("out.wav"), false, NULL, &err), RG_OK);
         ck_assert_msg(strstr(err.text, rows[i].word) != NULL, "%s", err.text);
     }
     rg_codec_free(&codec);
