@@ -444,6 +444,13 @@ typedef struct rg_weight_norm_args {
     int64_t outer, n, inner;
 } rg_weight_norm_args;
 
+/* A weight that lies in the range of an AdamW step: elements [at, at + rows * cols). */
+typedef struct rg_adamw_matrix {
+    int64_t at, rows, cols;
+    rg_dtype type; /* F32 or BF16: what rg_matrix_slot's pack would make of it */
+    void *packed;
+} rg_adamw_matrix;
+
 /* AdamW over a flat range in one pass (Loshchilov & Hutter 2019); decay[i] multiplies weight_decay
  * (0 or 1). */
 typedef struct rg_adamw_args {
@@ -455,6 +462,8 @@ typedef struct rg_adamw_args {
     double grad_scale;               /* multiplies g: unscaling and clipping in one */
     double correction1, correction2; /* 1 - beta^t */
     double ema_decay;                /* ema = ema_decay ema + (1 - ema_decay) w */
+    const rg_adamw_matrix *matrices; /* packed in the same pass; in the order of `at` */
+    int64_t n_matrices;
 } rg_adamw_args;
 
 /* Sum of squares in f64, fixed blocks in order, and whether every element is finite. */

@@ -55,6 +55,11 @@ typedef struct rg_tile {
 
 typedef void rg_tile_fn(const rg_tile *t);
 
+/* An AdamW step in floats, worked out once. */
+typedef struct rg_adam_factors {
+    float lr, beta1, beta2, rest1, rest2, eps, decay, scale, inverse1, inverse2, ema, ema_rest;
+} rg_adam_factors;
+
 /* The elementwise loops of an instruction set (vec.inc). */
 typedef struct rg_vec {
     /* y = act(x) */
@@ -126,6 +131,9 @@ typedef struct rg_vec {
     /* y = log10(floor + x); d += dlog / ((floor + x) ln 10) */
     void (*log10_row)(const float *x, float *y, float floor, int64_t n);
     void (*log10_grad)(const float *x, const float *dlog, float *d, float floor, int64_t n);
+    /* decay, ema NULL: everywhere; none */
+    void (*adam)(const rg_adam_factors *f, const float *g, const uint8_t *decay, float *w, float *m,
+                 float *v, float *ema, int64_t n);
 } rg_vec;
 
 /* The tiles for one kind of operands: widths from the widest, a function per width; 0 ends the
@@ -173,6 +181,12 @@ void rg_panels_pack(const rg_isa *isa, rg_pool *pool, rg_dtype type, const float
 void *rg_panels_make(const rg_isa *isa, rg_kernel_ctx *ctx, rg_dtype type, const float *b,
                      int64_t b_row, int64_t b_col, int64_t k, int64_t n);
 
+/* Of these panels columns [n0,n1), n0 the first of a panel, and depths [k0,k1), multiples of every
+ * k_step or k itself; here b is where depth k0 of column 0 lies. */
+void rg_panels_pack_part(const rg_isa *isa, rg_dtype type, const float *b, int64_t b_row,
+                         int64_t b_col, int64_t k, int64_t n, int64_t n0, int64_t n1, int64_t k0,
+                         int64_t k1, void *out);
+
 /* ---- gemm ---- */
 
 typedef struct rg_gemm {
@@ -182,6 +196,7 @@ typedef struct rg_gemm {
     rg_dtype a_type; /* BF16 only if the operands are, and a_col is 1 or a_pairs set */
     bool a_pairs;    /* a is pairs of bf16, as rg_tile says of a_row 2; len even, tiles' k_step 2 */
     int64_t a_row, a_col, a_seg; /* a_row or a_col is 1 */
+    int64_t a_tile;              /* see rg_tile; 0: mr * a_row */
     const void *b;               /* panels of (k,n), or with b_row > 0 plain rows of floats */
     int64_t b_row;
     rg_dtype b_type; /* of panels: BF16 whenever the operands are; I8: without its scales */
@@ -210,12 +225,21 @@ rg_status rg_gemm_weight_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float
 /* sum (n) (+)= the sum of the rows of x; in fixed blocks of rows. */
 rg_status rg_cpu_bias_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float *x, int64_t rows,
                            int64_t n, int64_t ld, float *sum, bool add);
+/* Its parts: rows of a block, a multiple of every k_step; the blocks' sums (blocks,n) added in
+ * order. */
+int64_t rg_cpu_bias_block(int64_t rows);
+void rg_cpu_add_sums(const rg_isa *isa, const float *sums, int64_t blocks, int64_t n, float *sum,
+                     bool add);
 
 /* A weight's packed form (rg_matrix_slot): panels for x W, then panels for dy W^T. Of I8: a scale
  * per column, then panels for x W (rg_cpu_bytes). */
 size_t rg_cpu_packed_size(const rg_isa *isa, int64_t rows, int64_t cols, rg_dtype type);
 rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int64_t rows,
                       int64_t cols, rg_dtype type, void *packed);
+
+/* Rows [r0,r1), columns [c0,c1) of it as F32 or BF16; both begin at multiples of RG_WIDEST_TILE. */
+void rg_cpu_pack_block(const rg_isa *isa, const float *w, int64_t rows, int64_t cols, rg_dtype type,
+                       int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *packed);
 
 const int8_t *rg_cpu_bytes(const void *packed, int64_t cols);
 
@@ -252,6 +276,7 @@ RG_CPU_SLOTS(X)
 #undef X
 
 rg_status rg_cpu_rvq(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rvq_args *a);
+rg_status rg_cpu_adamw(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_adamw_args *a);
 
 /* The highest level that this CPU runs, whatever RG_ISA says; NULL: the reference only. */
 const rg_isa *rg_cpu_best_isa(void);

@@ -9,6 +9,7 @@
 
 enum {
     ROWS_OF_TASK = 504,
+    PAIRED = 256,          /* k of a task that interleaves them */
     SMALL_PRODUCT = 100000 /* multiply-adds below which threads cost more than they give */
 };
 
@@ -50,7 +51,8 @@ static rg_gemm part_of(const rg_isa *isa, const rg_gemm *g, int64_t m0, int64_t 
 {
     rg_gemm p = *g;
     p.m = m1 - m0, p.n = n1 - n0;
-    p.a = (const char *)g->a + m0 * g->a_row * (g->a_type == RG_BF16 ? 2 : 4);
+    const int64_t a0 = g->a_tile ? m0 / isa->bf16->mr * g->a_tile : m0 * g->a_row;
+    p.a = (const char *)g->a + a0 * (g->a_type == RG_BF16 ? 2 : 4);
     p.b = rg_gemm_columns(isa, g, n0);
     p.c += m0 * g->c_row + n0;
     if (g->base) p.base += m0 * g->base_row + n0;
@@ -92,7 +94,8 @@ typedef struct left_job {
     const rg_isa *isa;
     const rg_gemm *g;
     uint16_t *out;
-    int64_t deep, pitch;
+    int64_t deep, pitch;  /* of rows; pitch: from one to the next, or from tile to tile */
+    int64_t strips, rows; /* of pairs: tasks side by side, rows of each */
 } left_job;
 
 static void left_task(void *ctx, int64_t task, int32_t thread)
@@ -109,11 +112,36 @@ static rg_status round_left(const rg_isa *isa, rg_kernel_ctx *ctx, rg_pool *pool
 {
     const int64_t deep = rg_panels_depth(isa, RG_BF16, g->segs * g->len);
     const int64_t pitch = div_up(deep, 32) * 32 + 32;
-    left_job j = {isa, g, NULL, deep, pitch};
+    left_job j = {.isa = isa, .g = g, .deep = deep, .pitch = pitch};
     j.out = (uint16_t *)(void *)rg_cpu_scratch(ctx, g->m * pitch / 2);
     if (!j.out) return ctx->error->code;
     rg_pool_run(pool, left_task, &j, div_up(g->m, RG_WIDEST_TILE));
     g->a = j.out, g->a_type = RG_BF16, g->a_row = pitch, g->a_col = 1, g->segs = 1, g->len = deep;
+    return RG_OK;
+}
+
+static void pairs_task(void *ctx, int64_t task, int32_t thread)
+{
+    (void)thread;
+    const left_job *j = ctx;
+    const int64_t mr = j->isa->bf16->mr, i = task % j->strips * j->rows;
+    const int64_t k0 = task / j->strips * PAIRED, k1 = min64(j->g->segs * j->g->len, k0 + PAIRED);
+    rg__gemm_pairs_bf16(j->isa, j->g, i, min64(j->rows, j->g->m - i), k0, k1,
+                        j->out + i / mr * j->pitch + k0 * mr, j->pitch);
+}
+
+/* The same as tiles of pairs. */
+static rg_status pair_left(const rg_isa *isa, rg_kernel_ctx *ctx, rg_pool *pool, rg_gemm *g)
+{
+    const int64_t k = g->segs * g->len, mr = isa->bf16->mr, tiles = div_up(g->m, mr);
+    left_job j = {.isa = isa, .g = g, .strips = div_up(g->m, RG_GEMM_STRIP / mr * mr)};
+    j.rows = div_up(tiles, j.strips) * mr;
+    j.pitch = rg_panels_depth(isa, RG_BF16, k) * mr;
+    j.out = (uint16_t *)(void *)rg_cpu_scratch(ctx, div_up(tiles * j.pitch, 2));
+    if (!j.out) return ctx->error->code;
+    rg_pool_run(pool, pairs_task, &j, j.strips * div_up(k, PAIRED));
+    g->a = j.out, g->a_type = RG_BF16, g->a_pairs = true, g->segs = 1, g->len = j.pitch / mr;
+    g->a_tile = j.pitch, g->a_row = 2, g->a_col = mr;
     return RG_OK;
 }
 
@@ -127,9 +155,12 @@ rg_status rg_gemm_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_gemm *prod
     const int32_t threads = rg_pool_threads(pool);
     gemm_job j = {.isa = isa, .g = g, .finish = finish, .user = user};
     cut_tasks(&j, threads);
-    const bool rows = g->a_col == 1 ? g->segs == 1 : isa->bf16->k_step > 2; /* that are made */
-    if (g->operands == RG_BF16 && g->a_type == RG_F32 && rows && j.col_blocks > 1)
-        RG_TRY(round_left(isa, ctx, pool, g));
+    if (g->operands == RG_BF16 && g->a_type == RG_F32 && j.col_blocks > 1 && g->len > 0) {
+        if (g->a_col != 1 && isa->bf16->k_step == 2)
+            RG_TRY(pair_left(isa, ctx, pool, g));
+        else if (g->a_col != 1 || g->segs == 1)
+            RG_TRY(round_left(isa, ctx, pool, g));
+    }
     j.scratch_size = (rg_gemm_scratch(isa, g->segs, g->len) + 15) / 16 * 16;
     j.scratch = rg_cpu_scratch(ctx, j.scratch_size * threads);
     if (!j.scratch) return ctx->error->code;

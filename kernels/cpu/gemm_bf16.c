@@ -15,7 +15,9 @@ enum {
     SEGS_KC = 2048, /* the same for segments */
     STEP = 32,      /* blocks begin at multiples of every k_step */
     GAP = 32,       /* between rows: equal distances would fall on few cache sets */
-    TURN = 64       /* k that are turned at a time */
+    TURN = 64,      /* k that are turned at a time */
+    PAIRS = 8,      /* of k that are interleaved at a time, */
+    STRIP = RG_GEMM_STRIP + RG_WIDEST_TILE /* and of how many rows at most */
 };
 
 /* ---- blocks of k, counted through the segments ---- */
@@ -103,20 +105,27 @@ void rg__gemm_left_bf16(const rg_isa *isa, const rg_gemm *g, int64_t i0, int64_t
 }
 
 /*
- * Rows that lie as columns of floats, for tiles that take pairs: out[k/2][row][k%2], `pitch` rows
- * wide, so that nothing is turned.
+ * For tiles that take pairs nothing is turned: neighbouring k of a strip of rows are interleaved,
+ * then cut into tiles, which so are read from end to end.
  */
-static void pair_columns(const rg_isa *isa, const rg_gemm *g, int64_t i0, int64_t rows, int64_t k0,
-                         int64_t k1, uint16_t *out, int64_t pitch)
+void rg__gemm_pairs_bf16(const rg_isa *isa, const rg_gemm *g, int64_t i0, int64_t rows, int64_t k0,
+                         int64_t k1, uint16_t *out, int64_t tile)
 {
+    float part[PAIRS * STRIP] = {0};
+    const int64_t mr = isa->bf16->mr;
     int64_t seg = k0 / g->len, p = k0 % g->len;
-    const float *x[2] = {NULL, NULL};
-    for (int64_t k = k0; k < k1; k++) {
-        x[(k - k0) % 2] = (const float *)g->a + seg * g->a_seg + p * g->a_col + i0;
-        if (++p == g->len) p = 0, seg++;
-        if ((k - k0) % 2 == 0 && k + 1 < k1) continue;
-        isa->vec->pair_row(x[0], (k - k0) % 2 ? x[1] : NULL, rows, out);
-        out += 2 * pitch;
+    for (int64_t k = k0; k < k1; k += 2 * PAIRS, out += 2 * PAIRS * mr) {
+        const int64_t n = min64(2 * PAIRS, k1 - k);
+        const float *x[2 * PAIRS + 1] = {NULL};
+        for (int64_t at = 0; at < n; at++) {
+            x[at] = (const float *)g->a + seg * g->a_seg + p * g->a_col + i0;
+            if (++p == g->len) p = 0, seg++;
+        }
+        for (int64_t at = 0; at < n; at += 2)
+            isa->vec->pair_row(x[at], x[at + 1], rows, (uint16_t *)(void *)(part + at / 2 * STRIP));
+        for (int64_t i = 0; i < rows; i += mr)
+            isa->vec->pack_tile(part + i, STRIP, (n + 1) / 2,
+                                (float *)(void *)(out + i / mr * tile));
     }
 }
 
@@ -138,20 +147,20 @@ static void set_left(const block *b, int64_t i, rg_tile *t)
     t->a_col = 1, t->a_seg = 0, t->segs = 1, t->len = b->deep;
     if (b->direct) {
         const int64_t len = max64(1, g->len), s0 = b->k0 / len, at = b->k0 % len * g->a_col;
-        t->a = (const uint16_t *)g->a + i * g->a_row + s0 * g->a_seg + at;
+        t->a_tile = g->a_tile ? g->a_tile : tiles->mr * g->a_row;
+        t->a = (const uint16_t *)g->a + i / tiles->mr * t->a_tile + s0 * g->a_seg + at;
         t->a_row = g->a_row, t->a_col = g->a_col, t->a_seg = g->a_seg;
         t->segs = g->segs > 1 ? (b->k1 - b->k0) / g->len : 1;
         t->len = g->segs > 1 ? g->len : b->k1 - b->k0;
     } else if (g->a_col != 1 && tiles->k_step == 2) {
-        t->a_row = 2, t->a_col = RG_GEMM_TILES * tiles->mr;
-        pair_columns(b->isa, g, i, t->m, b->k0, b->k1, b->left, t->a_col);
+        t->a_row = 2, t->a_col = tiles->mr, t->a_tile = tiles->mr * (b->deep + GAP);
+        rg__gemm_pairs_bf16(b->isa, g, i, t->m, b->k0, b->k1, b->left, t->a_tile);
         t->a = b->left;
     } else {
-        t->a_row = b->deep + GAP;
+        t->a_row = b->deep + GAP, t->a_tile = tiles->mr * t->a_row;
         rg__gemm_left_bf16(b->isa, g, i, t->m, b->k0, b->k1, b->deep, b->left, t->a_row);
         t->a = b->left;
     }
-    t->a_tile = tiles->mr * t->a_row;
 }
 
 /* The panel of n columns from j on, for this block of k. */

@@ -52,18 +52,16 @@ size_t rg_panels_bytes(const rg_isa *isa, rg_dtype type, int64_t k, int64_t n)
 
 typedef struct pack_job {
     const rg_isa *isa;
-    const rg_tiles *tiles;
+    rg_dtype type;
     const float *b;
-    int64_t b_row, b_col, k, n, deep;
-    float *out32;
-    uint16_t *out16;
+    int64_t b_row, b_col, k, n;
+    void *out;
 } pack_job;
 
-/* Depths [k0, k0 + depth) of the panel whose first column is b. */
-static void pack_part(const pack_job *j, const float *b, int64_t cols, int64_t width, int64_t k0,
-                      int64_t depth, float *out)
+/* A panel's part, `depth` deep. */
+static void pack_part(const pack_job *j, const float *b, int64_t cols, int64_t width, int64_t depth,
+                      float *out)
 {
-    b += k0 * j->b_row;
     if (j->b_col == 1) {
         j->isa->vec->pack_rows(b, j->b_row, cols, width, depth, out);
         return;
@@ -72,20 +70,46 @@ static void pack_part(const pack_job *j, const float *b, int64_t cols, int64_t w
     j->isa->vec->turn(b, cols, depth, j->b_col, out, width);
 }
 
-enum { DEPTH = 64 }; /* of a panel's part on its way to bf16; a multiple of every k_step */
+enum { DEPTH = 64 }; /* of a panel's part on its way to pairs; a multiple of every k_step */
 
-static void pack_panel16(const pack_job *j, const float *b, int64_t cols, int64_t width,
-                         uint16_t *out)
+/* The same as pairs, filled up to `deep`. Where b lies as columns its pairs lie side by side
+ * already: they are turned as one number. */
+static void pack_part16(const pack_job *j, const float *b, int64_t cols, int64_t width,
+                        int64_t depth, int64_t deep, uint16_t *out)
 {
-    float part[DEPTH * RG_WIDEST_TILE];
+    float part[RG_WIDEST_TILE * DEPTH / 2];
     if (j->b_col == 1) {
-        j->isa->vec->pack_pairs(b, j->b_row, cols, width, j->k, j->deep, out);
+        j->isa->vec->pack_pairs(b, j->b_row, cols, width, depth, deep, out);
         return;
     }
-    for (int64_t k0 = 0; k0 < j->k; k0 += DEPTH) {
-        const int64_t depth = min64(DEPTH, j->k - k0), deep = min64(DEPTH, j->deep - k0);
-        pack_part(j, b, cols, width, k0, depth, part);
-        j->isa->vec->pack_pairs(part, width, width, width, depth, deep, out + k0 * width);
+    if (cols < width) memset(out, 0, (size_t)(deep * width) * sizeof *out);
+    for (int64_t k = 0; k < depth; k += DEPTH) {
+        const int64_t n = min64(DEPTH, depth - k), filled = min64(DEPTH, deep - k);
+        for (int64_t c = 0; c < cols; c++) {
+            uint16_t *row = (uint16_t *)(void *)(part + c * DEPTH / 2);
+            j->isa->vec->narrow_bf16(b + c * j->b_col + k, row, n);
+            memset(row + n, 0, (size_t)(filled - n) * sizeof *row);
+        }
+        j->isa->vec->turn(part, cols, filled / 2, DEPTH / 2, (float *)(void *)(out + k * width),
+                          width);
+    }
+}
+
+/* b: see rg_panels_pack_part */
+static void pack_columns(const pack_job *j, const float *b, int64_t n0, int64_t n1, int64_t k0,
+                         int64_t k1)
+{
+    const rg_tiles *tiles = rg_tiles_of(j->isa, j->type);
+    const int64_t deep = rg_panels_depth(j->isa, j->type, j->k);
+    for (int64_t j0 = n0; j0 < n1; j0 += tiles->width[0]) {
+        const int64_t cols = min64(tiles->width[0], j->n - j0);
+        const int64_t width = tiles->width[rg_tiles_index(tiles, cols)];
+        const int64_t at = j0 * deep + k0 * width;
+        if (j->type == RG_BF16)
+            pack_part16(j, b + j0 * j->b_col, cols, width, k1 - k0, (k1 < j->k ? k1 : deep) - k0,
+                        (uint16_t *)j->out + at);
+        else
+            pack_part(j, b + j0 * j->b_col, cols, width, k1 - k0, (float *)j->out + at);
     }
 }
 
@@ -93,25 +117,24 @@ static void pack_panel(void *ctx, int64_t panel, int32_t thread)
 {
     (void)thread;
     const pack_job *j = ctx;
-    const int64_t j0 = panel * j->tiles->width[0], cols = min64(j->tiles->width[0], j->n - j0);
-    const int64_t width = j->tiles->width[rg_tiles_index(j->tiles, cols)], at = j0 * j->deep;
-    const float *b = j->b + j0 * j->b_col;
-    if (j->out32)
-        pack_part(j, b, cols, width, 0, j->k, j->out32 + at);
-    else
-        pack_panel16(j, b, cols, width, j->out16 + at);
+    const int64_t wide = rg_tiles_of(j->isa, j->type)->width[0], n0 = panel * wide;
+    pack_columns(j, j->b, n0, min64(j->n, n0 + wide), 0, j->k);
 }
 
 void rg_panels_pack(const rg_isa *isa, rg_pool *pool, rg_dtype type, const float *b, int64_t b_row,
                     int64_t b_col, int64_t k, int64_t n, void *out)
 {
-    pack_job j = {.isa = isa, .tiles = rg_tiles_of(isa, type), .b = b, .k = k, .n = n};
-    j.b_row = b_row, j.b_col = b_col, j.deep = rg_panels_depth(isa, type, k);
-    if (type == RG_BF16)
-        j.out16 = out;
-    else
-        j.out32 = out;
-    rg_pool_run(k * n < 16384 ? NULL : pool, pack_panel, &j, div_up(n, j.tiles->width[0]));
+    pack_job j = {isa, type, b, b_row, b_col, k, n, out};
+    const int64_t wide = rg_tiles_of(isa, type)->width[0];
+    rg_pool_run(k * n < 16384 ? NULL : pool, pack_panel, &j, div_up(n, wide));
+}
+
+void rg_panels_pack_part(const rg_isa *isa, rg_dtype type, const float *b, int64_t b_row,
+                         int64_t b_col, int64_t k, int64_t n, int64_t n0, int64_t n1, int64_t k0,
+                         int64_t k1, void *out)
+{
+    const pack_job j = {isa, type, b, b_row, b_col, k, n, out};
+    pack_columns(&j, b, n0, n1, k0, k1);
 }
 
 void *rg_panels_make(const rg_isa *isa, rg_kernel_ctx *ctx, rg_dtype type, const float *b,
@@ -210,6 +233,14 @@ rg_status rg_cpu_pack(const rg_isa *isa, rg_kernel_ctx *ctx, const void *w, int6
     rg_panels_pack(isa, ctx->pool, type, w, 1, cols, cols, rows,
                    (char *)packed + transpose_at(isa, type, rows, cols));
     return RG_OK;
+}
+
+void rg_cpu_pack_block(const rg_isa *isa, const float *w, int64_t rows, int64_t cols, rg_dtype type,
+                       int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *packed)
+{
+    char *turned = (char *)packed + transpose_at(isa, type, rows, cols);
+    rg_panels_pack_part(isa, type, w + r0 * cols, cols, 1, rows, cols, c0, c1, r0, r1, packed);
+    rg_panels_pack_part(isa, type, w + c0, 1, cols, cols, rows, r0, r1, c0, c1, turned);
 }
 
 rg_status rg_gemm_set_weight(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_weight *w,

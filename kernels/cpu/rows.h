@@ -12,6 +12,8 @@
 
 #include "kernels/cpu/cpu.h"
 
+enum { RG_ROWS_LARGE = 100000 }; /* weights from which on dw is one product over all rows */
+
 /* Rows (batch,t,c) as a reader sees them: activated, and continued beyond both ends. */
 typedef struct rg_rows {
     const float *x;

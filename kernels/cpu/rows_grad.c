@@ -15,7 +15,6 @@ enum {
     GROUPS = 16,
     DEPTH = 384,    /* rows of a chunk: one block of k */
     PIECE = 131072, /* floats of a chunk's copy */
-    LARGE = 100000, /* weights from which on there are no groups */
     SHORT = 192,    /* rows of an item up to which all items are one product */
     SUM_RUN = 4096,
     STAGE_RUN = 16384,
@@ -237,7 +236,7 @@ rg_status rg_rows_grad_run(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_rows_
         if (!v->add) memset(v->dw, 0, (size_t)weights * sizeof(float));
         return RG_OK;
     }
-    return weights < LARGE ? run_groups(isa, ctx, v) : run_whole(isa, ctx, v);
+    return weights < RG_ROWS_LARGE ? run_groups(isa, ctx, v) : run_whole(isa, ctx, v);
 }
 
 /* ---- bias: the sum of rows ---- */
@@ -259,17 +258,28 @@ static void bias_task(void *ctx, int64_t task, int32_t thread)
     j->isa->vec->col_sum(j->x + r0 * j->ld, r1 - r0, j->n, j->ld, sum);
 }
 
+int64_t rg_cpu_bias_block(int64_t rows)
+{
+    return div_up(max64(BIAS_ROWS, div_up(rows, BIAS_BLOCKS)), 32) * 32;
+}
+
+void rg_cpu_add_sums(const rg_isa *isa, const float *sums, int64_t blocks, int64_t n, float *sum,
+                     bool add)
+{
+    if (!add) memset(sum, 0, (size_t)n * sizeof(float));
+    for (int64_t b = 0; b < blocks; b++) isa->vec->accumulate(sums + b * n, sum, n);
+}
+
 rg_status rg_cpu_bias_grad(const rg_isa *isa, rg_kernel_ctx *ctx, const float *x, int64_t rows,
                            int64_t n, int64_t ld, float *sum, bool add)
 {
     bias_job j = {.isa = isa, .x = x, .rows = rows, .n = n, .ld = ld};
-    j.block = max64(BIAS_ROWS, div_up(rows, BIAS_BLOCKS));
+    j.block = rg_cpu_bias_block(rows);
     const int64_t blocks = div_up(rows, j.block);
     j.partial = rg_cpu_scratch(ctx, blocks * n);
     if (!j.partial) return ctx->error->code;
     rg_pool_run(rows * n < 16384 ? NULL : ctx->pool, bias_task, &j, blocks);
-    if (!add) memset(sum, 0, (size_t)n * sizeof(float));
-    for (int64_t b = 0; b < blocks; b++) isa->vec->accumulate(j.partial + b * n, sum, n);
+    rg_cpu_add_sums(isa, j.partial, blocks, n, sum, add);
     return RG_OK;
 }
 

@@ -1,13 +1,15 @@
 /*
  * AdamW, loss scaling and schedules (optimizer.h).
  *
- * One idea: one pass finds the norm and whether all is finite; only then is anything changed.
+ * One idea: one pass finds the norm and whether all is finite; only then is anything changed, in one
+ * more pass that also packs the weights.
  */
 #include "engine/optimizer.h"
 
 #include <math.h>
 
 #include "base/text.h"
+#include "engine/params_private.h"
 
 rg_scaler rg_scaler_make(bool enabled)
 {
@@ -67,10 +69,13 @@ static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, d
                           .correction1 = 1 - pow(o->beta1, t),
                           .correction2 = 1 - pow(o->beta2, t),
                           .ema_decay = ema_decay_at(o)};
-    rg_status status = ex->kernels->adamw(&ex->kernel_ctx, &args);
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_status status = rg_params_matrices(params, ex, &args);
+    if (status == RG_OK) status = ex->kernels->adamw(&ex->kernel_ctx, &args);
+    rg_arena_restore(ex->scratch, mark);
     if (status != RG_OK) return rg_exec_fail(ex, status, "the optimizer's update failed");
     o->step++;
-    return rg_params_refresh(params, ex);
+    return rg_params_updated(params, ex);
 }
 
 rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,

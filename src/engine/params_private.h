@@ -49,6 +49,10 @@ struct rg_params {
 bool rg_view_is_flat(const rg_params *params, const view *v);
 /* Sizes of a weight (outer, n, inner) round the axis of its gains. */
 rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
+/* The matrices that an AdamW step packs while it updates them, in their order, in scratch; and what
+ * rg_params_refresh does for all the others. */
+rg_status rg_params_matrices(rg_params *params, rg_exec *ex, rg_adamw_args *args);
+rg_status rg_params_updated(rg_params *params, rg_exec *ex);
 /* Values of all entries from (seed, name), and of the EMA; params_init.c. */
 void rg_params_initialise(rg_params *params, uint64_t seed, rg_pool *pool);
 

@@ -2,7 +2,8 @@
  * Parameters: between the flat buffers and what operators see (params_private.h).
  *
  * One idea: refresh goes from values to views (fold, convert, pack), unfold from the views'
- * gradients to the flat ones; both may be repeated.
+ * gradients to the flat ones; both may be repeated. What is packed as it lies in the values AdamW
+ * packs while it updates them, so that a step reads them once.
  */
 #include <string.h>
 
@@ -49,37 +50,81 @@ static rg_status fold(rg_params *params, rg_exec *ex, const view *v)
     return ex->kernels->weight_norm.forward(&ex->kernel_ctx, &args);
 }
 
-static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
+/* Whether there is something to pack, and as what. */
+static bool set_packed(const rg_params *params, const rg_exec *ex, view *v)
 {
     rg_tensor *t = &v->tensor;
-    int64_t rows = rg_shape_rows(t->shape), cols = rg_shape_last(t->shape);
     t->packed = NULL;
     t->packed_type = ex->kernel_ctx.operands == RG_BF16 ? RG_BF16 : params->packed_type;
     if (t->packed_type == RG_I8 && t->shape.ndim != 2) t->packed_type = RG_F32; /* kernels.h */
-    if (!v->packed || !ex->kernels->matrix.packed_size(rows, cols, t->packed_type)) return RG_OK;
+    if (!v->packed || !ex->kernels->matrix.packed_size(rg_shape_rows(t->shape),
+                                                       rg_shape_last(t->shape), t->packed_type))
+        return false;
     t->packed = v->packed;
-    return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rows, cols, t->packed_type,
-                                    v->packed);
+    return true;
 }
 
-static rg_status refresh_view(rg_params *params, rg_exec *ex, view *v)
+static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
+{
+    const rg_tensor *t = &v->tensor;
+    if (!set_packed(params, ex, v)) return RG_OK;
+    return ex->kernels->matrix.pack(&ex->kernel_ctx, t->data, rg_shape_rows(t->shape),
+                                    rg_shape_last(t->shape), t->packed_type, v->packed);
+}
+
+static rg_status refresh_view(rg_params *params, rg_exec *ex, view *v, bool packed)
 {
     rg_arena_mark mark = rg_arena_save(ex->scratch);
     rg_status status = v->plain ? set_plain(params, v) : fold(params, ex, v);
-    if (status == RG_OK) status = pack(params, ex, v);
+    if (status == RG_OK && !packed) status = pack(params, ex, v);
     rg_arena_restore(ex->scratch, mark);
     v->tensor.version++;
     return status;
 }
 
-rg_status rg_params_refresh(rg_params *params, rg_exec *ex)
+/* Whether AdamW packs it: a weight that operators read as it is updated. */
+static bool packed_by_adamw(const rg_params *params, const rg_exec *ex, view *v)
+{
+    return rg_view_is_flat(params, v) && set_packed(params, ex, v) &&
+           v->tensor.packed_type != RG_I8;
+}
+
+rg_status rg_params_matrices(rg_params *params, rg_exec *ex, rg_adamw_args *args)
+{
+    rg_adamw_matrix *list = rg_arena_alloc(ex->scratch, (params->n_views + 1) * sizeof *list);
+    if (!list) return no_scratch(ex);
+    args->matrices = list;
+    for (size_t i = 0; i < params->n_views; i++) { /* plain ones were declared in their order */
+        view *v = params->views[i];
+        const rg_tensor *t = &v->tensor;
+        if (!packed_by_adamw(params, ex, v)) continue;
+        list[args->n_matrices++] =
+            (rg_adamw_matrix){v->plain->offset, rg_shape_rows(t->shape), rg_shape_last(t->shape),
+                              t->packed_type, v->packed};
+    }
+    return RG_OK;
+}
+
+static rg_status refresh(rg_params *params, rg_exec *ex, bool after_adamw)
 {
     if (ex->error.code) return ex->error.code;
     for (size_t i = 0; i < params->n_views; i++) {
-        rg_status status = refresh_view(params, ex, params->views[i]);
+        view *v = params->views[i];
+        rg_status status =
+            refresh_view(params, ex, v, after_adamw && packed_by_adamw(params, ex, v));
         if (status != RG_OK) return rg_exec_fail(ex, status, "refreshing the parameters failed");
     }
     return RG_OK;
+}
+
+rg_status rg_params_refresh(rg_params *params, rg_exec *ex)
+{
+    return refresh(params, ex, false);
+}
+
+rg_status rg_params_updated(rg_params *params, rg_exec *ex)
+{
+    return refresh(params, ex, true);
 }
 
 static void to_floats(const double *from, float *to, int64_t n)
