@@ -4,7 +4,7 @@
  * One idea: the range is spans, by turns plain numbers and a matrix. A matrix is updated in blocks
  * that stay in cache until both of its packed forms have taken them; a block is whole panels of the
  * transpose, and whole depths of the others. Every number is updated by itself, so blocks change no
- * bit. Not here: the loop over numbers (optimizer.inc).
+ * bit. Not here: the loop over numbers (cells.inc).
  */
 #include "kernels/cpu/cpu.h"
 

@@ -1,8 +1,8 @@
 /*
  * AdamW, loss scaling and schedules (optimizer.h).
  *
- * One idea: one pass finds the norm and whether all is finite; only then is anything changed, in one
- * more pass that also packs the weights.
+ * One idea: one pass finds the norm and whether all is finite; only then is anything changed, in
+ * one more pass, which also packs the weights.
  */
 #include "engine/optimizer.h"
 

@@ -111,6 +111,53 @@ START_TEST(adamw_is_the_plain_loop)
 }
 END_TEST
 
+enum { MATRICES = 4 };
+
+/* A step leaves the packed weights that a refresh would make, whatever their sizes. */
+static void check_packing(const rg_kernels *kernels, rg_dtype operands)
+{
+    const rg_shape shapes[MATRICES] = {RG_SHAPE(3, 2), RG_SHAPE(70, 33), RG_SHAPE(5, 2050),
+                                       RG_SHAPE(3, 12, 95)};
+    const char *names[MATRICES][2] = {{"a", "b"}, {"c", "d"}, {"e", "f"}, {"g", "h"}};
+    static uint8_t packed[MATRICES][1 << 17];
+    size_t sizes[MATRICES];
+    rg_error err = {0};
+    rig r = {.ex =
+                 rg_exec_create(&(rg_exec_options){.kernels = kernels, .operands = operands}, &err),
+             .params = rg_params_create(&err),
+             .optimizer = {0.9, 0.98, 1e-8, 0.1, 0, 0.99, 0},
+             .scaler = rg_scaler_make(false)};
+    rg_tensor *w[MATRICES];
+    for (int i = 0; i < MATRICES; i++) {
+        w[i] = rg_params_add(r.params, names[i][0], shapes[i], (rg_init){RG_INIT_NORMAL, 1});
+        rg_params_use_as_matrix(r.params, w[i]);
+        if (i) rg_params_add(r.params, names[i][1], RG_SHAPE(9 * i), (rg_init){RG_INIT_ONES, 0});
+        sizes[i] = kernels->matrix.packed_size(rg_shape_rows(shapes[i]), rg_shape_last(shapes[i]),
+                                               operands);
+        ck_assert_uint_le(sizes[i], sizeof packed[i]);
+    }
+    RG_ASSERT_OK(rg_params_finish(r.params, r.ex, 3, true, &err), &err);
+    for (int64_t i = 0; i < rg_params_elements(r.params); i++)
+        rg_params_gradients(r.params)[i] = (float)sin((double)i);
+    update(&r, 0.01, 1);
+    for (int i = 0; i < MATRICES; i++) memcpy(packed[i], w[i]->packed, sizes[i]);
+    RG_ASSERT_OK(rg_params_refresh(r.params, r.ex), &r.ex->error);
+    for (int i = 0; i < MATRICES; i++) ck_assert_mem_eq(packed[i], w[i]->packed, sizes[i]);
+    close_rig(&r);
+}
+
+START_TEST(adamw_packs_as_refresh_does)
+{
+    const char *const *levels = rg_kernels_cpu_levels();
+    for (int k = 0; levels[k]; k++) {
+        const rg_kernels *kernels = rg_kernels_cpu_level(levels[k]);
+        if (!kernels->matrix.packed_size(2, 2, RG_F32)) continue;
+        check_packing(kernels, RG_F32);
+        check_packing(kernels, RG_BF16);
+    }
+}
+END_TEST
+
 START_TEST(norm_is_that_of_unscaled_gradients)
 {
     rig r = open_rig(rg_kernels_reference());
@@ -317,7 +364,8 @@ START_TEST(schedules)
 }
 END_TEST
 
-RG_TEST_MAIN("optimizer", 60, adamw_is_the_plain_loop, norm_is_that_of_unscaled_gradients,
+RG_TEST_MAIN("optimizer", 60, adamw_is_the_plain_loop, adamw_packs_as_refresh_does,
+             norm_is_that_of_unscaled_gradients,
              an_unbiased_ema_is_the_weighted_mean_of_all_weights, without_ema_it_stays,
              a_skipped_step_changes_nothing, skips_without_scaling_too,
              scale_grows_after_the_interval, accumulation_is_one_big_batch,
