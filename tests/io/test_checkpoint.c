@@ -136,6 +136,59 @@ START_TEST(extra_text_comes_back)
 }
 END_TEST
 
+/* A set beside the model, of one tensor or of two. */
+static rg_params *open_companion(rig *r, int tensors, uint64_t seed)
+{
+    rg_error err = {0};
+    const rg_init init = {RG_INIT_NORMAL, 1};
+    rg_params *p = rg_params_create(&err);
+    rg_params_add(p, "discriminator.0.a", RG_SHAPE(3, 2), init);
+    if (tensors > 1) rg_params_add(p, "discriminator.0.b", RG_SHAPE(5), init);
+    RG_ASSERT_OK(rg_params_finish(p, r->ex, seed, true, &err), &err);
+    rg_params_set_companion(r->params, p);
+    return p;
+}
+
+/* A companion comes back with its moments, stays as it is where the file has none of it, is refused
+ * where the file has a part of it, and is no part of the model. */
+START_TEST(companions_are_kept_too)
+{
+    rg_error err = {0};
+    const char *path = file_named("companion.safetensors"),
+               *alone = file_named("alone.safetensors");
+    rig a = open_rig(4, false, 1), b = open_rig(4, false, 2);
+    train(&a, 0);
+    RG_ASSERT_OK(rg_checkpoint_save(alone, a.params, &a.state, &err), &err);
+    rg_params *p = open_companion(&a, 1, 3), *q = open_companion(&b, 1, 4);
+    rg_params_moment1(p)[1] = 7;
+    rg_params_moment2(p)[2] = 8;
+    RG_ASSERT_OK(rg_checkpoint_save(path, a.params, &a.state, &err), &err);
+    size_t bytes = (size_t)rg_params_elements(p) * sizeof(float);
+    float before = rg_params_values(q)[0];
+    rg_checkpoint_free(&b.state);
+    RG_ASSERT_OK(rg_checkpoint_load(alone, b.params, b.ex, &b.state, &err), &err);
+    RG_ASSERT_NEAR((double)(rg_params_values(q)[0] - before), 0, 0);
+    rg_checkpoint_free(&b.state);
+    RG_ASSERT_OK(rg_checkpoint_load(path, b.params, b.ex, &b.state, &err), &err);
+    ck_assert_mem_eq(rg_params_values(q), rg_params_values(p), bytes);
+    ck_assert_mem_eq(rg_params_moment1(q), rg_params_moment1(p), bytes);
+    ck_assert_mem_eq(rg_params_moment2(q), rg_params_moment2(p), bytes);
+    char one[65], other[65];
+    RG_ASSERT_OK(rg_weights_hash(path, one, &err), &err);
+    RG_ASSERT_OK(rg_weights_hash(alone, other, &err), &err);
+    ck_assert_str_eq(one, other);
+    rg_params_destroy(q);
+    q = open_companion(&b, 2, 5);
+    rg_checkpoint_free(&b.state);
+    ck_assert_int_eq(rg_checkpoint_load(path, b.params, b.ex, &b.state, &err), RG_ERR_MISMATCH);
+    ck_assert_msg(strstr(err.text, "discriminator.0.b") != NULL, "%s", err.text);
+    rg_params_destroy(p);
+    rg_params_destroy(q);
+    close_rig(&a);
+    close_rig(&b);
+}
+END_TEST
+
 /* A run without averaging: the average of the loaded model starts at its values. */
 START_TEST(without_averages_they_start_at_the_values)
 {
@@ -382,7 +435,8 @@ START_TEST(failing_reads_are_told)
 END_TEST
 
 RG_TEST_MAIN("checkpoint", 120, going_on_gives_the_same_bits, extra_text_comes_back,
-             without_averages_they_start_at_the_values, other_models_are_refused_by_tensor,
-             inference_uses_averaged_weights, prefixes_select, versions_and_counters_are_checked,
-             a_failing_disk_keeps_the_old_or_the_new, short_and_interrupted_calls_do_not_matter,
-             a_power_loss_keeps_the_old_or_the_new, failing_reads_are_told)
+             companions_are_kept_too, without_averages_they_start_at_the_values,
+             other_models_are_refused_by_tensor, inference_uses_averaged_weights, prefixes_select,
+             versions_and_counters_are_checked, a_failing_disk_keeps_the_old_or_the_new,
+             short_and_interrupted_calls_do_not_matter, a_power_loss_keeps_the_old_or_the_new,
+             failing_reads_are_told)
