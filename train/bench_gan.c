@@ -17,6 +17,7 @@ enum { BATCH = 4, RATE = 24000, DIMENSION = 128, BOOKS = 8, ENTRIES = 1024 };
 static const char *const yaml = "{store: noise, role: noise, steps: 1000000, accumulate: 1,\n"
                                 "sample_rate: 24000, frame_rate: 75, ratios: [8, 5, 4, 2],\n"
                                 "filters: 32, dimension: 128, lstm_layers: 2, causal: true,\n"
+                                "conv_shortcut: true, pad_mode: reflect,\n"
                                 "codebooks: 8, entries: 1024, batch: 4, crop_seconds: 1,\n"
                                 "losses: {l1: [0.1, 0.1], mse: [0, 0], mel: [2, 2], adv: [4, 4],\n"
                                 "         feat: [4, 4], commit: 1},\n"
