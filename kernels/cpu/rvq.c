@@ -3,7 +3,8 @@
  * a product with the book and a maximum per row.
  *
  * One idea: a task takes some rows through all books, so their residuals never leave the cache.
- * Tasks are a few tiles of rows, so few that every thread gets the same number of them.
+ * Tasks are a few tiles of rows, so few that every thread gets the same number of them. A single
+ * row, as a live stream has, is the right operand of that product, and the books stay as they lie.
  */
 #include <string.h>
 
@@ -14,7 +15,7 @@ enum { PREPARED = 128, ROW_TILES = 4, ROW_TASKS = 8 }; /* entries; tiles; tasks 
 typedef struct rvq_job {
     const rg_isa *isa;
     const rg_rvq_args *a;
-    float *panels, *norms;    /* (n_q, D x V as panels), (n_q, V) */
+    float *panels, *norms;    /* (n_q, D x V as panels) or NULL: one row; (n_q, V) */
     int64_t panel_size, rows; /* of a book; of a task */
     double *squares;          /* (M): what the books left of each row */
     float *scratch;
@@ -38,7 +39,20 @@ static void book_rows(const rvq_job *j, int64_t k, int64_t m0, int64_t rows, flo
     const int64_t d = a->dim;
     if (a->residuals)
         memcpy((float *)a->residuals + (k * a->rows + m0) * d, r, (size_t)(rows * d) * sizeof *r);
-    if (!a->fixed_codes) {
+    if (!a->fixed_codes && !j->panels) {
+        rg_gemm g = {.m = a->entries,
+                     .n = 1,
+                     .segs = 1,
+                     .len = d,
+                     .a = (const float *)a->books + k * a->entries * d,
+                     .a_row = d,
+                     .a_col = 1,
+                     .b = r,
+                     .b_row = 1,
+                     .c = s,
+                     .c_row = 1};
+        rg_gemm_block(j->isa, &g, gemm);
+    } else if (!a->fixed_codes) {
         rg_gemm g = {.m = rows,
                      .n = a->entries,
                      .segs = 1,
@@ -110,8 +124,9 @@ static void prepare_task(void *ctx, int64_t task, int32_t thread)
     const int64_t k = task / parts, first = task % parts * PREPARED;
     const int64_t n = min64(PREPARED, v - first);
     const float *entries = (const float *)j->a->books + (k * v + first) * d;
-    rg_panels_pack(j->isa, NULL, RG_F32, entries, 1, d, d, n,
-                   j->panels + k * j->panel_size + first * d);
+    if (j->panels)
+        rg_panels_pack(j->isa, NULL, RG_F32, entries, 1, d, d, n,
+                       j->panels + k * j->panel_size + first * d);
     for (int64_t i = 0; i < n; i++)
         j->norms[k * v + first + i] = j->isa->vec->dot(entries + i * d, entries + i * d, d);
 }
@@ -120,9 +135,9 @@ static rg_status prepare(rg_kernel_ctx *ctx, rvq_job *j)
 {
     const rg_rvq_args *a = j->a;
     j->panel_size = (int64_t)rg_panels_bytes(j->isa, RG_F32, a->dim, a->entries) / 4;
-    j->panels = rg_cpu_scratch(ctx, a->n_q * j->panel_size);
+    if (a->rows != 1) j->panels = rg_cpu_scratch(ctx, a->n_q * j->panel_size);
     j->norms = rg_cpu_scratch(ctx, a->n_q * a->entries);
-    if (!j->panels || !j->norms) return ctx->error->code;
+    if ((a->rows != 1 && !j->panels) || !j->norms) return ctx->error->code;
     rg_pool_run(ctx->pool, prepare_task, j, a->n_q * div_up(a->entries, PREPARED));
     return RG_OK;
 }
