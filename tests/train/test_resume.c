@@ -312,6 +312,22 @@ START_TEST(resume_goes_on_with_more_steps)
 }
 END_TEST
 
+/* A run from before there was a discriminator goes on with one; not the other way round. */
+START_TEST(a_discriminator_joins_a_resumed_run)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    const char *more[GAN + 1] = {"steps=30"}, *without[] = {"steps=36", "accumulate=2"};
+    memcpy(more + 1, gan, sizeof gan);
+    setup();
+    RG_ASSERT_OK(train("runs", false, NULL, 0, &result, &err), &err);
+    RG_ASSERT_OK(train("runs", true, more, GAN + 1, &result, &err), &err);
+    ck_assert_int_eq(result.step, 30);
+    ck_assert_int_eq(train("runs", true, without, 2, &result, &err), RG_ERR_MISMATCH);
+    ck_assert_msg(strstr(err.text, "losses.adv") != NULL, "%s", err.text);
+}
+END_TEST
+
 START_TEST(values_that_stay_nonfinite_stop_the_run)
 {
     rg_error err = {0};
@@ -376,5 +392,5 @@ RG_TEST_MAIN("resume", 600, killed_runs_end_with_the_same_bits,
              killed_runs_with_a_discriminator_do_too, repeated_kills_still_get_there,
              threads_do_not_change_bits, a_changed_model_is_refused, refused_runs_leave_nothing,
              the_log_begins_with_the_beginning, resume_goes_on_with_more_steps,
-             values_that_stay_nonfinite_stop_the_run, a_signal_leaves_a_checkpoint,
-             metrics_are_written_once_per_step)
+             a_discriminator_joins_a_resumed_run, values_that_stay_nonfinite_stop_the_run,
+             a_signal_leaves_a_checkpoint, metrics_are_written_once_per_step)
