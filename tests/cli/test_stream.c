@@ -166,7 +166,7 @@ START_TEST(faults_are_one_line)
         const char *words;
     } rows[] = {
         {"s whole <in", 1, "not causal"},
-        {"s absent <in", 1, "absent"},
+        {"s absent <in", 2, "absent"},
         {"s c --encode --decode <in", 2, "exclude each other"},
         {"s c --pcm s24le <in", 2, "s16le or f32le"},
         {"s c --codebooks 4 <in", 2, "codebooks"},
