@@ -8,6 +8,7 @@ double; export, load with EncodecModel.from_pretrained, compare with the model i
 """
 import copy
 import importlib.util
+import os
 import struct
 import subprocess
 import sys
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("make", ROOT / "tests/golden/encodec/make.py")
 make = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make)
-RESONANT = str(ROOT / "build/resonant")
+RESONANT = os.environ.get("RESONANT", str(ROOT / "build/resonant"))
 SECONDS = 4.37
 SHAPES = {
     "24khz": {},
