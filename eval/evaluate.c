@@ -15,7 +15,8 @@ enum { RUN_PLAYERS = 10, ROLE_PLAYERS = 2 };
 
 rg_eval_options rg_eval_defaults(const char *target)
 {
-    return (rg_eval_options){.target = target, .split = RG_SPLIT_TEST, .samples = -1, .seed = 1};
+    return (rg_eval_options){
+        .target = target, .step = -1, .split = RG_SPLIT_TEST, .samples = -1, .seed = 1};
 }
 
 rg_status rg__eval_check_stop(const evaluation *e, rg_error *err)
@@ -61,17 +62,19 @@ static rg_status open_machine(evaluation *e, rg_error *err)
 static rg_status report_folder(const evaluation *e, char out[RG_EVAL_PATH], rg_error *err)
 {
     const char *split = rg_split_name(e->options.split);
+    char step[24] = "";
+    if (e->options.step >= 0) snprintf(step, sizeof step, "-%lld", (long long)e->options.step);
     int n = e->options.out ? rg_format(out, RG_EVAL_PATH, "%s", e->options.out)
             : e->run.kind == RG_RUN_BUNDLE
                 ? rg_format(out, RG_EVAL_PATH, "%s.eval/%s", e->run.folder, split)
-                : rg_format(out, RG_EVAL_PATH, "%s/eval/%s", e->run.folder, split);
+                : rg_format(out, RG_EVAL_PATH, "%s/eval/%s%s", e->run.folder, split, step);
     if (n < RG_EVAL_PATH) return RG_OK;
     return rg_fail(err, RG_ERR_USAGE, "the path of the report is too long");
 }
 
 static rg_status open_all(evaluation *e, rg_error *err)
 {
-    RG_TRY(rg_run_files_open(&e->run, e->options.target, err));
+    RG_TRY(rg_run_files_open(&e->run, e->options.target, e->options.step, err));
     RG_TRY(open_store(e, err));
     RG_TRY(rg_eval_songs(&e->run, e->store, e->options.split, e->options.songs, &e->songs,
                          &e->n_songs, err));

@@ -44,9 +44,10 @@
 
 typedef struct rg_eval_options {
     const char *target;       /* run or bundle folder */
+    int64_t step;             /* of a run's checkpoint; < 0: the best, else the newest */
     const char *store;        /* NULL: the one that the run names */
     rg_split split;           /* RG_SPLIT_TEST is the honest one */
-    const char *out;          /* NULL: <run>/eval/<split>; for bundles <bundle>.eval */
+    const char *out;          /* NULL: <run>/eval/<split>[-<step>]; of bundles <bundle>.eval */
     int64_t songs;            /* at most so many; 0: all of the split */
     double seconds;           /* of each song and role; 0: 20 */
     int32_t samples;          /* generated pieces; < 0: 3 */

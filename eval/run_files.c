@@ -30,12 +30,21 @@ static bool has(const char *folder, const char *name)
     return rg_fs_join(path, sizeof path, folder, name, &ignored) == RG_OK && rg_fs_exists(path);
 }
 
-static rg_status find_checkpoint(rg_run_files *run, rg_error *err)
+static rg_status find_checkpoint(rg_run_files *run, int64_t of_step, rg_error *err)
 {
-    const char *link = has(run->folder, "best") ? "best" : "latest";
+    char link[64];
+    if (of_step < 0)
+        snprintf(link, sizeof link, "%s", has(run->folder, "best") ? "best" : "latest");
+    else
+        snprintf(link, sizeof link, "checkpoints/step_%07lld.safetensors", (long long)of_step);
     if (!has(run->folder, link))
-        return rg_fail(err, RG_ERR_USAGE, "%s: the run has no checkpoint yet; train it further",
-                       run->folder);
+        return of_step < 0
+                   ? rg_fail(err, RG_ERR_USAGE,
+                             "%s: the run has no checkpoint yet; train it further", run->folder)
+                   : rg_fail(err, RG_ERR_USAGE,
+                             "%s: there is no checkpoint of step %lld; those kept lie in its "
+                             "checkpoints folder (keep_checkpoints says how many)",
+                             run->folder, (long long)of_step);
     RG_TRY(rg_fs_join(run->checkpoint, sizeof run->checkpoint, run->folder, link, err));
     rg_st_reader *reader = rg_st_open(run->checkpoint, err);
     if (!reader) return err->code;
@@ -111,12 +120,12 @@ static void add_inits_training(rg_run_files *run)
 
 /* ---- opening ---- */
 
-static rg_status open_run(rg_run_files *run, rg_error *err)
+static rg_status open_run(rg_run_files *run, int64_t step, rg_error *err)
 {
     RG_TRY(read_member(run->folder, "describe.json", &run->describe, err));
     if (has(run->folder, "env.json")) RG_TRY(read_member(run->folder, "env.json", &run->env, err));
     RG_TRY(read_config(run, err));
-    RG_TRY(find_checkpoint(run, err));
+    RG_TRY(find_checkpoint(run, step, err));
     const char *task = json_string_value(json_object_get(run->describe, "task"));
     run->kind = task && strcmp(task, "codec") == 0 ? RG_RUN_CODEC : RG_RUN_TRACKS;
     add_training(run, run->describe);
@@ -127,8 +136,11 @@ static rg_status open_run(rg_run_files *run, rg_error *err)
     return RG_OK;
 }
 
-static rg_status open_bundle(rg_run_files *run, rg_error *err)
+static rg_status open_bundle(rg_run_files *run, int64_t step, rg_error *err)
 {
+    if (step >= 0)
+        return rg_fail(err, RG_ERR_USAGE, "%s: is a bundle, which has no steps; give its run",
+                       run->folder);
     RG_TRY(read_member(run->folder, "bundle.json", &run->describe, err));
     run->kind = RG_RUN_BUNDLE;
     run->step = json_integer_value(json_object_get(run->describe, "step"));
@@ -136,7 +148,7 @@ static rg_status open_bundle(rg_run_files *run, rg_error *err)
     return RG_OK;
 }
 
-rg_status rg_run_files_open(rg_run_files *run, const char *folder, rg_error *err)
+rg_status rg_run_files_open(rg_run_files *run, const char *folder, int64_t step, rg_error *err)
 {
     *run = (rg_run_files){.step = -1};
     char absolute[PATH_MAX];
@@ -148,9 +160,9 @@ rg_status rg_run_files_open(rg_run_files *run, const char *folder, rg_error *err
     rg_copy_text(run->name, sizeof run->name, rg_fs_base_name(run->folder));
     run->train_ids = json_object();
     run->train_groups = json_object();
-    rg_status status = has(folder, "bundle.json") ? open_bundle(run, err)
+    rg_status status = has(folder, "bundle.json") ? open_bundle(run, step, err)
                        : has(folder, "describe.json")
-                           ? open_run(run, err)
+                           ? open_run(run, step, err)
                            : rg_fail(err, RG_ERR_USAGE,
                                      "%s: is neither a run (describe.json) nor a "
                                      "bundle (bundle.json)",

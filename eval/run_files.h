@@ -26,8 +26,10 @@ typedef struct rg_run_files {
     json_t *train_ids, *train_groups; /* sets (objects): all songs any part was trained on */
 } rg_run_files;
 
-/* RG_ERR_USAGE with advice when the folder is neither. */
-rg_status rg_run_files_open(rg_run_files *run, const char *folder, rg_error *err) RG_MUST_USE;
+/* `step` of the checkpoint; < 0: best, else latest. RG_ERR_USAGE with advice when the folder is
+ * neither, or has no such checkpoint. */
+rg_status rg_run_files_open(rg_run_files *run, const char *folder, int64_t step,
+                            rg_error *err) RG_MUST_USE;
 void rg_run_files_close(rg_run_files *run);
 /* The store folder that the run names, or NULL. */
 const char *rg_run_files_store(const rg_run_files *run);

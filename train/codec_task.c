@@ -239,6 +239,11 @@ static double units_per_step(void *self, const char **unit)
            rg_encodec_config_of(run->model)->sample_rate;
 }
 
+static bool newest_is_best(void *self)
+{
+    return ((rg_codec_run *)self)->judges.n > 0;
+}
+
 const rg_task rg_codec_task = {.kind = "codec",
                                .schema = schema,
                                .n_schema = sizeof schema / sizeof schema[0],
@@ -257,4 +262,5 @@ const rg_task rg_codec_task = {.kind = "codec",
                                .load = load,
                                .describe = describe,
                                .units_per_step = units_per_step,
-                               .best_metric = "mel_distance"};
+                               .best_metric = "mel_distance",
+                               .newest_is_best = newest_is_best};

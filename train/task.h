@@ -80,6 +80,11 @@ typedef struct rg_task {
                              const char **unit); /* tokens or seconds of audio in one step */
     /* Metric that decides `best` (lower is better). */
     const char *best_metric;
+    /*
+     * True: there is no `best`, the newest checkpoint is the one to use. So it is against a
+     * discriminator, where what the ear prefers may measure worse. NULL: false.
+     */
+    bool (*newest_is_best)(void *self);
 } rg_task;
 
 extern const rg_task rg_codec_task, rg_track_task;

@@ -181,10 +181,12 @@ static rg_status validate(rg__trainer *t, rg_error *err)
     json_decref(items);
     RG_TRY(status);
     char text[32] = "not measured yet";
+    bool newest = t->task->newest_is_best && t->task->newest_is_best(t->self);
+    bool best = !newest && value < t->best;
     if (isfinite(value)) snprintf(text, sizeof text, "%.4f", value);
     rg_log_line(&t->log, RG_LOG_INFO, "step %lld/%lld  valid %s %s%s", (long long)t->step,
-                (long long)t->steps, t->task->best_metric, text, value < t->best ? " (best)" : "");
-    if (!(value < t->best)) return RG_OK;
+                (long long)t->steps, t->task->best_metric, text, best ? " (best)" : "");
+    if (!best) return RG_OK;
     t->best = value;
     t->best_step = t->step;
     RG_TRY(rg__trainer_save(t, err));

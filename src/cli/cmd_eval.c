@@ -25,7 +25,9 @@ rg_status rg_cmd_eval(const rg_args *args, const rg_cli *cli, rg_error *err)
     char path[1024] = "";
     int64_t samples = 3, seed = 1, threads = 0;
     const char *split = rg_option_text(args, "split", "test");
-    rg_eval_options o = rg_eval_defaults(rg_arg(args, 0));
+    char target[1024];
+    rg_eval_options o = rg_eval_defaults(target);
+    RG_TRY(rg_split_step(rg_arg(args, 0), target, sizeof target, &o.step, err));
     if (!rg_split_parse(split, &o.split))
         return rg_fail(err, RG_ERR_USAGE, "--split: '%s' is not test, valid or train", split);
     const char *precision = rg_option_text(args, "precision", "fp32");

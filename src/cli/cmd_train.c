@@ -15,19 +15,6 @@ const rg_option rg_cmd_train_options[] = {
     {0},
 };
 
-/* "run@1200" -> "run" and 1200; without an @ the newest checkpoint. */
-static rg_status split_step(const char *text, char *path, size_t size, int64_t *step, rg_error *err)
-{
-    const char *at = strrchr(text, '@');
-    *step = -1;
-    if (!rg_copy_text(path, size, text))
-        return rg_fail(err, RG_ERR_USAGE, "--resume: path is too long");
-    if (!at || strchr(at, '/')) return RG_OK;
-    path[at - text] = 0;
-    if (rg_parse_int(at + 1, step) && *step >= 0) return RG_OK;
-    return rg_fail(err, RG_ERR_USAGE, "--resume: '%s' after @ is not a step", at + 1);
-}
-
 static rg_status check_device(const rg_args *args, rg_error *err)
 {
     const char *device = rg_option_text(args, "device", "auto");
@@ -51,8 +38,8 @@ rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
                                 .stop = cli->stop};
     rg_train_result result = {0};
     RG_TRY(check_device(args, err));
-    RG_TRY(split_step(rg_option_text(args, "resume", ""), resume, sizeof resume,
-                      &options.resume_step, err));
+    RG_TRY(rg_split_step(rg_option_text(args, "resume", ""), resume, sizeof resume,
+                         &options.resume_step, err));
     if (resume[0]) options.resume_path = resume;
     rg_status status = rg_train(&options, cli->log, &result, err);
     if (status == RG_OK && rg_option_given(args, "json"))

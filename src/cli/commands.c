@@ -16,7 +16,7 @@ const rg_command rg_commands[] = {
     ROW("tokens build", tokens_build, "CONFIG [key=value...]",
         "encode a store with the codecs of a tracks configuration", 1, -1),
     ROW("train", train, "CONFIG [key=value...]", "train a codec or the tracks", 1, -1),
-    ROW("eval", eval, "RUN|BUNDLE", "write an evaluation report", 1, 1),
+    ROW("eval", eval, "RUN[@STEP]|BUNDLE", "write an evaluation report", 1, 1),
     ROW("eval compare", eval_compare, "A B", "compare two evaluation reports", 2, 2),
     ROW("export", export, "RUN|CODEC --out DIR",
         "write a bundle for inference, or a codec for transformers", 1, 1),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/text.h"
 
 enum { MAX_OPTIONS = 32, MAX_GIVEN = 256, MAX_COMMANDS = 64 };
@@ -176,6 +177,18 @@ rg_status rg_option_real(const rg_args *args, const char *name, double low, doub
     if (rg_parse_double(text, out) && *out >= low && *out <= high) return RG_OK;
     return rg_fail(err, RG_ERR_USAGE, "--%s: '%s' is not a number from %g to %g", name, text, low,
                    high);
+}
+
+rg_status rg_split_step(const char *text, char *path, size_t size, int64_t *step, rg_error *err)
+{
+    const char *at = strrchr(text, '@');
+    *step = -1;
+    if (!rg_copy_text(path, size, text))
+        return rg_fail(err, RG_ERR_USAGE, "%.200s...: the path is too long", text);
+    if (!at || strchr(at, '/') || rg_fs_exists(text)) return RG_OK;
+    path[at - text] = 0;
+    if (rg_parse_int(at + 1, step) && *step >= 0) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE, "%s: '%s' after @ is not a step", text, at + 1);
 }
 
 /* ---- help ---- */

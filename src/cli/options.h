@@ -60,6 +60,10 @@ rg_status rg_option_int(const rg_args *args, const char *name, int64_t low, int6
 rg_status rg_option_real(const rg_args *args, const char *name, double low, double high,
                          double *out, rg_error *err) RG_MUST_USE;
 
+/* "RUN@1200" -> "RUN" and 1200. The whole text and -1 without an @, or where such a path exists. */
+rg_status rg_split_step(const char *text, char *path, size_t size, int64_t *step,
+                        rg_error *err) RG_MUST_USE;
+
 /* The texts of `resonant --help` and `resonant COMMAND --help`, on standard output. */
 void rg_help_all(void);
 void rg_help_command(const rg_command *command);

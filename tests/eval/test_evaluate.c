@@ -4,6 +4,8 @@
  */
 #include "test.h"
 
+#include <unistd.h>
+
 #include "base/json.h"
 #include "eval/evaluate.h"
 #include "eval/internal.h"
@@ -323,6 +325,30 @@ START_TEST(what_is_no_run_is_refused)
 }
 END_TEST
 
+START_TEST(a_step_is_chosen)
+{
+    char run[1024], report[1200];
+    rg_error err = {0};
+    join(run, "stepped-run");
+    make_codec_run(run, "toy-000", 1);
+    snprintf(report, sizeof report, "%s/best", run);
+    ck_assert_int_eq(unlink(report), 0);
+    rg_eval_options options = rg_eval_defaults(run);
+    options.seconds = 1;
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "no checkpoint yet") != NULL, "%s", err.text);
+    rg_error_clear(&err);
+    options.step = 401;
+    ck_assert_int_eq(rg_evaluate(&options, NULL, NULL, &err), RG_ERR_USAGE);
+    ck_assert_msg(strstr(err.text, "no checkpoint of step 401") != NULL, "%s", err.text);
+    rg_error_clear(&err);
+    options.step = 400;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    snprintf(report, sizeof report, "%s/eval/test-400/metrics.json", run);
+    ck_assert(rg_fs_exists(report));
+}
+END_TEST
+
 START_TEST(reports_are_compared)
 {
     char run_a[1024], run_b[1024], a[1024], b[1024], out[1024];
@@ -438,5 +464,5 @@ END_TEST
 
 RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, codes_are_coded_by_other_songs,
              codecs_of_any_role_and_of_the_mix, training_songs_are_refused,
-             what_is_no_run_is_refused, stereo_codecs_are_refused, reports_are_compared,
-             track_run_gets_a_report, what_does_not_listen_is_seen)
+             what_is_no_run_is_refused, a_step_is_chosen, stereo_codecs_are_refused,
+             reports_are_compared, track_run_gets_a_report, what_does_not_listen_is_seen)

@@ -61,6 +61,7 @@ START_TEST(a_discriminator_learns_to_tell)
     RG_ASSERT_NEAR(metric(l, "loss/adv"), -metric(l, "discriminator/fake"), 1e-9);
     RG_ASSERT_NEAR(metric(l, "discriminator/skipped"), 0, 0);
     ck_assert_int_eq(judges_of(l)->each[0].adamw.step, END);
+    ck_assert(rg_codec_task.newest_is_best(l->self));
     close_loop(l);
 }
 END_TEST
