@@ -84,8 +84,8 @@ rg_status rg_balancer_combine(rg_balancer *balancer, rg_exec *ex, rg_tensor *con
         if (ratios) ratios[i] = sum > 0 ? avg[i] / sum : 0;
         if (!gradients[i]) continue;
         double share = weight_sum > 0 ? weights[i] / weight_sum : 0;
-        RG_TRY(add_scaled(ex, gradients[i], share * balancer->total_norm / (1e-12 + avg[i]), out,
-                          first));
+        double scale = balancer->plain ? weights[i] : share / (1e-12 + avg[i]);
+        RG_TRY(add_scaled(ex, gradients[i], scale * balancer->total_norm, out, first));
         first = false;
     }
     return RG_OK;

@@ -17,18 +17,20 @@ enum { RG_MAX_LOSSES = 8 };
 /* Plain data: copy it to keep a state that a skipped update must not have changed. */
 typedef struct rg_balancer {
     int32_t n;                    /* losses */
+    bool plain;                   /* no balancing: the losses' weighted sum, for comparison */
     double decay, total_norm;     /* 0.999, 1 */
     double total[RG_MAX_LOSSES];  /* running sums of norms ... */
     double weight[RG_MAX_LOSSES]; /* ... and of ones: total / weight is free of start-up bias */
 } rg_balancer;
 
-rg_balancer rg_balancer_make(int32_t n, double decay, double total_norm);
+rg_balancer rg_balancer_make(int32_t n, double decay, double total_norm); /* not plain */
 
 /*
  * out (B,...) = sum_i gradients[i] * (weights[i] / sum of weights) * total_norm / (1e-12 + avg_i),
  * where avg_i is the running mean over steps of the mean over items of |gradients[i][b]|_2. A NULL
  * gradient is a loss that is absent in this step: it counts in neither sum. ratios[i] (may be NULL)
  * = avg_i / sum of avg: who would dominate without a balancer.
+ * Plain: out = total_norm * sum_i weights[i] gradients[i]; the running means are kept all the same.
  * When a norm is not finite the state stays as it was and `out` is that gradient, so that the
  * update is skipped by whoever looks at the gradients.
  */

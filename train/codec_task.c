@@ -110,6 +110,8 @@ static const rg_config_key schema[] = {
      "the mean |difference| of mel power and the mean squared one of its log10 (audiocraft), or of "
      "itself (paper)"},
     {"mel.bands", RG_CONFIG_INT, "64", 1, 512, NULL, "mel bands"},
+    {"balancer.enabled", RG_CONFIG_BOOL, "true", 0, 0, NULL,
+     "weights are shares of the update; false: factors of the losses, as in a plain sum"},
     {"balancer.decay", RG_CONFIG_REAL, "0.999", 0, 0.9999999, NULL,
      "moving average of the gradients' norms"},
     {"discriminator.scales", RG_CONFIG_INTS, "[1024, 2048, 512, 256, 128]", 16, 65536, NULL,

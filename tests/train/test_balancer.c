@@ -45,6 +45,26 @@ START_TEST(formula_over_two_steps)
 }
 END_TEST
 
+START_TEST(plain_is_the_weighted_sum)
+{
+    rg_exec *ex = make_exec();
+    rg_balancer b = rg_balancer_make(2, 0.9, 4);
+    const float g0[4] = {3, 4, 6, 8}, g1[4] = {1, 0, 0, -3};
+    double weights[2] = {1, 3}, ratios[2];
+    b.plain = true;
+    rg_step_begin(ex, 0);
+    rg_tensor *g[] = {rg_tensor_from_floats(ex, RG_SHAPE(2, 2), g0),
+                      rg_tensor_from_floats(ex, RG_SHAPE(2, 2), g1)};
+    rg_tensor *out = rg_tensor_new(ex, RG_F32, RG_SHAPE(2, 2));
+    ck_assert_int_eq(rg_balancer_combine(&b, ex, g, weights, out, ratios), RG_OK);
+    for (int32_t i = 0; i < 4; i++) {
+        RG_ASSERT_NEAR(rg_tensor_get(out, i), 4 * ((double)g0[i] + 3 * (double)g1[i]), 1e-6);
+    }
+    RG_ASSERT_NEAR(ratios[0], 7.5 / 9.5, 1e-9); /* said all the same */
+    rg_exec_destroy(ex);
+}
+END_TEST
+
 /* An absent loss has no weight and keeps its mean; the scale of a loss does not matter. */
 START_TEST(absent_losses_and_scales)
 {
@@ -105,5 +125,6 @@ START_TEST(state_through_json_keeps_its_bits)
 }
 END_TEST
 
-RG_TEST_MAIN("train/balancer", 30, formula_over_two_steps, absent_losses_and_scales,
-             a_gradient_that_is_not_finite_changes_nothing, state_through_json_keeps_its_bits)
+RG_TEST_MAIN("train/balancer", 30, formula_over_two_steps, plain_is_the_weighted_sum,
+             absent_losses_and_scales, a_gradient_that_is_not_finite_changes_nothing,
+             state_through_json_keeps_its_bits)
