@@ -8,7 +8,7 @@
 
 #include "nn/seanet_stream.h"
 
-enum { PIECE = 128 /* frames that go through the network at once: bounds the memory */ };
+enum { PIECE = 512 /* frames that go through the network at once: bounds the memory */ };
 
 struct rg_codec_stream {
     rg_exec *ex;
