@@ -22,7 +22,8 @@ static rig open_rig(const rg_kernels *kernels)
     rg_error err = {0};
     rig r = {.ex = rg_exec_create(&(rg_exec_options){.kernels = kernels}, &err),
              .params = rg_params_create(&err),
-             .optimizer = {0.9, 0.98, 1e-8, 0.1, 0, 0.99, 0},
+             .optimizer =
+                 {.beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .weight_decay = 0.1, .ema_decay = 0.99},
              .scaler = rg_scaler_make(false)};
     ck_assert_msg(r.ex && r.params, "%s", err.text);
     r.w = rg_params_add(r.params, "w", RG_SHAPE(ROWS, COLS), (rg_init){RG_INIT_NORMAL, 1});
@@ -125,7 +126,8 @@ static void check_packing(const rg_kernels *kernels, rg_dtype operands)
     rig r = {.ex =
                  rg_exec_create(&(rg_exec_options){.kernels = kernels, .operands = operands}, &err),
              .params = rg_params_create(&err),
-             .optimizer = {0.9, 0.98, 1e-8, 0.1, 0, 0.99, 0},
+             .optimizer =
+                 {.beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .weight_decay = 0.1, .ema_decay = 0.99},
              .scaler = rg_scaler_make(false)};
     rg_tensor *w[MATRICES];
     for (int i = 0; i < MATRICES; i++) {

@@ -39,7 +39,12 @@ static rig open_rig(int64_t width, bool more, uint64_t seed)
     r.state = (rg_checkpoint){.step = 41,
                               .lr = 0.1,
                               .seed = UINT64_MAX - 3,
-                              .optimizer = {0.9, 0.99, 1e-8, 0.01, 1, 0.9999, 0},
+                              .optimizer = {.beta1 = 0.9,
+                                            .beta2 = 0.99,
+                                            .eps = 1e-8,
+                                            .weight_decay = 0.01,
+                                            .clip_norm = 1,
+                                            .ema_decay = 0.9999},
                               .scaler = rg_scaler_make(true)};
     memset(r.state.config_hash, 'a', 64);
     memcpy(r.state.isa, "avx2", 5);
