@@ -27,6 +27,8 @@ const rg_option rg_cmd_codec_stream_options[] = {
     {0},
 };
 
+enum { WIDEST = 4 /* bytes of a sample: float */ };
+
 typedef struct live {
     const rg_cli *cli;
     rg_device_cpu cpu;
@@ -37,7 +39,7 @@ typedef struct live {
     int64_t taken, given, frames; /* samples in and out, frames in or out */
     int64_t clipped;
     double busy, worst; /* seconds of work: in all, longest of a frame */
-    uint8_t *bytes;     /* (most samples * 4) of input, then of output */
+    uint8_t *bytes;     /* (most samples * WIDEST) of input, then of output */
     float *sound;
     int32_t *codes;
 } live;
@@ -224,7 +226,7 @@ static rg_status prepare(live *l, rg_error *err)
     if (l->encoder) frames = rg_codec_encoder_room(l->encoder, hop);
     if (l->decoder && rg_codec_decoder_room(l->decoder, frames) > samples)
         samples = rg_codec_decoder_room(l->decoder, frames);
-    l->bytes = calloc((size_t)samples * sizeof(float), 1);
+    l->bytes = calloc((size_t)samples, WIDEST);
     l->sound = calloc((size_t)samples, sizeof *l->sound);
     l->codes = calloc((size_t)(frames * l->codec.config.codebooks), sizeof *l->codes);
     if (!l->bytes || !l->sound || !l->codes)
