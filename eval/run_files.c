@@ -129,10 +129,8 @@ static rg_status open_run(rg_run_files *run, int64_t step, rg_error *err)
     const char *task = json_string_value(json_object_get(run->describe, "task"));
     run->kind = task && strcmp(task, "codec") == 0 ? RG_RUN_CODEC : RG_RUN_TRACKS;
     add_training(run, run->describe);
-    if (run->kind == RG_RUN_TRACKS) {
-        add_codecs_training(run);
-        add_inits_training(run);
-    }
+    if (run->kind == RG_RUN_TRACKS) add_codecs_training(run);
+    add_inits_training(run);
     return RG_OK;
 }
 

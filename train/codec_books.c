@@ -57,7 +57,9 @@ rg_status rg_codec_run_read_plan(rg_codec_run *run, rg_error *err)
 {
     const rg_config *c = run->context.config;
     run->plan = (rg_codebook_plan){
-        .start_step = (int64_t)((double)run->steps * rg_config_real(c, "quantizer.start")),
+        .start_step = rg_config_text(c, "init")[0]
+                          ? 0 /* the codebooks are there */
+                          : (int64_t)((double)run->steps * rg_config_real(c, "quantizer.start")),
         .decay = rg_config_real(c, "quantizer.decay"),
         .dead_threshold = rg_config_real(c, "quantizer.dead"),
         .pool = rg_config_real(c, "quantizer.pool"),

@@ -3,12 +3,15 @@
  *
  * One idea: keys have the names of the members of rg_encodec_config, so most of them are one row of
  * a table; what does not fit together is refused with the place of the key that should change.
- * Training and validation run the model through the same call.
+ * Training and validation run the model through the same call. With `init` the first values are
+ * another codec's, which must be of the same model.
  */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "models/bundle.h"
 #include "train/codec_task.h"
 
 static const struct number {
@@ -97,8 +100,60 @@ static rg_status read_band(rg_codec_run *run, int32_t sample_rate, rg_error *err
                    rg_config_place(c, "band.low"), run->band[0], run->band[1]);
 }
 
+/* ---- beginning from another codec ---- */
+
+static void copy_values(rg_codec_run *run, rg_params *from)
+{
+    rg_params *to = run->params;
+    for (size_t i = 0; i < rg_params_count(to); i++) {
+        const rg_param *p = rg_params_at(to, i), *q = rg_params_find(from, p->name);
+        memcpy(rg_param_data(to, p), rg_param_data(from, q),
+               (size_t)rg_shape_count(p->shape) * rg_dtype_size(p->dtype));
+    }
+    memcpy(rg_params_ema(to), rg_params_values(to), (size_t)rg_params_elements(to) * sizeof(float));
+}
+
+/* Weights and codebooks of a codec of the same model, hence with the same parameters. */
+static rg_status take_over(rg_codec_run *run, rg_codec *from, rg_error *err)
+{
+    char text[2][RG_ENCODEC_MEMBER_TEXT];
+    const char *place = rg_config_place(run->context.config, "init");
+    const char *member =
+        rg_encodec_difference(&from->config, rg_encodec_config_of(run->model), text);
+    if (member)
+        return rg_fail(err, RG_ERR_MISMATCH,
+                       "%s: init: %s has %s %s, this configuration %s; give the codec's own", place,
+                       run->init, member, text[0], text[1]);
+    copy_values(run, from->params);
+    memcpy(run->init_hash, from->hash, sizeof run->init_hash);
+    double crops = (double)rg_config_int(run->context.config, "batch") *
+                   (double)rg_config_int(run->context.config, "accumulate");
+    double frames =
+        rg_config_real(run->context.config, "crop_seconds") * rg_encodec_frame_rate(&from->config);
+    rg_quantizer_go_on(rg_encodec_quantizer(run->model), crops * frames);
+    if (rg_params_refresh(run->params, run->context.ex) == RG_OK) return RG_OK;
+    return rg_fail(err, run->context.ex->error.code, "%s: %s", run->init,
+                   run->context.ex->error.text);
+}
+
+static rg_status begin_from(rg_codec_run *run, const char *name, rg_error *err)
+{
+    rg_codec from;
+    if (!rg_copy_text(run->init, sizeof run->init, name))
+        return rg_fail(err, RG_ERR_CONFIG, "%s: init: path is too long",
+                       rg_config_place(run->context.config, "init"));
+    if (rg_codec_open(name, run->context.ex, &from, err) != RG_OK) {
+        rg_error_prefix(err, "%s: init", rg_config_place(run->context.config, "init"));
+        return err->code;
+    }
+    rg_status status = take_over(run, &from, err);
+    rg_codec_free(&from);
+    return status;
+}
+
 rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err)
 {
+    const char *init = rg_config_text(run->context.config, "init");
     rg_encodec_config config;
     RG_TRY(read_model_config(run->context.config, &config, err));
     RG_TRY(read_band(run, config.sample_rate, err));
@@ -106,7 +161,8 @@ rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err)
     if (!run->params) return err->code;
     run->model = rg_encodec_create(run->params, "", &config, err);
     if (!run->model) return err->code;
-    return rg_params_finish(run->params, run->context.ex, run->context.seed, true, err);
+    RG_TRY(rg_params_finish(run->params, run->context.ex, run->context.seed, true, err));
+    return init[0] && !run->context.resumes ? begin_from(run, init, err) : RG_OK;
 }
 
 /* ---- running it ---- */

@@ -108,6 +108,9 @@ static void say_what_was_found(const rg_codec_run *run)
                 "codec: %d Hz, %g frames/s, %d x %d codes, %.2f kbit/s; quantized from step %lld",
                 (int)c->sample_rate, rg_encodec_frame_rate(c), (int)c->codebooks, (int)c->entries,
                 rg_encodec_bitrate(c) / 1000, (long long)run->plan.start_step);
+    if (run->init[0])
+        rg_log_line(run->context.log, RG_LOG_INFO, "begins from %s (%.12s)", run->init,
+                    run->init_hash);
     if (run->judges.n)
         rg_log_line(run->context.log, RG_LOG_INFO,
                     "discriminator: %d of %.2f M parameters, from step %lld, updated in %g %% of "

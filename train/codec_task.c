@@ -8,12 +8,17 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "train/codec_task.h"
 
 static const rg_config_key schema[] = {
     {"store", RG_CONFIG_TEXT, NULL, 0, 0, NULL, "folder of the stem store that is trained on"},
     {"role", RG_CONFIG_TEXT, NULL, 0, 0, NULL,
      "role of the store whose codec this is; any: crops of every role; mix: of all roles added up"},
+    {"init", RG_CONFIG_TEXT, "", 0, 0, NULL,
+     "codec to begin from: a run, checkpoint, bundle, BUNDLE:ROLE or codec's file; its model is "
+     "the "
+     "one that the other keys say"},
     {"sample_rate", RG_CONFIG_INT, NULL, 1000, 384000, NULL, "of the codec, Hz"},
     {"band.low", RG_CONFIG_REAL, "0", 0, 192000, NULL, "Hz that the role needs: from here"},
     {"band.high", RG_CONFIG_REAL, "0", 0, 192000, NULL,
@@ -165,6 +170,22 @@ static rg_params *params_of(void *self)
     return ((rg_codec_run *)self)->params;
 }
 
+/* What the run began from, and its model hash; null: from random numbers. */
+static json_t *init_json(const rg_codec_run *run)
+{
+    return run->init[0] ? json_pack("{s:s, s:s}", "codec", run->init, "hash", run->init_hash)
+                        : json_null();
+}
+
+/* A run that goes on does not read its beginning again. */
+static void load_init(rg_codec_run *run, const json_t *init)
+{
+    const char *name = json_string_value(json_object_get(init, "codec"));
+    const char *hash = json_string_value(json_object_get(init, "hash"));
+    rg_copy_text(run->init, sizeof run->init, name ? name : "");
+    rg_copy_text(run->init_hash, sizeof run->init_hash, hash ? hash : "");
+}
+
 /* "codec", "role" and "band" make a checkpoint loadable by itself (models/codec_file.c). */
 static json_t *save(void *self)
 {
@@ -174,6 +195,7 @@ static json_t *save(void *self)
     json_object_set_new(state, "codec", config ? json_loads(config, 0, NULL) : NULL);
     json_object_set_new(state, "role", json_string(run->role_name));
     json_object_set_new(state, "band", json_pack("[f,f]", run->band[0], run->band[1]));
+    json_object_set_new(state, "init", init_json(run));
     json_object_set_new(state, "balancer", rg_balancer_save(&run->balancer));
     if (run->judges.n) json_object_set_new(state, "discriminators", rg_judges_save(&run->judges));
     free(config);
@@ -191,6 +213,7 @@ static rg_status load(void *self, const json_t *state, rg_error *err)
     const json_t *balancer = rg_json_get_object(state, "balancer", "checkpoint", err);
     if (!balancer) return err->code;
     RG_TRY(rg_balancer_load(&run->balancer, balancer, err));
+    load_init(run, json_object_get(state, "init"));
     return rg_judges_load(&run->judges, json_object_get(state, "discriminators"), err);
 }
 
@@ -210,6 +233,10 @@ static json_t *describe(void *self)
     json_object_set_new(out, "store", json_string(rg_store_folder(run->store)));
     json_object_set_new(out, "store_hash", json_string(rg_store_hash(run->store)));
     json_object_set_new(out, "songs", songs);
+    if (run->init[0]) {
+        json_object_set_new(out, "init", json_string(run->init));
+        json_object_set_new(out, "init_hash", json_string(run->init_hash));
+    }
     json_object_set_new(out, "band", json_pack("[f,f]", run->band[0], run->band[1]));
     json_object_set_new(out, "sample_rate", json_integer(c->sample_rate));
     json_object_set_new(out, "bitrate", json_real(rg_encodec_bitrate(c)));

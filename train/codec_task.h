@@ -35,7 +35,8 @@ typedef struct rg_codebook_plan {
 typedef struct rg_codec_run {
     rg_task_context context;
     char role_name[32];
-    double band[2]; /* Hz that the role needs: for the report */
+    double band[2];                 /* Hz that the role needs: for the report */
+    char init[1024], init_hash[65]; /* the codec that the run began from; "": none */
     rg_params *params;
     rg_encodec *model;
     rg_store *store;
@@ -65,7 +66,7 @@ rg_status rg_codec_run_open(const rg_task_context *context, void **self, rg_erro
 rg_status rg_codec_run_start(void *self, const char *run_folder, rg_error *err);
 void rg_codec_run_close(void *self);
 
-/* The model, with its parameters' first values, and the band. */
+/* The model, with its parameters' first values (random, or those of `init`), and the band. */
 rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err);
 /* x (B,T,C) -> latent. *loudness (may be NULL): (B) what each item was divided by; NULL when the
  * codec does not normalize. */

@@ -31,6 +31,7 @@ typedef struct rg_task_context {
     rg_exec *ex;
     const rg_log *log;
     uint64_t seed;
+    bool resumes;             /* a checkpoint is loaded next */
     const char *run_folder;   /* where the task may put samples/ and links; NULL before `start` */
     const double *loss_scale; /* multiply the seed of every backward pass by this; the trainer
                                  divides again */

@@ -75,13 +75,14 @@ static rg_status write_description(rg__trainer *t, rg_error *err)
 }
 
 /* The model and the data; nothing is written. */
-static rg_status open_task(rg__trainer *t, rg_error *err)
+static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
 {
     rg_exec *ex = t->machine.ex;
     rg_task_context context = {.config = t->config,
                                .ex = ex,
                                .log = &t->log,
                                .seed = ex->seed,
+                               .resumes = resumes,
                                .loss_scale = &t->scaler.scale};
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
@@ -102,7 +103,7 @@ rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
     RG_TRY(open_config(t, err));
     RG_TRY(rg_machine_make(&t->machine, t->config, err));
     if (resume) RG_TRY(reopen_run(t, checkpoint, err));
-    RG_TRY(open_task(t, err));
+    RG_TRY(open_task(t, checkpoint[0], err));
     const char *where = resume ? t->run.folder : rg_config_text(t->config, "runs");
     RG_TRY(rg_check_resources(t->task, t->self, t->config, t->machine.ex, where, &t->log, err));
     if (!resume) RG_TRY(create_run(t, err));

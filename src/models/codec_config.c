@@ -5,6 +5,7 @@
  * Members that files before them lack are optional; absent, they are as in the files of that time.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,24 @@ char *rg_encodec_config_to_json(const rg_encodec_config *config)
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
+}
+
+const char *rg_encodec_difference(const rg_encodec_config *a, const rg_encodec_config *b,
+                                  char text[2][RG_ENCODEC_MEMBER_TEXT])
+{
+    const char *name = NULL;
+    for (size_t i = 0; i < N_MEMBERS && !name; i++) {
+        json_t *both[2] = {member_json(a, &members[i]), member_json(b, &members[i])};
+        if (!json_equal(both[0], both[1])) name = members[i].name;
+        for (size_t k = 0; k < 2; k++) {
+            char *value =
+                name ? json_dumps(both[k], JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+            snprintf(text[k], RG_ENCODEC_MEMBER_TEXT, "%s", value ? value : "");
+            free(value);
+            json_decref(both[k]);
+        }
+    }
+    return name;
 }
 
 static rg_status parse_word(const json_t *object, const struct member *m, uint32_t *out,

@@ -141,5 +141,10 @@ rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64
 char *rg_encodec_config_to_json(const rg_encodec_config *config);
 rg_status rg_encodec_config_from_json(const char *json, rg_encodec_config *out,
                                       rg_error *err) RG_MUST_USE;
+/* The first member in which two configurations differ, and what it is in each, as JSON in text[0]
+ * and text[1]; NULL when they are alike. */
+enum { RG_ENCODEC_MEMBER_TEXT = 128 };
+const char *rg_encodec_difference(const rg_encodec_config *a, const rg_encodec_config *b,
+                                  char text[2][RG_ENCODEC_MEMBER_TEXT]);
 
 #endif

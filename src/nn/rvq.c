@@ -103,6 +103,27 @@ rg_status rg_quantizer_start(rg_quantizer *q, rg_exec *ex, const float *vectors,
     return RG_OK;
 }
 
+void rg_quantizer_go_on(rg_quantizer *q, double per_step)
+{
+    for (int64_t k = 0; k < q->n_books; k++) {
+        float *sizes = (float *)q->cluster_size->data + k * q->entries;
+        float *sums = (float *)q->sums->data + k * q->entries * q->dim;
+        const float *book = (const float *)q->books->data + k * q->entries * q->dim;
+        int64_t numbers = (int64_t)q->entries * q->dim;
+        double total = 0;
+        for (int32_t v = 0; v < q->entries; v++) total += (double)sizes[v];
+        if (!(total > 0)) {
+            total = q->entries;
+            for (int32_t v = 0; v < q->entries; v++) sizes[v] = 1;
+            memcpy(sums, book, (size_t)numbers * sizeof *sums);
+        }
+        float scale = (float)(per_step / total);
+        for (int32_t v = 0; v < q->entries; v++) sizes[v] *= scale;
+        for (int64_t i = 0; i < numbers; i++) sums[i] *= scale;
+        ((int32_t *)q->started->data)[k] = 1;
+    }
+}
+
 /* What one layer learns from in one step. */
 typedef struct lesson {
     rg_quantizer *q;

@@ -43,6 +43,12 @@ bool rg_quantizer_started(const rg_quantizer *q);
 rg_status rg_quantizer_start(rg_quantizer *q, rg_exec *ex, const float *vectors, int64_t n,
                              double per_step, uint64_t seed) RG_MUST_USE;
 /*
+ * All codebooks go on from the entries that they have: running sums and sizes get the scale of a
+ * step of `per_step` vectors. What they say of how often each entry was used stays; a codebook of
+ * which they say nothing counts as used evenly.
+ */
+void rg_quantizer_go_on(rg_quantizer *q, double per_step);
+/*
  * EMA update, Laplace smoothing and revival from one step's codes (M,K) and layer inputs residuals
  * (n_q,M,D) of the first n_q codebooks. *revived: entries replaced, in all.
  */

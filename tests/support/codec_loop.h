@@ -77,6 +77,7 @@ static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
 }
 
 static rg_dtype operands; /* of products, in the next loops */
+static bool resumes;      /* a checkpoint is loaded into the next loops */
 
 static loop *open_loop(int32_t threads, const char *more)
 {
@@ -94,7 +95,7 @@ static loop *open_loop(int32_t threads, const char *more)
     l->scaler = rg_scaler_make(false);
     l->scale = 1;
     rg_task_context context = {
-        .config = l->config, .ex = l->ex, .seed = 11, .loss_scale = &l->scale};
+        .config = l->config, .ex = l->ex, .seed = 11, .resumes = resumes, .loss_scale = &l->scale};
     RG_ASSERT_OK(rg_codec_task.open(&context, &l->self, &err), &err);
     RG_ASSERT_OK(rg_codec_task.start(l->self, rg_test_folder(), &err), &err);
     l->params = rg_codec_task.params(l->self);
