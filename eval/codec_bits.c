@@ -36,11 +36,17 @@ static rg_status code_fold(const codec_result *r, int32_t k, int64_t fold, int64
     return RG_OK;
 }
 
+double rg__codec_rate(const rg_encodec_config *config)
+{
+    const rg_codec_cut cut = rg_codec_cut_of(config, 3600 * (int64_t)config->sample_rate);
+    return (double)cut.frames * config->sample_rate / (double)cut.stride;
+}
+
 /* `sums`: bit/s over the codebooks so far. */
 static rg_status code_book(codec_result *r, int32_t k, int64_t folds, const lengths *book,
                            const lengths *sums, uint64_t seed, rg_error *err)
 {
-    double rate = rg_encodec_frame_rate(&r->codec->config);
+    double rate = rg__codec_rate(&r->codec->config);
     for (int64_t i = 0; i < r->n; i++) book->held_out[i] = book->previous[i] = NAN;
     for (int64_t fold = 0; fold < folds && folds > 1; fold++)
         RG_TRY(code_fold(r, k, fold, folds, book, err));
@@ -70,7 +76,7 @@ rg_status rg__codec_bits(codec_result *r, uint64_t seed, rg_error *err)
     for (int32_t k = 0; k < c->codebooks && status == RG_OK; k++) {
         rg_code_usage usage = rg_usage_of(r->counts + (int64_t)k * c->entries, c->entries);
         if (k < CODEC_BOOKS) r->books[k].usage = usage;
-        r->entropy_bitrate += usage.entropy * rg_encodec_frame_rate(c);
+        r->entropy_bitrate += usage.entropy * rg__codec_rate(c);
         status = code_book(r, k, folds, &book, &sums, seed, err);
     }
     r->held_out_bitrate = rg_bootstrap(sums.held_out, r->n, seed);
@@ -100,7 +106,7 @@ static void cost_table(evaluation *e, const codec_result *r)
         double value;
     } columns[] = {
         {"rate", "Rate", "Hz", RG_NO_DIRECTION, 0, c->sample_rate},
-        {"frame_rate", "Frames", "1/s", RG_NO_DIRECTION, 0, rg_encodec_frame_rate(c)},
+        {"frame_rate", "Frames", "1/s", RG_NO_DIRECTION, 0, rg__codec_rate(c)},
         {"codebooks", "Codebooks", "", RG_NO_DIRECTION, 0, c->codebooks},
         {"bitrate", "Nominal", "bit/s", RG_NO_DIRECTION, 0, r->nominal_bitrate},
         {"entropy_bitrate", "Entropy", "bit/s", RG_NO_DIRECTION, 0, r->entropy_bitrate},

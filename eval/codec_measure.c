@@ -2,7 +2,7 @@
  * Measuring a codec on held-out songs: the codec and the rows beside it, by the same numbers.
  *
  * One idea: of each song the place where the role plays most is taken, so that silence between
- * phrases flatters nobody; every row sees the same samples. The codec runs on the exec, one song
+ * phrases flatters nobody; every row sees the same samples, a stereo codec in both channels. The codec runs on the exec, one song
  * after another; what the rows make of the song and how near it is are found on all threads.
  */
 #include <math.h>
@@ -140,32 +140,79 @@ static rg_status measure_band(const evaluation *e, codec_result *r, int64_t i, r
 
 /* ---- the codec's own row ---- */
 
+/* What the codec makes of an excerpt; freed by free_coded. */
 typedef struct coded {
-    int32_t *codes;
+    int32_t *codes;  /* (frames,K) */
+    float *channels; /* (C,n) */
     int64_t frames;
     double encode_seconds, decode_seconds;
 } coded;
 
-static rg_status through_codec(evaluation *e, rg_codec *codec, const rg_audio *x, float *out,
-                               coded *c, rg_error *err)
+static void free_coded(coded *c)
 {
-    int32_t hop = rg_encodec_hop(&codec->config);
-    c->frames = (x->frames + hop - 1) / hop;
-    c->codes = malloc((size_t)(c->frames * codec->config.codebooks) * sizeof *c->codes);
-    if (!c->codes) return rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
+    free(c->codes);
+    free(c->channels);
+}
+
+/* x (n,C), which decoding overwrites; scales (chunks). */
+static rg_status run_codec(evaluation *e, rg_codec *codec, float *x, int64_t n, float *scales,
+                           coded *c, rg_error *err)
+{
+    int32_t books = codec->config.codebooks;
     rg_step_begin(e->ex, 0);
     double begun = rg_clock_seconds();
-    rg_status status = rg_codec_encode_audio(e->ex, codec, x->samples, x->frames, c->codes);
+    rg_status status = rg_codec_encode_chunks(e->ex, codec, x, n, books, c->codes, scales);
     c->encode_seconds = rg_clock_seconds() - begun;
     if (status == RG_OK)
-        status = rg_codec_decode_audio(e->ex, codec, c->codes, c->frames, out, x->frames);
+        status = rg_codec_decode_chunks(e->ex, codec, c->codes, scales, books, x, n);
     c->decode_seconds = rg_clock_seconds() - begun - c->encode_seconds;
-    if (status != RG_OK) rg_fail(err, status, "%s", e->ex->error.text);
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", e->ex->error.text);
+}
+
+/* Drops the codes that fill up short chunks, which stand for nothing; returns what is left. */
+static int64_t drop_filling(const rg_encodec_config *config, int64_t n, int32_t *codes)
+{
+    const rg_codec_cut cut = rg_codec_cut_of(config, n);
+    const int64_t hop = rg_encodec_hop(config), books = config->codebooks;
+    int64_t kept = 0;
+    for (int64_t c = 0; c < cut.chunks; c++) {
+        const int64_t left = n - c * cut.stride, length = left < cut.samples ? left : cut.samples;
+        const int64_t frames = (length + hop - 1) / hop;
+        memmove(codes + kept * books, codes + c * cut.frames * books,
+                (size_t)(frames * books) * sizeof *codes);
+        kept += frames;
+    }
+    return kept;
+}
+
+/* Every channel gets the same sound. */
+static rg_status through_codec(evaluation *e, rg_codec *codec, const rg_audio *x, coded *c,
+                               rg_error *err)
+{
+    const rg_encodec_config *config = &codec->config;
+    const rg_codec_cut cut = rg_codec_cut_of(config, x->frames);
+    const int64_t n = x->frames, channels = config->channels;
+    const size_t codes = (size_t)(cut.chunks * cut.frames * config->codebooks) + 1;
+    float *sound = malloc((size_t)(n * channels + 1) * sizeof *sound);
+    float *scales = malloc((size_t)(cut.chunks + 1) * sizeof *scales);
+    c->codes = malloc(codes * sizeof *c->codes);
+    c->channels = malloc((size_t)(n * channels + 1) * sizeof *c->channels);
+    rg_status status = sound && scales && c->codes && c->channels
+                           ? RG_OK
+                           : rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
+    for (int64_t i = 0; i < n * channels && status == RG_OK; i++)
+        sound[i] = x->samples[i / channels];
+    if (status == RG_OK) status = run_codec(e, codec, sound, n, scales, c, err);
+    for (int64_t i = 0; i < n * channels && status == RG_OK; i++)
+        c->channels[i % channels * n + i / channels] = sound[i];
+    if (status == RG_OK) c->frames = drop_filling(config, n, c->codes);
+    free(sound);
+    free(scales);
     return status;
 }
 
 /* The codes stay with the result. */
-static void keep_codes(codec_result *r, int64_t i, const coded *c)
+static void keep_codes(codec_result *r, int64_t i, coded *c)
 {
     int32_t books = r->codec->config.codebooks, entries = r->codec->config.entries;
     r->codes[i] = c->codes;
@@ -173,6 +220,7 @@ static void keep_codes(codec_result *r, int64_t i, const coded *c)
     for (int64_t k = 0; k < c->frames * books; k++)
         if (c->codes[k] >= 0 && c->codes[k] < entries)
             r->counts[k % books * entries + c->codes[k]]++;
+    c->codes = NULL;
 }
 
 /* ---- how near ---- */
@@ -223,8 +271,21 @@ typedef struct row_work {
     codec_result *r;
     int64_t song;
     const rg_audio *x;
-    float *rows; /* (CODEC_ROWS, x->frames); the codec's own is there already */
+    const float *channels; /* (C, x->frames): what the codec made */
+    float *rows;           /* (CODEC_ROWS, x->frames): the others, made here */
 } row_work;
+
+/* The mean over the codec's channels: errors that cancel out in their mix count. */
+static rg_status compare_channels(const row_work *w, double *v, rg_error *err)
+{
+    const int32_t channels = w->r->codec->config.channels;
+    for (int32_t c = 0; c < channels; c++) {
+        double one[CODEC_METRICS] = {0};
+        RG_TRY(compare(w->x, w->channels + c * w->x->frames, one, err));
+        for (int32_t m = 0; m < CODEC_METRICS; m++) v[m] += one[m] / channels;
+    }
+    return RG_OK;
+}
 
 static rg_status measure_row(void *ctx, int64_t row, rg_error *err)
 {
@@ -232,9 +293,12 @@ static rg_status measure_row(void *ctx, int64_t row, rg_error *err)
     double v[CODEC_METRICS] = {[CODEC_BITRATE] = w->r->nominal_bitrate};
     float *y = w->rows + row * w->x->frames;
     if (w->r->missing[row][0]) return RG_OK;
-    if (row != CODEC_OURS)
+    if (row == CODEC_OURS) {
+        RG_TRY(compare_channels(w, v, err));
+    } else {
         RG_TRY(rg__codec_reference(w->r, (enum codec_row)row, w->x, y, &v[CODEC_BITRATE], err));
-    RG_TRY(compare(w->x, y, v, err));
+        RG_TRY(compare(w->x, y, v, err));
+    }
     if (row == CODEC_SILENCE) v[CODEC_SI_SDR] = v[CODEC_SI_SNR] = NAN; /* 0 of 0 */
     for (int32_t m = 0; m < CODEC_METRICS; m++)
         rg__codec_values(w->r, (enum codec_row)row, m)[w->song] = v[m];
@@ -245,19 +309,16 @@ static rg_status measure_rows(evaluation *e, codec_result *r, int64_t i, const r
                               double seconds[3], rg_error *err)
 {
     coded c = {0};
-    row_work w = {r, i, x, malloc((size_t)(CODEC_ROWS * x->frames) * sizeof(float))};
-    rg_status status = w.rows
-                           ? through_codec(e, r->codec, x, w.rows + CODEC_OURS * x->frames, &c, err)
-                           : rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
-    if (status == RG_OK)
-        keep_codes(r, i, &c);
-    else
-        free(c.codes);
+    rg_status status = through_codec(e, r->codec, x, &c, err);
+    row_work w = {r, i, x, c.channels, malloc((size_t)(CODEC_ROWS * x->frames) * sizeof(float))};
+    if (status == RG_OK && !w.rows) status = rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
+    if (status == RG_OK) keep_codes(r, i, &c);
     if (status == RG_OK) status = rg__each(e, CODEC_ROWS, measure_row, &w, err);
     seconds[0] += (double)x->frames / x->rate;
     seconds[1] += c.encode_seconds;
     seconds[2] += c.decode_seconds;
     free(w.rows);
+    free_coded(&c);
     return status;
 }
 
@@ -281,17 +342,13 @@ rg_status rg__codec_measure(evaluation *e, rg_codec *codec, const char *role, co
     double seconds[3] = {0};
     *out = (codec_result){.codec = codec, .n = e->n_songs};
     rg_copy_text(out->role, sizeof out->role, role ? role : codec->role);
-    out->nominal_bitrate = rg_encodec_bitrate(&codec->config);
+    out->nominal_bitrate = rg_encodec_bitrate(&codec->config) /
+                           rg_encodec_frame_rate(&codec->config) * rg__codec_rate(&codec->config);
     out->store_role = rg_store_find_role(e->store, out->role);
     if (out->store_role < 0 && strcmp(out->role, "mix") == 0) out->store_role = RG_ROLE_MIX;
     if (out->store_role < 0 && out->store_role != RG_ROLE_MIX)
         return rg_fail(err, RG_ERR_MISMATCH, "%s: has no role '%s', which the codec was made for",
                        rg_store_folder(e->store), out->role);
-    if (codec->config.channels != 1)
-        return rg_fail(err, RG_ERR_UNSUPPORTED,
-                       "the codec of %s has %d channels; the stems that codecs are measured on are "
-                       "mono",
-                       out->role, codec->config.channels);
     RG_TRY(allocate(out, err));
     rg__codec_find_rows(out);
     rg_progress progress;
@@ -325,8 +382,10 @@ rg_status rg__codec_excerpt(evaluation *e, const codec_result *r, int64_t i, cod
             RG_TRY(rg__codec_reference(r, (enum codec_row)row, x, out->rows[row].samples, &bitrate,
                                        err));
     }
-    rg_status status = through_codec(e, r->codec, x, out->rows[CODEC_OURS].samples, &c, err);
-    free(c.codes);
+    rg_status status = through_codec(e, r->codec, x, &c, err);
+    if (status == RG_OK)
+        memcpy(out->rows[CODEC_OURS].samples, c.channels, (size_t)x->frames * sizeof *c.channels);
+    free_coded(&c);
     return status;
 }
 

@@ -187,9 +187,25 @@ static void add_csv_items(evaluation *e, const codec_result *r)
     }
 }
 
+/* What a reader of a codec's numbers must know of its channels and chunks. */
+static void say_how_it_was_measured(evaluation *e, const rg_encodec_config *c)
+{
+    if (c->channels > 1)
+        rg_report_text(e->report,
+                       "Stems are mono: each of the codec's %d channels got the same sound. Its "
+                       "numbers are means over the channels, each against the stem; players and "
+                       "pictures are of the first. All other rows are of one channel.",
+                       (int)c->channels);
+    if (c->normalize)
+        rg_report_text(e->report,
+                       "The codec sends the loudness of each chunk beside its codes: 32 bits, "
+                       "which are not in its bitrate.");
+}
+
 rg_status rg__codec_section(evaluation *e, const codec_result *r, int32_t players, rg_error *err)
 {
     rg_report_heading(e->report, "%s", r->role);
+    say_how_it_was_measured(e, &r->codec->config);
     RG_TRY(rg__codec_bits_tables(e, r, err));
     RG_TRY(metric_plot(e, r, err));
     rg__codec_bands(e, r);

@@ -102,8 +102,8 @@ rg_status rg__codec_measure(evaluation *e, rg_codec *codec, const char *role, co
                             rg_error *err);
 void rg__codec_result_free(codec_result *result);
 double *rg__codec_values(const codec_result *result, enum codec_row row, int32_t metric);
-/* The excerpt of song i and what each row makes of it, at the codec's rate; empty where a row is
- * missing; freed by the caller, also after an error. */
+/* The excerpt of song i and what each row makes of it (of a stereo codec the first channel), at the
+ * codec's rate; empty where a row is missing; freed by the caller, also after an error. */
 typedef struct codec_excerpt {
     rg_audio original, rows[CODEC_ROWS];
 } codec_excerpt;
@@ -123,6 +123,8 @@ void rg__codec_find_rows(codec_result *result);
 rg_status rg__codec_reference(const codec_result *result, enum codec_row row, const rg_audio *x,
                               float *y, double *bitrate, rg_error *err);
 
+/* Code frames for a second of sound; those of chunks that overlap are more than the frame rate. */
+double rg__codec_rate(const rg_encodec_config *config);
 /* Fills books and bitrates from codes and counts (codec_bits.c). */
 rg_status rg__codec_bits(codec_result *result, uint64_t seed, rg_error *err);
 /* The tables of what a codec costs and how its codebooks are used. */

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "eval/evaluate.h"
 #include "eval/internal.h"
+#include "eval/metrics/signal.h"
 #include "toy_bundle.h"
 #include "toy_store.h"
 
@@ -296,18 +297,84 @@ START_TEST(training_songs_are_refused)
 }
 END_TEST
 
-START_TEST(stereo_codecs_are_refused)
+/* Two channels, loudness, chunks of 0.5 s of which a tenth overlaps. */
+static rg_encodec_config stereo_config(void)
+{
+    rg_encodec_config c = rg_toy_codec_config();
+    c.channels = 2;
+    c.normalize = true;
+    c.chunk_seconds = 0.5;
+    c.chunk_overlap = 0.1;
+    return c;
+}
+
+/* The mean over the channels of what a codec makes of x in both of them. */
+static double stereo_si_sdr(rg_exec *ex, rg_codec *codec, const rg_audio *x)
+{
+    const rg_codec_cut cut = rg_codec_cut_of(&codec->config, x->frames);
+    const size_t n = (size_t)x->frames;
+    float *both = malloc(2 * n * sizeof *both), *y = malloc(2 * n * sizeof *y);
+    float *scales = malloc((size_t)cut.chunks * sizeof *scales);
+    int32_t *codes = malloc((size_t)(cut.chunks * cut.frames * RG_TOY_BOOKS) * sizeof *codes);
+    for (size_t i = 0; i < 2 * n; i++) both[i] = x->samples[i / 2];
+    RG_ASSERT_OK(rg_codec_encode_chunks(ex, codec, both, x->frames, RG_TOY_BOOKS, codes, scales),
+                 &ex->error);
+    RG_ASSERT_OK(rg_codec_decode_chunks(ex, codec, codes, scales, RG_TOY_BOOKS, both, x->frames),
+                 &ex->error);
+    for (size_t i = 0; i < 2 * n; i++) y[i % 2 * n + i / 2] = both[i];
+    double db[2];
+    for (int c = 0; c < 2; c++) db[c] = rg_si_sdr(x->samples, y + (size_t)c * n, x->frames);
+    ck_assert(fabs(db[0] - db[1]) > 1e-6); /* the channels' weights differ */
+    free(both);
+    free(y);
+    free(scales);
+    free(codes);
+    return (db[0] + db[1]) / 2;
+}
+
+START_TEST(codecs_of_two_channels_and_chunks)
 {
     rg_error err = {0};
-    rg_store *store = rg_store_open(store_folder(), &err);
-    rg_codec codec = {.config = rg_toy_codec_config(), .role = "bass"};
-    codec.config.channels = 2;
+    char run[1024], out[1024], path[1200];
+    hide_programs();
+    join(run, "stereo-run");
+    join(out, "stereo-report");
+    make_codec_run(run, "toy-000", 1);
+    snprintf(path, sizeof path, "%s/checkpoints/step_0000400.safetensors", run);
+    rg_pool *pool = rg_pool_create(2, 0, false, &err);
+    rg_exec *ex = rg_toy_exec(pool);
+    rg_toy_codec_of(ex, path, "bass", 1, stereo_config());
+    rg_eval_options options = rg_eval_defaults(run);
+    options.out = out;
+    options.seconds = 3;
+    RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
+    check_page(out, "each of the codec&#39;s 2 channels got the same sound");
+    check_page(out, "the loudness of each chunk");
+
+    int64_t song = SONGS - 1;
+    rg_codec codec;
     codec_result r;
-    evaluation e = {.store = store, .n_songs = 1};
-    ck_assert_int_eq(rg__codec_measure(&e, &codec, NULL, &r, &err), RG_ERR_UNSUPPORTED);
-    ck_assert_msg(strstr(err.text, "2 channels") != NULL, "%s", err.text);
+    codec_excerpt excerpt;
+    evaluation e = {.options = options,
+                    .store = rg_store_open(store_folder(), &err),
+                    .songs = &song,
+                    .n_songs = 1,
+                    .pool = pool,
+                    .ex = ex};
+    RG_ASSERT_OK(rg_codec_load(path, ex, &codec, &err), &err);
+    RG_ASSERT_OK(rg__codec_measure(&e, &codec, NULL, &r, &err), &err);
+    RG_ASSERT_OK(rg__codec_excerpt(&e, &r, 0, &excerpt, &err), &err);
+    RG_ASSERT_NEAR(rg__codec_values(&r, CODEC_OURS, CODEC_SI_SDR)[0],
+                   stereo_si_sdr(ex, &codec, &excerpt.original), 1e-9);
+    /* 3 s from 0.45 s to 0.45 s: six chunks of 25 frames and one of 0.3 s. */
+    ck_assert_int_eq(r.frames[0], 6 * 25 + 15);
+    RG_ASSERT_NEAR(r.nominal_bitrate, 2 * 4 * 25 / 0.45, 1e-9);
+    rg__codec_excerpt_free(&excerpt);
     rg__codec_result_free(&r);
-    rg_store_close(store);
+    rg_codec_free(&codec);
+    rg_store_close(e.store);
+    rg_exec_destroy(ex);
+    rg_pool_destroy(pool);
 }
 END_TEST
 
@@ -464,5 +531,5 @@ END_TEST
 
 RG_TEST_MAIN("evaluate", 300, codec_run_gets_a_report, codes_are_coded_by_other_songs,
              codecs_of_any_role_and_of_the_mix, training_songs_are_refused,
-             what_is_no_run_is_refused, a_step_is_chosen, stereo_codecs_are_refused,
+             what_is_no_run_is_refused, a_step_is_chosen, codecs_of_two_channels_and_chunks,
              reports_are_compared, track_run_gets_a_report, what_does_not_listen_is_seen)

@@ -52,10 +52,10 @@ static inline rg_encodec_config rg_toy_codec_config(void)
                                .entries = RG_TOY_ENTRIES};
 }
 
-static inline void rg_toy_codec(rg_exec *ex, const char *path, const char *role, uint64_t seed)
+static inline void rg_toy_codec_of(rg_exec *ex, const char *path, const char *role, uint64_t seed,
+                                   rg_encodec_config config)
 {
     rg_error err = {0};
-    rg_encodec_config config = rg_toy_codec_config();
     rg_params *params = rg_params_create(&err);
     rg_encodec *model = rg_encodec_create(params, "", &config, &err);
     float vectors[64 * RG_TOY_DIM];
@@ -71,6 +71,11 @@ static inline void rg_toy_codec(rg_exec *ex, const char *path, const char *role,
     free(text);
     rg_encodec_destroy(model);
     rg_params_destroy(params);
+}
+
+static inline void rg_toy_codec(rg_exec *ex, const char *path, const char *role, uint64_t seed)
+{
+    rg_toy_codec_of(ex, path, role, seed, rg_toy_codec_config());
 }
 
 static inline rg_track_config rg_toy_track_config(int32_t roles)
