@@ -2,8 +2,9 @@
  * Measuring a codec on held-out songs: the codec and the rows beside it, by the same numbers.
  *
  * One idea: of each song the place where the role plays most is taken, so that silence between
- * phrases flatters nobody; every row sees the same samples, a stereo codec in both channels. The codec runs on the exec, one song
- * after another; what the rows make of the song and how near it is are found on all threads.
+ * phrases flatters nobody; every row sees the same samples, a stereo codec in both channels. The
+ * codec runs on the exec, one song after another; what the rows make of the song and how near it is
+ * are found on all threads.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -17,8 +17,7 @@ static const rg_config_key schema[] = {
      "role of the store whose codec this is; any: crops of every role; mix: of all roles added up"},
     {"init", RG_CONFIG_TEXT, "", 0, 0, NULL,
      "codec to begin from: a run, checkpoint, bundle, BUNDLE:ROLE or codec's file; its model is "
-     "the "
-     "one that the other keys say"},
+     "the one that the other keys say"},
     {"sample_rate", RG_CONFIG_INT, NULL, 1000, 384000, NULL, "of the codec, Hz"},
     {"band.low", RG_CONFIG_REAL, "0", 0, 192000, NULL, "Hz that the role needs: from here"},
     {"band.high", RG_CONFIG_REAL, "0", 0, 192000, NULL,

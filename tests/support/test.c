@@ -9,6 +9,7 @@
 #include "base/fs.h"
 
 static char folder[512];
+static const char *base; /* where folders are made: a test may change TMPDIR for what it tests */
 static pid_t folder_owner;
 
 static void remove_folder(void)
@@ -22,6 +23,8 @@ static void remove_folder(void)
 int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double timeout)
 {
     Suite *s = suite_create(suite);
+    const char *set = getenv("TMPDIR");
+    base = strdup(set && set[0] ? set : "/tmp");
     for (size_t i = 0; i < n; i++) {
         TCase *tc = tcase_create(tests[i]->name);
         tcase_set_timeout(tc, timeout);
@@ -39,8 +42,7 @@ int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double t
 const char *rg_test_folder(void)
 {
     if (folder[0] && folder_owner == getpid()) return folder;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/rg-test-XXXXXX", base ? base : "/tmp");
+    snprintf(folder, sizeof folder, "%s/rg-test-XXXXXX", base);
     if (!mkdtemp(folder)) {
         perror("mkdtemp");
         exit(2);

@@ -103,7 +103,7 @@ static inline rg_status rg_toy_add(const rg_toy *toy, rg_store_writer *writer, i
                                    rg_error *err)
 {
     rg_song s;
-    double *beats = malloc(2 * RG_TOY_MAX_BEATS * sizeof *beats);
+    double *beats = calloc((size_t)2 * RG_TOY_MAX_BEATS, sizeof *beats);
     rg_toy_describe(toy, song, &s, beats);
     int16_t *x = malloc((size_t)(s.frames * toy->roles) * sizeof *x);
     for (int32_t r = 0; r < toy->roles; r++) rg_toy_row(toy, song, r, s.frames, x + r * s.frames);

@@ -42,6 +42,7 @@ static const char *import(const char *name, bool keep)
 static loop *open_model(const char *init, const char *const *more)
 {
     const char *set[MODEL + 8] = {init};
+    toy_rate = 24000;
     memcpy(set + 1, model, sizeof model);
     for (size_t i = 0; more[i]; i++) set[MODEL + 1 + i] = more[i];
     return open_with(set, 2);
