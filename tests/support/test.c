@@ -9,8 +9,14 @@
 #include "base/fs.h"
 
 static char folder[512];
-static const char *base; /* where folders are made: a test may change TMPDIR for what it tests */
+static char base[400]; /* where folders are made: a test may change TMPDIR for what it tests */
 static pid_t folder_owner;
+
+static void remember_base(void)
+{
+    const char *set = getenv("TMPDIR");
+    if (!base[0]) snprintf(base, sizeof base, "%s", set && set[0] ? set : "/tmp");
+}
 
 static void remove_folder(void)
 {
@@ -23,8 +29,7 @@ static void remove_folder(void)
 int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double timeout)
 {
     Suite *s = suite_create(suite);
-    const char *set = getenv("TMPDIR");
-    base = strdup(set && set[0] ? set : "/tmp");
+    remember_base();
     for (size_t i = 0; i < n; i++) {
         TCase *tc = tcase_create(tests[i]->name);
         tcase_set_timeout(tc, timeout);
@@ -42,6 +47,7 @@ int rg_test_run(const char *suite, const TTest *const *tests, size_t n, double t
 const char *rg_test_folder(void)
 {
     if (folder[0] && folder_owner == getpid()) return folder;
+    remember_base();
     snprintf(folder, sizeof folder, "%s/rg-test-XXXXXX", base);
     if (!mkdtemp(folder)) {
         perror("mkdtemp");
