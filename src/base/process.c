@@ -21,6 +21,8 @@
 
 extern char **environ;
 
+enum { NOT_RUN = 127 }; /* the status of a program that could not be started */
+
 static rg_status start(const char *folder, const char *const *argv, int out, pid_t *child,
                        rg_error *err)
 {
@@ -101,6 +103,9 @@ rg_status rg_process_run(const char *folder, const char *const *argv, double sec
         return rg_fail(err, RG_ERR_IO, "%s took longer than %g s and was stopped", argv[0],
                        seconds);
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return RG_OK;
+    /* where the child has memory of its own (under valgrind) posix_spawn learns of no failure */
+    if (WIFEXITED(result) && WEXITSTATUS(result) == NOT_RUN && !output[0])
+        return rg_fail(err, RG_ERR_UNSUPPORTED, "cannot run %s in %s", argv[0], folder);
     const char *last = strrchr(output, '\n');
     return rg_fail(err, RG_ERR_IO, "%s %s failed: %.200s", argv[0], argv[1] ? argv[1] : "",
                    last ? last + 1 : output);

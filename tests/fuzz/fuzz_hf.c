@@ -36,7 +36,12 @@ static rg_exec *begin(void)
     static rg_exec *ex;
     rg_error err = {0};
     if (ex) return ex;
-    ex = rg_exec_create(&(rg_exec_options){.kernels = rg_kernels_reference()}, &err);
+    const size_t room = 256 << 20; /* of address space: valgrind has little */
+    ex = rg_exec_create(&(rg_exec_options){.kernels = rg_kernels_reference(),
+                                           .step_bytes = room,
+                                           .scratch_bytes = room,
+                                           .persist_bytes = room},
+                        &err);
     if (!ex || !mkdtemp(folder) || atexit(clean)) abort();
     rg_set_recording(ex, false);
     return ex;
