@@ -137,17 +137,13 @@ typedef struct bench_group {
     bool bf16; /* a second pass with products of bf16, where the CPU multiplies them */
 } bench_group;
 
-static const bench_group groups[] = {{"train", rg_bench_train, true},
-                                     {"seanet", rg_bench_seanet, true},
-                                     {"lstm", rg_bench_lstm, true},
-                                     {"gan", rg_bench_gan, true},
-                                     {"codec", rg_bench_codec, true},
-                                     {"decode", rg_bench_decode, false},
-                                     {"gemm", rg_bench_gemm, true},
-                                     {"conv", rg_bench_conv, true},
-                                     {"attention", rg_bench_attention, true},
-                                     {"loader", rg_bench_loader, false},
-                                     {"discriminator", rg_bench_discriminator, true}};
+static const bench_group groups[] = {
+    {"train", rg_bench_train, true},         {"seanet", rg_bench_seanet, true},
+    {"lstm", rg_bench_lstm, true},           {"gan", rg_bench_gan, true},
+    {"codec", rg_bench_codec, true},         {"decode", rg_bench_decode, false},
+    {"gemm", rg_bench_gemm, true},           {"conv", rg_bench_conv, true},
+    {"attention", rg_bench_attention, true}, {"spectra", rg_bench_spectra, false},
+    {"loader", rg_bench_loader, false},      {"discriminator", rg_bench_discriminator, true}};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static rg_status select_groups(const char *const *names, size_t n, bool chosen[GROUPS],
@@ -161,7 +157,7 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
             return rg_fail(
                 err, RG_ERR_USAGE,
                 "bench: no group '%s'; use train, seanet, lstm, gan, codec, decode, gemm, "
-                "conv, attention, loader, discriminator",
+                "conv, attention, spectra, loader, discriminator",
                 names[i]);
         chosen[g] = true;
     }

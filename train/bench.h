@@ -20,10 +20,11 @@
  * Models, with the shapes that other frameworks are timed on: "train" (a transformer's training
  * step), "seanet" and "lstm" (forward and backward), "gan" (a codec's step against a
  * discriminator), "codec" (five seconds encoded and decoded),
- * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", a layer in "lstm", and
- * the layers of a "discriminator" of spectrograms.
- * Data: "loader" (training crops of a store made for it in a temporary folder). All but the last
- * are timed with fp32 and, where the CPU multiplies them (decode: always), bf16 operands.
+ * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", "spectra" (transforms
+ * and mel bands of a second), a layer in "lstm", and the layers of a "discriminator" of
+ * spectrograms.
+ * Data: "loader" (training crops of a store made for it in a temporary folder). All but "spectra"
+ * and "loader" are timed with fp32 and, where the CPU multiplies them (decode: always), bf16 operands.
  *
  * A row says how long cores were idle: waiting for blocks that others were at, and while one thread
  * worked alone between parallel runs.

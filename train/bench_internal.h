@@ -38,6 +38,9 @@ typedef rg_status rg_bench_fn(rg_bench *b, void *args);
 rg_status rg_bench_time(rg_bench *b, const char *group, const char *name, const rg_bench_work *work,
                         rg_bench_fn *fn, void *args) RG_MUST_USE;
 
+/* n numbers in [-1,1) that live until the row ends; NULL with the error set. */
+float *rg_bench_operand(rg_bench *b, int64_t n);
+
 /* Calls run(what) with a fresh engine for ctx.operands and empty parameters; what fails there ends
  * in b->err. */
 typedef rg_status rg_bench_model_fn(rg_bench *b, rg_exec *ex, rg_params *params, const void *what);
@@ -56,6 +59,7 @@ rg_status rg_bench_conv(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_discriminator(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_lstm_layer(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_attention(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_spectra(rg_bench *b) RG_MUST_USE;
 /* Data on its way to training. */
 rg_status rg_bench_loader(rg_bench *b) RG_MUST_USE;
 

@@ -10,8 +10,7 @@
 #include "base/rng.h"
 #include "train/bench_internal.h"
 
-/* n numbers in [-1,1); NULL with the error set. */
-static float *operand(rg_bench *b, int64_t n)
+float *rg_bench_operand(rg_bench *b, int64_t n)
 {
     float *x = rg_arena_alloc(b->data, (size_t)n * sizeof *x);
     rg_rng rng = rg_rng_make(1, (uint64_t)n);
@@ -88,19 +87,20 @@ static const gemm_shape gemm_shapes[] = {
 static rg_status bench_gemm_row(rg_bench *b, const gemm_shape *s)
 {
     char shape[64];
-    float *w = operand(b, s->k * s->n), *pre = operand(b, s->rows * s->n);
-    rg_linear_args a = {.x = operand(b, s->rows * s->k),
+    float *w = rg_bench_operand(b, s->k * s->n), *pre = rg_bench_operand(b, s->rows * s->n);
+    rg_linear_args a = {.x = rg_bench_operand(b, s->rows * s->k),
                         .w = w,
-                        .bias = operand(b, s->n),
+                        .bias = rg_bench_operand(b, s->n),
                         .packed_type = b->ctx.operands,
-                        .y = operand(b, s->rows * s->n),
+                        .y = rg_bench_operand(b, s->rows * s->n),
                         .pre = pre,
                         .rows = s->rows,
                         .c_in = s->k,
                         .c_out = s->n,
                         .act = s->act};
-    rg_linear_grad_args dx = {.dy = operand(b, s->rows * s->n), .dx = operand(b, s->rows * s->k)};
-    rg_linear_grad_args dw = {.dy = dx.dy, .dw = operand(b, s->k * s->n)};
+    rg_linear_grad_args dx = {.dy = rg_bench_operand(b, s->rows * s->n),
+                              .dx = rg_bench_operand(b, s->rows * s->k)};
+    rg_linear_grad_args dw = {.dy = dx.dy, .dw = rg_bench_operand(b, s->k * s->n)};
     if (b->err->code != RG_OK) return b->err->code;
     a.w_packed = packed(b, w, s->k, s->n);
     dx.fwd = dw.fwd = a;
@@ -143,12 +143,12 @@ static rg_status bench_conv_row(rg_bench *b, const conv_shape *s)
 {
     char shape[64];
     const int64_t k = s->kernel, t_out = (s->t + (k - s->stride) - k) / s->stride + 1;
-    float *w = operand(b, k * s->c_in * s->c_out);
-    rg_conv1d_args a = {.x = operand(b, s->batch * s->t * s->c_in),
+    float *w = rg_bench_operand(b, k * s->c_in * s->c_out);
+    rg_conv1d_args a = {.x = rg_bench_operand(b, s->batch * s->t * s->c_in),
                         .w = w,
-                        .bias = operand(b, s->c_out),
+                        .bias = rg_bench_operand(b, s->c_out),
                         .packed_type = b->ctx.operands,
-                        .y = operand(b, s->batch * t_out * s->c_out),
+                        .y = rg_bench_operand(b, s->batch * t_out * s->c_out),
                         .batch = s->batch,
                         .t_in = s->t,
                         .t_out = t_out,
@@ -160,9 +160,9 @@ static rg_status bench_conv_row(rg_bench *b, const conv_shape *s)
                         .pad_left = k - s->stride,
                         .pad_mode = RG_PAD_REFLECT,
                         .act_in = s->c_in > 1 ? RG_ACT_ELU : RG_ACT_NONE};
-    rg_conv1d_grad_args dx = {.dy = operand(b, s->batch * t_out * s->c_out),
-                              .dx = operand(b, s->batch * s->t * s->c_in)};
-    rg_conv1d_grad_args dw = {.dy = dx.dy, .dw = operand(b, k * s->c_in * s->c_out)};
+    rg_conv1d_grad_args dx = {.dy = rg_bench_operand(b, s->batch * t_out * s->c_out),
+                              .dx = rg_bench_operand(b, s->batch * s->t * s->c_in)};
+    rg_conv1d_grad_args dw = {.dy = dx.dy, .dw = rg_bench_operand(b, k * s->c_in * s->c_out)};
     if (b->err->code != RG_OK) return b->err->code;
     a.w_packed = packed(b, w, k * s->c_in, s->c_out);
     dx.fwd = dw.fwd = a;
@@ -192,12 +192,12 @@ static rg_status bench_conv2d(rg_bench *b, const char *group, const conv2d_shape
     char shape[64];
     const int64_t w_out = (s->w - 1) / s->stride_w + 1, taps = (int64_t)s->kernel_h * s->kernel_w;
     const int64_t n_w = taps * s->c_in * s->c_out, pixels = s->batch * s->h;
-    float *w = operand(b, n_w);
-    rg_conv2d_args a = {.x = operand(b, pixels * s->w * s->c_in),
+    float *w = rg_bench_operand(b, n_w);
+    rg_conv2d_args a = {.x = rg_bench_operand(b, pixels * s->w * s->c_in),
                         .w = w,
-                        .bias = operand(b, s->c_out),
+                        .bias = rg_bench_operand(b, s->c_out),
                         .packed_type = b->ctx.operands,
-                        .y = operand(b, pixels * w_out * s->c_out),
+                        .y = rg_bench_operand(b, pixels * w_out * s->c_out),
                         .batch = s->batch,
                         .h_in = s->h,
                         .w_in = s->w,
@@ -213,9 +213,9 @@ static rg_status bench_conv2d(rg_bench *b, const char *group, const conv2d_shape
                         .dilation_w = 1,
                         .pad_h = (s->kernel_h - 1) * s->dilation_h / 2,
                         .pad_w = s->kernel_w / 2};
-    rg_conv2d_grad_args dx = {.dy = operand(b, pixels * w_out * s->c_out),
-                              .dx = operand(b, pixels * s->w * s->c_in)};
-    rg_conv2d_grad_args dw = {.dy = dx.dy, .dw = operand(b, n_w)};
+    rg_conv2d_grad_args dx = {.dy = rg_bench_operand(b, pixels * w_out * s->c_out),
+                              .dx = rg_bench_operand(b, pixels * s->w * s->c_in)};
+    rg_conv2d_grad_args dw = {.dy = dx.dy, .dw = rg_bench_operand(b, n_w)};
     if (b->err->code != RG_OK) return b->err->code;
     a.w_packed = packed(b, w, taps * s->c_in, s->c_out);
     dx.fwd = dw.fwd = a;
@@ -269,29 +269,29 @@ rg_status rg_bench_lstm_layer(rg_bench *b)
 {
     enum { B = 4, T = 75, H = 512, ROWS = B * T, WIDE = 4 * H };
     const double flop = 2.0 * ROWS * WIDE * (2 * H);
-    float *w_ih = operand(b, H * WIDE), *w_hh = operand(b, H * WIDE);
+    float *w_ih = rg_bench_operand(b, H * WIDE), *w_hh = rg_bench_operand(b, H * WIDE);
     if (b->err->code != RG_OK) return b->err->code;
     for (int64_t i = 0; i < (int64_t)H * WIDE; i++) w_ih[i] *= 0.04F, w_hh[i] *= 0.04F;
-    rg_lstm_args a = {.x = operand(b, ROWS * H),
+    rg_lstm_args a = {.x = rg_bench_operand(b, ROWS * H),
                       .w_ih = w_ih,
                       .w_hh = w_hh,
-                      .bias = operand(b, WIDE),
+                      .bias = rg_bench_operand(b, WIDE),
                       .w_ih_packed = packed(b, w_ih, H, WIDE),
                       .w_hh_packed = packed(b, w_hh, H, WIDE),
                       .packed_type = b->ctx.operands,
-                      .y = operand(b, ROWS * H),
-                      .gates = operand(b, ROWS * WIDE),
-                      .cells = operand(b, ROWS * H),
+                      .y = rg_bench_operand(b, ROWS * H),
+                      .gates = rg_bench_operand(b, ROWS * WIDE),
+                      .cells = rg_bench_operand(b, ROWS * H),
                       .batch = B,
                       .steps = T,
                       .c_in = H,
                       .hidden = H};
     rg_lstm_grad_args g = {.fwd = a,
-                           .dy = operand(b, ROWS * H),
-                           .dx = operand(b, ROWS * H),
-                           .dw_ih = operand(b, H * WIDE),
-                           .dw_hh = operand(b, H * WIDE),
-                           .dbias = operand(b, WIDE)};
+                           .dy = rg_bench_operand(b, ROWS * H),
+                           .dx = rg_bench_operand(b, ROWS * H),
+                           .dw_ih = rg_bench_operand(b, H * WIDE),
+                           .dw_hh = rg_bench_operand(b, H * WIDE),
+                           .dbias = rg_bench_operand(b, WIDE)};
     if (b->err->code != RG_OK) return b->err->code;
     RG_TRY(rg_bench_time(b, "lstm", "layer B 4 T 75 C 512 forward", &(rg_bench_work){.flop = flop},
                          run_lstm, &a));
@@ -304,15 +304,15 @@ static rg_status bench_attention_row(rg_bench *b, int64_t batch, int64_t heads, 
 {
     char name[96];
     const int64_t width = heads * d, n = batch * t * width;
-    float *qkv = operand(b, 3 * n), *dqkv = operand(b, 3 * n);
+    float *qkv = rg_bench_operand(b, 3 * n), *dqkv = rg_bench_operand(b, 3 * n);
     rg_attention_args a = {.q = qkv,
                            .k = qkv + width,
                            .v = qkv + 2 * width,
                            .ld_q = 3 * width,
                            .ld_k = 3 * width,
                            .ld_v = 3 * width,
-                           .out = operand(b, n),
-                           .lse = operand(b, batch * heads * t),
+                           .out = rg_bench_operand(b, n),
+                           .lse = rg_bench_operand(b, batch * heads * t),
                            .batch = batch,
                            .heads = heads,
                            .t_q = t,
@@ -322,8 +322,11 @@ static rg_status bench_attention_row(rg_bench *b, int64_t batch, int64_t heads, 
                            .window = -1,
                            .rope_base = 10000};
     if (b->err->code != RG_OK) return b->err->code;
-    rg_attention_grad_args g = {
-        .fwd = a, .dout = operand(b, n), .dq = dqkv, .dk = dqkv + width, .dv = dqkv + 2 * width};
+    rg_attention_grad_args g = {.fwd = a,
+                                .dout = rg_bench_operand(b, n),
+                                .dq = dqkv,
+                                .dk = dqkv + width,
+                                .dv = dqkv + 2 * width};
     const double flop = 4.0 * (double)(n * t) * (causal ? 0.5 : 1);
     const char *kind = causal ? "causal" : "full";
     snprintf(name, sizeof name, "B %d H %d T %d D %d %s forward", (int)batch, (int)heads, (int)t,

@@ -76,8 +76,8 @@ static void forward_task(void *ctx, int64_t task, int32_t thread)
     const spectrogram_job *p = ctx;
     const rg_stft_job *j = &p->stft;
     const rooms r = rooms_of(p, thread);
-    const int64_t item = task / j->blocks, f0 = task % j->blocks * RG_STFT_FRAMES;
-    const int64_t rows = min64(RG_STFT_FRAMES, j->a->frames - f0), n = rows * p->bands;
+    const int64_t item = task / j->blocks, block = task % j->blocks, f0 = rg_stft_first(j, block);
+    const int64_t rows = rg_stft_first(j, block + 1) - f0, n = rows * p->bands;
     const float *bands = analyse(p, &r, item, f0, rows);
     const int64_t at = (item * j->a->frames + f0) * p->bands;
     if (p->a->y) memcpy((float *)p->a->y + at, bands, (size_t)n * sizeof(float));
@@ -90,8 +90,8 @@ static void grad_task(void *ctx, int64_t task, int32_t thread)
     const spectrogram_job *p = ctx;
     const rg_stft_job *j = &p->stft;
     const rooms r = rooms_of(p, thread);
-    const int64_t item = task / j->blocks, f0 = task % j->blocks * RG_STFT_FRAMES;
-    const int64_t rows = min64(RG_STFT_FRAMES, j->a->frames - f0), n = rows * p->bands;
+    const int64_t item = task / j->blocks, block = task % j->blocks, f0 = rg_stft_first(j, block);
+    const int64_t rows = rg_stft_first(j, block + 1) - f0, n = rows * p->bands;
     const float *bands = analyse(p, &r, item, f0, rows), *dy = p->grad->dy;
     const float *dlog = p->grad->dlog_y;
     const int64_t at = (item * j->a->frames + f0) * p->bands;
@@ -108,7 +108,7 @@ static void grad_task(void *ctx, int64_t task, int32_t thread)
     for (int64_t i = 0; i < rows; i++) {
         float *spectrum = r.spectra + i * j->spectrum_room;
         j->isa->vec->magnitude_grad(spectrum, dbins + i * j->bins, p->a->power, j->bins);
-        rg_stft_frame_grad(j, item, f0 + i, r.frame, spectrum);
+        rg_stft_frame_grad(j, item, block, f0 + i, r.frame, spectrum);
     }
 }
 

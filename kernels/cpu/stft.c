@@ -6,23 +6,39 @@
  */
 #include "kernels/cpu/stft.h"
 
-#include <math.h>
 #include <string.h>
+
+enum {
+    BLOCKS = 8,  /* at least, of frames enough */
+    FEWEST = 8,  /* frames of a block then */
+    RANGE = 4096 /* samples of dx that one task merges */
+};
+
+static int64_t blocks_of(int64_t frames)
+{
+    const int64_t fine = min64(BLOCKS, (frames + FEWEST - 1) / FEWEST);
+    return max64(fine, (frames + RG_STFT_FRAMES - 1) / RG_STFT_FRAMES);
+}
+
+int64_t rg_stft_first(const rg_stft_job *j, int64_t block)
+{
+    return block * j->a->frames / j->blocks;
+}
 
 rg_status rg_stft_prepare(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_stft_args *a,
                           rg_stft_job *j)
 {
-    const double pi = 3.14159265358979323846;
     *j = (rg_stft_job){.isa = isa, .a = a, .bins = a->n_fft / 2 + 1};
     j->plan = rg_fft_plan(a->n_fft, ctx->error);
     if (!j->plan) return ctx->error->code;
-    j->blocks = (a->frames + RG_STFT_FRAMES - 1) / RG_STFT_FRAMES;
+    j->blocks = blocks_of(a->frames);
+    j->longest = (a->frames + j->blocks - 1) / max64(1, j->blocks);
     j->frame_room = (a->n_fft + 15) / 16 * 16;
     j->spectrum_room = (2 * j->bins + 15) / 16 * 16;
     float *window = rg_cpu_scratch(ctx, a->n_fft);
     if (!window) return ctx->error->code;
-    for (int64_t i = 0; i < a->n_fft; i++)
-        window[i] = (float)(a->scale * (0.5 - 0.5 * cos(2 * pi * (double)i / a->n_fft)));
+    const double *hann = rg_fft_hann(j->plan);
+    for (int64_t i = 0; i < a->n_fft; i++) window[i] = (float)(a->scale * hann[i]);
     j->window = window;
     return RG_OK;
 }
@@ -64,60 +80,69 @@ void rg_stft_frame(const rg_stft_job *j, int64_t item, int64_t f, float *frame, 
 rg_status rg_stft_strips(rg_kernel_ctx *ctx, rg_stft_job *j)
 {
     const rg_stft_args *a = j->a;
-    j->strip = (int64_t)(RG_STFT_FRAMES - 1) * a->hop + a->n_fft;
+    j->strip = (j->longest - 1) * a->hop + a->n_fft;
     const int64_t n = a->batch * j->blocks * j->strip;
     j->strips = rg_cpu_scratch(ctx, n);
     if (!j->strips) return ctx->error->code;
     return RG_OK;
 }
 
-void rg_stft_frame_grad(const rg_stft_job *j, int64_t item, int64_t f, float *frame,
+void rg_stft_frame_grad(const rg_stft_job *j, int64_t item, int64_t block, int64_t f, float *frame,
                         float *spectrum)
 {
     const rg_stft_args *a = j->a;
-    float *strip = j->strips + (item * j->blocks + f / RG_STFT_FRAMES) * j->strip;
-    if (f % RG_STFT_FRAMES == 0) memset(strip, 0, (size_t)j->strip * sizeof(float));
+    const int64_t at = f - rg_stft_first(j, block);
+    float *strip = j->strips + (item * j->blocks + block) * j->strip;
+    if (at == 0) memset(strip, 0, (size_t)j->strip * sizeof(float));
     if (j->bins > 2) j->isa->vec->scale_row(spectrum + 2, 0.5F, 2 * (j->bins - 2));
     spectrum[1] = spectrum[2 * j->bins - 1] = 0;
     rg_fft_inverse(j->plan, spectrum, frame);
-    j->isa->vec->multiply_add(frame, j->window, strip + f % RG_STFT_FRAMES * a->hop, a->n_fft);
+    j->isa->vec->multiply_add(frame, j->window, strip + at * a->hop, a->n_fft);
 }
 
 typedef struct merge_job {
     const rg_stft_job *j;
     float *dx;
     bool add;
+    int64_t ranges; /* of an item's samples */
 } merge_job;
 
-static void merge_task(void *ctx, int64_t item, int32_t thread)
+/* Adds to dx[t0, t1) what block b's strip has for it: within the signal, then from its padding. */
+static void merge_strip(const rg_stft_job *j, const float *strip, int64_t b, float *dx, int64_t t0,
+                        int64_t t1)
+{
+    const rg_stft_args *a = j->a;
+    const int64_t first = rg_stft_first(j, b), p = first * a->hop - a->pad_left;
+    const int64_t n = (rg_stft_first(j, b + 1) - first - 1) * a->hop + a->n_fft;
+    int64_t lo, hi;
+    inside(a, p, n, &lo, &hi);
+    const int64_t from = max64(lo, t0 - p), to = min64(hi, t1 - p);
+    if (to > from) j->isa->vec->accumulate(strip + from, dx + p + from, to - from);
+    for (int64_t i = 0; i < n; i++) {
+        if (i == lo && hi > lo) i = hi;
+        if (i >= n) break;
+        const int64_t s = source_of(a, p + i);
+        if (s >= t0 && s < t1) dx[s] += strip[i];
+    }
+}
+
+static void merge_task(void *ctx, int64_t task, int32_t thread)
 {
     (void)thread;
     const merge_job *m = ctx;
     const rg_stft_job *j = m->j;
-    const rg_stft_args *a = j->a;
-    float *dx = m->dx + item * a->t_in;
-    if (!m->add) memset(dx, 0, (size_t)a->t_in * sizeof(float));
-    for (int64_t b = 0; b < j->blocks; b++) {
-        const float *strip = j->strips + (item * j->blocks + b) * j->strip;
-        const int64_t first = b * RG_STFT_FRAMES, p = first * a->hop - a->pad_left;
-        const int64_t frames = min64(RG_STFT_FRAMES, a->frames - first);
-        const int64_t n = (frames - 1) * a->hop + a->n_fft;
-        int64_t lo, hi;
-        inside(a, p, n, &lo, &hi);
-        if (hi > lo) j->isa->vec->accumulate(strip + lo, dx + p + lo, hi - lo);
-        for (int64_t i = 0; i < n; i++) {
-            if (i == lo && hi > lo) i = hi;
-            if (i >= n) break;
-            const int64_t s = source_of(a, p + i);
-            if (s >= 0) dx[s] += strip[i];
-        }
-    }
+    const int64_t item = task / m->ranges, t0 = task % m->ranges * RANGE;
+    const int64_t t1 = min64(j->a->t_in, t0 + RANGE);
+    float *dx = m->dx + item * j->a->t_in;
+    if (!m->add) memset(dx + t0, 0, (size_t)(t1 - t0) * sizeof(float));
+    for (int64_t b = 0; b < j->blocks; b++)
+        merge_strip(j, j->strips + (item * j->blocks + b) * j->strip, b, dx, t0, t1);
 }
 
 void rg_stft_merge(rg_kernel_ctx *ctx, const rg_stft_job *j, float *dx, bool add)
 {
-    merge_job m = {j, dx, add};
-    rg_pool_run(ctx->pool, merge_task, &m, j->a->batch);
+    merge_job m = {j, dx, add, (j->a->t_in + RANGE - 1) / RANGE};
+    rg_pool_run(ctx->pool, merge_task, &m, j->a->batch * m.ranges);
 }
 
 /* ---- the operator ---- */
@@ -133,15 +158,15 @@ static void stft_task(void *ctx, int64_t task, int32_t thread)
 {
     const plain_job *p = ctx;
     const rg_stft_job *j = &p->stft;
-    const int64_t item = task / j->blocks, f0 = task % j->blocks * RG_STFT_FRAMES;
-    const int64_t f1 = min64(j->a->frames, f0 + RG_STFT_FRAMES);
+    const int64_t item = task / j->blocks, block = task % j->blocks;
+    const int64_t f0 = rg_stft_first(j, block), f1 = rg_stft_first(j, block + 1);
     float *frame = p->scratch + thread * p->size, *spectrum = frame + j->frame_room;
     const size_t bytes = (size_t)j->bins * 2 * sizeof(float);
     for (int64_t f = f0; f < f1; f++) {
         const int64_t at = (item * j->a->frames + f) * j->bins * 2;
         if (p->dy) {
             memcpy(spectrum, p->dy + at, bytes);
-            rg_stft_frame_grad(j, item, f, frame, spectrum);
+            rg_stft_frame_grad(j, item, block, f, frame, spectrum);
         } else {
             rg_stft_frame(j, item, f, frame, spectrum);
             memcpy((float *)j->a->y + at, spectrum, bytes);

@@ -5,8 +5,9 @@
  */
 #include "base/fft.h"
 
+#include <math.h>
 #include <pthread.h>
-#include <stddef.h>
+#include <stdlib.h>
 
 #include "base/fft_plans.h"
 
@@ -22,13 +23,26 @@ static rg__fft_entry *find(int32_t n)
     return NULL;
 }
 
+static double *hann(int32_t n)
+{
+    const double pi = 3.14159265358979323846;
+    double *window = malloc((size_t)n * sizeof *window);
+    for (int32_t i = 0; window && i < n; i++) window[i] = 0.5 - 0.5 * cos(2 * pi * i / n);
+    return window;
+}
+
 static rg__fft_entry *find_or_make(int32_t n)
 {
     rg__fft_entry *entry = find(n);
     if (entry) return entry;
-    entry = rg__fft_make(n);
-    if (!entry) return NULL;
+    double *window = hann(n);
+    entry = window ? rg__fft_make(n) : NULL;
+    if (!entry) {
+        free(window);
+        return NULL;
+    }
     entry->n = n;
+    entry->hann = window;
     entry->next = plans;
     plans = entry;
     return entry;
@@ -46,4 +60,9 @@ const rg_fft *rg_fft_plan(int32_t n, rg_error *err)
     pthread_mutex_unlock(&lock);
     if (!entry) rg_fail(err, RG_ERR_NOMEM, "out of memory for an FFT of %d points", (int)n);
     return (const rg_fft *)entry;
+}
+
+const double *rg_fft_hann(const rg_fft *plan)
+{
+    return ((const rg__fft_entry *)plan)->hann;
 }

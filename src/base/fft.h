@@ -18,6 +18,9 @@ typedef struct rg_fft rg_fft;
  * plan. */
 const rg_fft *rg_fft_plan(int32_t n, rg_error *err);
 
+/* The periodic Hann window of the plan's size: 0.5 - 0.5 cos(2 pi i / n). */
+const double *rg_fft_hann(const rg_fft *plan);
+
 /* x (n) -> spectrum (n/2+1, 2) interleaved re, im. 64-byte aligned, not overlapping. x is kept. */
 void rg_fft_forward(const rg_fft *plan, const float *x, float *spectrum);
 /* spectrum (n/2+1, 2) -> x (n). The spectrum may be overwritten. */

@@ -10,6 +10,7 @@
 
 typedef struct rg__fft_entry {
     int32_t n;
+    double *hann;
     struct rg__fft_entry *next;
 } rg__fft_entry;
 

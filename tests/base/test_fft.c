@@ -72,6 +72,25 @@ START_TEST(plans_are_shared_and_sizes_checked)
 }
 END_TEST
 
+/* Its sum is n/2, its sum of squares 3n/8; it is even about n/2. */
+START_TEST(the_window_is_hanns)
+{
+    rg_error err = {0};
+    const int32_t n = sizes[_i];
+    const rg_fft *plan = rg_fft_plan(n, &err);
+    ck_assert_msg(plan != NULL, "%s", err.text);
+    const double *hann = rg_fft_hann(plan);
+    double sum = 0, squares = 0;
+    for (int32_t i = 0; i < n; i++) {
+        sum += hann[i], squares += hann[i] * hann[i];
+        RG_ASSERT_NEAR(hann[i], hann[(n - i) % n], 1e-12);
+    }
+    RG_ASSERT_NEAR(hann[0], 0, 0);
+    RG_ASSERT_NEAR(sum, 0.5 * n, 1e-9 * n);
+    if (n > 2) RG_ASSERT_NEAR(squares, 0.375 * n, 1e-9 * n); /* of 2 points: 0, 1 */
+}
+END_TEST
+
 static void *transform_often(void *arg)
 {
     buffers *b = arg;
@@ -98,6 +117,7 @@ int main(void)
     TCase *tc = tcase_create("fft");
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, agrees_with_the_definition, 0, SIZES);
+    tcase_add_loop_test(tc, the_window_is_hanns, 0, SIZES);
     tcase_add_test(tc, plans_are_shared_and_sizes_checked);
     tcase_add_test(tc, threads_share_a_plan);
     suite_add_tcase(s, tc);
