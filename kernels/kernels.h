@@ -29,6 +29,8 @@
 #include "base/status.h"
 #include "base/threads.h"
 
+RG_C_BEGIN
+
 /* name, bytes, safetensors name */
 #define RG_DTYPES(X)   \
     X(F32, 4, "F32")   \
@@ -58,21 +60,33 @@ typedef enum rg_act {
 #define RG_FUSED_LEAKY_SLOPE 0.2
 typedef enum rg_pad { RG_PAD_ZERO, RG_PAD_REFLECT, RG_PAD_COUNT } rg_pad;
 
+/*
+ * What a kernel of a device finds wrong with its data, where a kernel of the CPU returns
+ * RG_ERR_SHAPE: the largest number seen stays in *ctx->fault until who reads results clears it.
+ * The outputs of such a call are finite but without meaning.
+ */
+typedef enum rg_fault_code {
+    RG_FAULT_NONE,
+    RG_FAULT_CODE,  /* a code beyond its book */
+    RG_FAULT_TARGET /* a target beyond the classes */
+} rg_fault_code;
+
 /* All that a kernel sees of its caller. */
 typedef struct rg_kernel_ctx {
-    /* F32, or BF16: both operands of every product of linear, the convolutions, lstm and attention
-     * are rounded to bf16, in their gradients too, and summed in fp32; operands below 2^-126, the
-     * subnormal ones, may be taken as zeros */
+    /* F32, or BF16 (on a GPU also F16): both operands of every product of linear, the
+     * convolutions, lstm and attention are rounded to it, in their gradients too, and summed in
+     * fp32; operands below 2^-126, the subnormal ones, may be taken as zeros */
     rg_dtype operands;
     rg_arena *scratch;
     rg_pool *pool;   /* NULL: one thread */
     void *stream;    /* the device's stream; NULL on the CPU */
+    uint32_t *fault; /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
     rg_error *error; /* never NULL */
 } rg_kernel_ctx;
 
 /*
  * A weight in the form that this backend's GEMM reads, made once per optimizer step from a plain
- * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16. When only the weight is
+ * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16 (on a GPU also F16). When only the weight is
  * bf16 (ctx->operands is F32) its products with fp32 values are summed in fp32.
  *
  * `type` I8 is for inference: w (K,N) becomes q s with a scale s[n] = max |w[:,n]| / 127 per column
@@ -447,7 +461,7 @@ typedef struct rg_weight_norm_args {
 /* A weight that lies in the range of an AdamW step: elements [at, at + rows * cols). */
 typedef struct rg_adamw_matrix {
     int64_t at, rows, cols;
-    rg_dtype type; /* F32 or BF16: what rg_matrix_slot's pack would make of it */
+    rg_dtype type; /* F32, BF16, F16: what rg_matrix_slot's pack would make of it */
     void *packed;
 } rg_adamw_matrix;
 
@@ -546,5 +560,7 @@ double rg_kernels_peak_gflops(rg_pool *pool, rg_dtype operands);
 
 /* NULL with the reason in `err` when this binary has no CUDA backend or the machine no device. */
 const rg_kernels *rg_kernels_cuda(rg_error *err);
+
+RG_C_END
 
 #endif

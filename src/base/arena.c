@@ -36,11 +36,13 @@ enum { GUARD = 64 * 1024 };
 
 struct rg_arena {
     unsigned char *base;
-    size_t capacity;   /* a multiple of the page size */
-    size_t low;        /* bytes used at the low end, a multiple of RG_ALIGN */
+    size_t capacity;   /* a multiple of the page size; of `align` where memory is borrowed */
+    size_t align;      /* of every block */
+    size_t low;        /* bytes used at the low end, a multiple of `align` */
     size_t high;       /* the same at the high end */
     size_t high_water; /* since rg_arena_watch */
     size_t most;       /* ever */
+    bool borrowed;     /* never touched here */
     char name[32];
 };
 
@@ -58,6 +60,7 @@ rg_arena *rg_arena_create(size_t capacity, const char *name, rg_error *err)
     if (capacity == 0) capacity = page;
     if (capacity <= SIZE_MAX - page) arena = calloc(1, sizeof *arena);
     if (arena) {
+        arena->align = RG_ALIGN;
         arena->capacity = (capacity + page - 1) / page * page;
         void *base = mmap(NULL, arena->capacity, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -78,23 +81,53 @@ rg_arena *rg_arena_create(size_t capacity, const char *name, rg_error *err)
     return arena;
 }
 
-void rg_arena_destroy(rg_arena *arena)
+rg_arena *rg_arena_create_over(void *memory, size_t capacity, const char *name, rg_error *err)
 {
-    if (!arena) return;
+    rg_arena *arena = calloc(1, sizeof *arena);
+    if (!arena) {
+        rg_fail(err, RG_ERR_NOMEM, "out of memory for the arena '%s'", name);
+        return NULL;
+    }
+    *arena = (rg_arena){.base = memory, .align = RG_ARENA_DEVICE_ALIGN, .borrowed = true};
+    arena->capacity = capacity / arena->align * arena->align;
+    rg_copy_text(arena->name, sizeof arena->name, name);
+    atomic_fetch_add(&arenas_created, 1);
+    return arena;
+}
+
+static void give_back_pages(rg_arena *arena)
+{
     /* only what was ever poisoned: touching the shadow of 64 GiB takes 8 GiB */
     size_t touched = smaller(arena->most + GUARD, arena->capacity);
     ASAN_UNPOISON_MEMORY_REGION(arena->base, touched);
     ASAN_UNPOISON_MEMORY_REGION(arena->base + arena->capacity - touched, touched);
     munmap(arena->base, arena->capacity);
+}
+
+void rg_arena_destroy(rg_arena *arena)
+{
+    if (!arena) return;
+    if (!arena->borrowed) give_back_pages(arena);
     free(arena);
 }
 
-/* Bytes rounded up to RG_ALIGN, or SIZE_MAX when that does not fit between the two ends. */
+/* Under AddressSanitizer; addresses that are not this process's have no shadow. */
+static void poison(const rg_arena *arena, const unsigned char *from, size_t bytes)
+{
+    if (!arena->borrowed) ASAN_POISON_MEMORY_REGION(from, bytes);
+}
+
+static void unpoison(const rg_arena *arena, const unsigned char *from, size_t bytes)
+{
+    if (!arena->borrowed) ASAN_UNPOISON_MEMORY_REGION(from, bytes);
+}
+
+/* Bytes rounded up to `align`, or SIZE_MAX when that does not fit between the two ends. */
 static size_t rounded(const rg_arena *arena, size_t bytes)
 {
     size_t left = arena->capacity - arena->low - arena->high;
     if (bytes > left) return SIZE_MAX;
-    return (bytes + RG_ALIGN - 1) / RG_ALIGN * RG_ALIGN; /* left is a multiple of RG_ALIGN */
+    return (bytes + arena->align - 1) / arena->align * arena->align; /* as `left` is a multiple */
 }
 
 static void note_use(rg_arena *arena)
@@ -111,15 +144,15 @@ void *rg_arena_alloc(rg_arena *arena, size_t bytes)
     unsigned char *block = arena->base + arena->low;
     arena->low += size;
     size_t left = arena->capacity - arena->low - arena->high;
-    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
-    ASAN_POISON_MEMORY_REGION(block + bytes, size - bytes + smaller(GUARD, left));
+    unpoison(arena, block, bytes);
+    poison(arena, block + bytes, size - bytes + smaller(GUARD, left));
     note_use(arena);
     return block;
 }
 
 void *rg_arena_zalloc(rg_arena *arena, size_t bytes)
 {
-    void *block = rg_arena_alloc(arena, bytes);
+    void *block = arena->borrowed ? NULL : rg_arena_alloc(arena, bytes);
     if (block) memset(block, 0, bytes);
     return block;
 }
@@ -131,9 +164,9 @@ void *rg_arena_alloc_high(rg_arena *arena, size_t bytes)
     arena->high += size;
     unsigned char *block = arena->base + arena->capacity - arena->high;
     size_t guard = smaller(GUARD, arena->capacity - arena->low - arena->high);
-    ASAN_POISON_MEMORY_REGION(block - guard, guard);
-    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
-    ASAN_POISON_MEMORY_REGION(block + bytes, size - bytes);
+    poison(arena, block - guard, guard);
+    unpoison(arena, block, bytes);
+    poison(arena, block + bytes, size - bytes);
     note_use(arena);
     return block;
 }
@@ -146,12 +179,11 @@ rg_arena_mark rg_arena_save(const rg_arena *arena)
 void rg_arena_restore(rg_arena *arena, rg_arena_mark mark)
 {
     if (mark.low < arena->low) {
-        ASAN_POISON_MEMORY_REGION(arena->base + mark.low, arena->low - mark.low);
+        poison(arena, arena->base + mark.low, arena->low - mark.low);
         arena->low = mark.low;
     }
     if (mark.high < arena->high) {
-        ASAN_POISON_MEMORY_REGION(arena->base + arena->capacity - arena->high,
-                                  arena->high - mark.high);
+        poison(arena, arena->base + arena->capacity - arena->high, arena->high - mark.high);
         arena->high = mark.high;
     }
 }

@@ -14,7 +14,9 @@
 
 #include "base/status.h"
 
-enum { RG_ALIGN = 64 };
+RG_C_BEGIN
+
+enum { RG_ALIGN = 64, RG_ARENA_DEVICE_ALIGN = 256 };
 
 typedef struct rg_arena rg_arena;
 typedef struct rg_arena_mark {
@@ -23,7 +25,14 @@ typedef struct rg_arena_mark {
 
 /* Reserves `capacity` bytes of address space; NULL and RG_ERR_NOMEM in `err` if that fails. */
 rg_arena *rg_arena_create(size_t capacity, const char *name, rg_error *err);
-void rg_arena_destroy(rg_arena *arena); /* NULL is fine */
+/*
+ * An arena over memory that somebody else owns and that this process may not be able to touch, as a
+ * GPU's: blocks are 256-byte aligned, no byte is ever read or written, and rg_arena_zalloc gives
+ * NULL. `memory` must be aligned to 256 bytes. NULL and an error in `err` without memory for the
+ * arena itself.
+ */
+rg_arena *rg_arena_create_over(void *memory, size_t capacity, const char *name, rg_error *err);
+void rg_arena_destroy(rg_arena *arena); /* NULL is fine; borrowed memory stays its owner's */
 
 /* 64-byte aligned; contents undefined (zeroed for the z form). NULL when the range is exhausted. */
 void *rg_arena_alloc(rg_arena *arena, size_t bytes);
@@ -42,5 +51,7 @@ const char *rg_arena_name(const rg_arena *arena);
 
 /* How many arenas were created in this process: tests check that a step creates none. */
 size_t rg_arena_count(void);
+
+RG_C_END
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "base/status.h"
 
+RG_C_BEGIN
+
 typedef struct rg_fft rg_fft;
 
 /* n even, 2 .. 2^20. Plans live until the process ends and are shared: the same n gives the same
@@ -27,5 +29,7 @@ void rg_fft_forward(const rg_fft *plan, const float *x, float *spectrum);
 void rg_fft_inverse(const rg_fft *plan, float *spectrum, float *x);
 /* "fftw 3.3.10" or "kissfft 131". */
 const char *rg_fft_library(void);
+
+RG_C_END
 
 #endif

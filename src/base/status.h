@@ -10,6 +10,17 @@
 
 #include <stdarg.h>
 
+/* Headers that CUDA files (C++) include have C linkage there. */
+#ifdef __cplusplus
+#define RG_C_BEGIN extern "C" {
+#define RG_C_END }
+#else
+#define RG_C_BEGIN
+#define RG_C_END
+#endif
+
+RG_C_BEGIN
+
 /* name, what it means to a person */
 #define RG_STATUSES(X)                               \
     X(OK, "no error")                                \
@@ -69,5 +80,7 @@ const char *rg_status_text(rg_status status);
         rg_status rg_try_ = (expr);           \
         if (rg_try_ != RG_OK) return rg_try_; \
     } while (0)
+
+RG_C_END
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "base/status.h"
 
+RG_C_BEGIN
+
 typedef struct rg_pool rg_pool;
 
 /* Runs block `block` on thread `thread` (0 .. threads-1; 0 is the caller). */
@@ -45,5 +47,7 @@ int32_t rg_cpu_count(void);
 
 /* Lets the calling thread run on all of them again: a thread inherits its maker's pin. */
 void rg_thread_unpin(void);
+
+RG_C_END
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "base/arena.h"
 
+#include <stdint.h>
+
 #include "test.h"
 
 static rg_arena *make(size_t capacity)
@@ -79,6 +81,25 @@ START_TEST(marks_free_what_came_after)
 }
 END_TEST
 
+START_TEST(borrowed_memory_is_never_touched)
+{
+    /* addresses that nobody has mapped: the first access would end the test */
+    unsigned char *memory = (unsigned char *)(uintptr_t)0x100000;
+    rg_error err = {0};
+    rg_arena *arena = rg_arena_create_over(memory, (1 << 20) + 5, "device", &err);
+    RG_ASSERT_OK(err.code, &err);
+    rg_arena_mark mark = rg_arena_save(arena);
+    ck_assert_ptr_eq(rg_arena_alloc(arena, 1), memory);
+    ck_assert_ptr_eq(rg_arena_alloc(arena, 1000), memory + RG_ARENA_DEVICE_ALIGN);
+    ck_assert_ptr_eq(rg_arena_alloc_high(arena, 1), memory + (1 << 20) - RG_ARENA_DEVICE_ALIGN);
+    ck_assert_ptr_null(rg_arena_zalloc(arena, 1));
+    ck_assert_ptr_null(rg_arena_alloc(arena, 1 << 20));
+    rg_arena_restore(arena, mark);
+    ck_assert_ptr_eq(rg_arena_alloc(arena, 1 << 20), memory);
+    rg_arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(large_ranges_cost_nothing_until_used)
 {
     size_t count = rg_arena_count();
@@ -99,4 +120,4 @@ END_TEST
 
 RG_TEST_MAIN("arena", 30, blocks_are_aligned_and_apart, zalloc_clears_used_memory,
              the_two_ends_meet_and_stop, marks_free_what_came_after,
-             large_ranges_cost_nothing_until_used)
+             borrowed_memory_is_never_touched, large_ranges_cost_nothing_until_used)
