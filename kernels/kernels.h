@@ -86,8 +86,9 @@ typedef struct rg_kernel_ctx {
 
 /*
  * A weight in the form that this backend's GEMM reads, made once per optimizer step from a plain
- * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16 (on a GPU also F16). When only the weight is
- * bf16 (ctx->operands is F32) its products with fp32 values are summed in fp32.
+ * row-major w (rows, cols): for x W and for dy W^T. `type` F32 or BF16 (on a GPU also F16). When
+ * only the weight is 16-bit (ctx->operands is F32) its products with fp32 values are summed in
+ * fp32.
  *
  * `type` I8 is for inference: w (K,N) becomes q s with a scale s[n] = max |w[:,n]| / 127 per column
  * (1 for a column of zeros, no denormals) and q = w / s to the nearest, ties to even: |w - q s| is
