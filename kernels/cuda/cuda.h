@@ -14,10 +14,22 @@
 RG_C_BEGIN
 
 /* name of the slot, arguments of forward, arguments of grad (rg_ and _args are added) */
-#define RG_CUDA_SLOTS(X)
+#define RG_CUDA_SLOTS(X)                       \
+    X(layernorm, layernorm, layernorm_grad)    \
+    X(groupnorm, groupnorm, groupnorm_grad)    \
+    X(embedding, embedding, embedding_grad)    \
+    X(activation, activation, activation_grad) \
+    X(distance, distance, distance_grad)       \
+    X(add, add, reduce)                        \
+    X(weight_norm, weight_norm, weight_norm)
 
 /* name of a single function, its arguments */
-#define RG_CUDA_CALLS(X)
+#define RG_CUDA_CALLS(X)      \
+    X(softmax_ce, softmax_ce) \
+    X(copy, copy)             \
+    X(dropout, dropout)       \
+    X(adamw, adamw)           \
+    X(norm, norm)
 
 /* the types of activations: suffix of the functions, dtype, name of the table */
 #define RG_CUDA_TYPES(X)       \

@@ -14,15 +14,7 @@ static const double tau = 6.283185307179586;
 
 void rg_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4])
 {
-    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    out[0] = (uint32_t)counter;
-    out[1] = (uint32_t)(counter >> 32);
-    out[2] = (uint32_t)stream;
-    out[3] = (uint32_t)(stream >> 32);
-    for (int round = 0; round < RG_PHILOX_ROUNDS; round++) {
-        rg_philox_round(&out[0], &out[1], &out[2], &out[3], key);
-        rg_philox_next_key(key);
-    }
+    rg_philox_block(seed, stream, counter, out);
 }
 
 uint64_t rg_rng_stream(uint64_t a, uint64_t b, uint64_t c)
