@@ -41,7 +41,7 @@ __device__ __forceinline__ void rg_load_group(const T *p, int64_t i, int64_t n, 
                                               float v[RG_GROUP])
 {
     if (wide && i + RG_GROUP <= n) {
-        const rg_group<T> group = *reinterpret_cast<const rg_group<T> *>(p + i);
+        const rg_group<T> group = rg_ld(reinterpret_cast<const rg_group<T> *>(p + i));
         RG_UNROLL
         for (int k = 0; k < RG_GROUP; k++) v[k] = rg_tofloat(group.v[k]);
     } else {
@@ -61,7 +61,7 @@ __device__ __forceinline__ void rg_store_group(T *p, int64_t i, int64_t n, bool 
     RG_UNROLL
     for (int k = 0; k < RG_GROUP; k++) group.v[k] = rg_from<T>(add ? before[k] + v[k] : v[k]);
     if (wide && i + RG_GROUP <= n) {
-        *reinterpret_cast<rg_group<T> *>(p + i) = group;
+        rg_st(reinterpret_cast<rg_group<T> *>(p + i), group);
     } else {
         RG_UNROLL
         for (int k = 0; k < RG_GROUP; k++)
