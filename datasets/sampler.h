@@ -26,6 +26,9 @@ typedef struct rg_sampler_options {
     int32_t micros;   /* calls per step (gradient accumulation), 1 or more */
     rg_split split;
     uint64_t seed;
+    int32_t first,
+        stride;         /* the first batch that is asked for, and how far apart they are: processes
+                              that take turns; 0, 0: 0, 1 */
     int32_t threads;    /* that prefetch; 0: none, crops are made inside rg_sampler_next */
     int32_t ring;       /* batches ready ahead; 0: 4 */
     int64_t hold_bytes; /* of resampled songs kept in memory; the rest is resampled crop by crop */
@@ -58,9 +61,10 @@ void rg_sampler_destroy(rg_sampler *sampler); /* NULL is fine; joins the threads
 rg_status rg_sampler_start(rg_sampler *sampler, rg_error *err) RG_MUST_USE;
 
 /*
- * out (B,T,C). Steps are expected in order (step, micro), (step, micro+1) .. (step+1, 0) ..; any
- * other one is right too, only not prefetched. *wait (may be NULL) is increased by the seconds that
- * this call waited. Reading errors of the threads come out here. No heap use. One caller at a time.
+ * out (B,T,C). Steps are expected in order (step, micro), (step, micro+1) .. (step+1, 0) .., or
+ * every stride-th of these; any other one is right too, only not prefetched. *wait (may be NULL) is
+ * increased by the seconds that this call waited. Reading errors of the threads come out here. No
+ * heap use. One caller at a time.
  */
 rg_status rg_sampler_next(rg_sampler *sampler, int64_t step, int32_t micro, float *out,
                           double *wait, rg_error *err) RG_MUST_USE;

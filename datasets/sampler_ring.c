@@ -34,8 +34,10 @@ struct rg__ring {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     slot slots[RG__MOST_SLOTS];
-    int64_t wanted; /* the batch the caller wants next; slots hold wanted .. wanted+n_slots-1 */
-    int64_t next;   /* the next batch to make */
+    int64_t stride; /* from a batch to the next that this process takes */
+    int64_t
+        wanted;   /* the batch the caller wants next; slots hold it and the n_slots - 1 after it */
+    int64_t next; /* the next batch to make */
     bool stop;
 };
 
@@ -48,19 +50,27 @@ static size_t batch_bytes(const rg_sampler *s)
 static bool next_work(rg__ring *ring, int64_t *batch)
 {
     pthread_mutex_lock(&ring->lock);
-    while (!ring->stop && ring->next >= ring->wanted + ring->n_slots)
+    while (!ring->stop && ring->next >= ring->wanted + ring->n_slots * ring->stride)
         pthread_cond_wait(&ring->changed, &ring->lock);
     bool go = !ring->stop;
-    if (go) *batch = ring->next++;
+    if (go) *batch = ring->next;
+    if (go) ring->next += ring->stride;
     pthread_mutex_unlock(&ring->lock);
     return go;
+}
+
+/* Batches that are a stride apart lie in neighbouring slots. */
+static slot *slot_of(rg__ring *ring, int64_t batch)
+{
+    return &ring->slots[batch / ring->stride % ring->n_slots];
 }
 
 static void put(rg__ring *ring, worker *w, int64_t batch, const rg_error *failure)
 {
     pthread_mutex_lock(&ring->lock);
-    if (batch >= ring->wanted && batch < ring->wanted + ring->n_slots) {
-        slot *to = &ring->slots[batch % ring->n_slots];
+    int64_t ahead = batch - ring->wanted;
+    if (ahead >= 0 && ahead < ring->n_slots * ring->stride && ahead % ring->stride == 0) {
+        slot *to = slot_of(ring, batch);
         float *theirs = to->samples;
         to->samples = w->samples;
         w->samples = theirs;
@@ -111,6 +121,8 @@ rg__ring *rg__ring_start(const rg_sampler *s, rg_error *err)
     }
     rg_status status = RG_OK;
     ring->sampler = s;
+    ring->stride = s->o.stride > 1 ? s->o.stride : 1;
+    ring->next = ring->wanted = s->o.first;
     ring->n_slots = s->o.ring > 0 ? s->o.ring : RG__USUAL_SLOTS;
     pthread_mutex_init(&ring->lock, NULL);
     pthread_cond_init(&ring->changed, NULL);
@@ -151,12 +163,12 @@ rg_status rg__ring_take(rg__ring *ring, int64_t batch, float *out, rg_error *err
         ring->next = ring->wanted = batch;
         pthread_cond_broadcast(&ring->changed);
     }
-    slot *from = &ring->slots[batch % ring->n_slots];
+    slot *from = slot_of(ring, batch);
     while (!(from->ready && from->batch == batch)) pthread_cond_wait(&ring->changed, &ring->lock);
     rg_error failure = from->error;
     memcpy(out, from->samples, batch_bytes(ring->sampler));
     from->ready = false;
-    ring->wanted = batch + 1;
+    ring->wanted = batch + ring->stride;
     pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
     return failure.code == RG_OK ? RG_OK : rg_fail(err, failure.code, "%s", failure.text);

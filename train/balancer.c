@@ -67,18 +67,55 @@ static void means(const rg_balancer *b, double *avg, double *sum)
     }
 }
 
+/* The norms of all processes' micro-batches (world, RG_MAX_LOSSES), in scratch; NULL: failed. */
+static double *norms_of_all(const rg_balancer *b, rg_exec *ex, const double *own)
+{
+    rg_error err = {0};
+    size_t bytes = RG_MAX_LOSSES * sizeof *own;
+    double *all = rg_arena_alloc(ex->scratch, (size_t)rg_comm_world(b->comm) * bytes);
+    if (!all) {
+        rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
+        return NULL;
+    }
+    if (rg_comm_all_gather(b->comm, own, all, bytes, &err) == RG_OK) return all;
+    rg_exec_fail(ex, err.code, "%s", err.text);
+    return NULL;
+}
+
+static bool finite_norms(const double *norms)
+{
+    for (int32_t i = 0; i < RG_MAX_LOSSES; i++)
+        if (!isfinite(norms[i])) return false;
+    return true;
+}
+
+/* Running means as they are after this process's turn; the state goes on with all. */
+static rg_status take_turns(rg_balancer *b, rg_exec *ex, const double *norms,
+                            rg_tensor *const gradients[], double *avg, double *sum)
+{
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    const double *all = norms_of_all(b, ex, norms);
+    for (int32_t r = 0; all && r < rg_comm_world(b->comm); r++) {
+        const double *theirs = all + (int64_t)r * RG_MAX_LOSSES;
+        if (finite_norms(theirs)) update(b, theirs, gradients);
+        if (r == rg_comm_rank(b->comm)) means(b, avg, sum);
+    }
+    rg_arena_restore(ex->scratch, mark);
+    return all ? RG_OK : ex->error.code;
+}
+
 rg_status rg_balancer_combine(rg_balancer *balancer, rg_exec *ex, rg_tensor *const gradients[],
                               const double weights[], rg_tensor *out, double ratios[])
 {
-    double norms[RG_MAX_LOSSES] = {0}, avg[RG_MAX_LOSSES], sum, weight_sum = 0;
+    double norms[RG_MAX_LOSSES] = {0}, avg[RG_MAX_LOSSES] = {0}, sum = 0, weight_sum = 0;
     for (int32_t i = 0; i < balancer->n; i++) {
         if (!gradients[i]) continue;
         RG_TRY(mean_norm(ex, gradients[i], &norms[i]));
-        if (!isfinite(norms[i])) return add_scaled(ex, gradients[i], 1, out, true);
         weight_sum += weights[i];
     }
-    update(balancer, norms, gradients);
-    means(balancer, avg, &sum);
+    RG_TRY(take_turns(balancer, ex, norms, gradients, avg, &sum));
+    for (int32_t i = 0; i < balancer->n; i++)
+        if (gradients[i] && !isfinite(norms[i])) return add_scaled(ex, gradients[i], 1, out, true);
     bool first = true;
     for (int32_t i = 0; i < balancer->n; i++) {
         if (ratios) ratios[i] = sum > 0 ? avg[i] / sum : 0;

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "dist/comm.h"
 #include "engine/exec.h"
 
 enum { RG_MAX_LOSSES = 8 };
@@ -17,6 +18,7 @@ enum { RG_MAX_LOSSES = 8 };
 /* Plain data: copy it to keep a state that a skipped update must not have changed. */
 typedef struct rg_balancer {
     int32_t n;                    /* losses */
+    rg_comm *comm;                /* processes that take turns with micro-batches; NULL: one */
     bool plain;                   /* no balancing: the losses' weighted sum, for comparison */
     double decay, total_norm;     /* 0.999, 1 */
     double total[RG_MAX_LOSSES];  /* running sums of norms ... */
@@ -31,6 +33,8 @@ rg_balancer rg_balancer_make(int32_t n, double decay, double total_norm); /* not
  * gradient is a loss that is absent in this step: it counts in neither sum. ratios[i] (may be NULL)
  * = avg_i / sum of avg: who would dominate without a balancer.
  * Plain: out = total_norm * sum_i weights[i] gradients[i]; the running means are kept all the same.
+ * With several processes each has a micro-batch, and the running means go on with those of all, in
+ * the order of their ranks: `out` is what one process that had them all would make. Collective.
  * When a norm is not finite the state stays as it was and `out` is that gradient, so that the
  * update is skipped by whoever looks at the gradients.
  */

@@ -88,12 +88,16 @@ int32_t rg_codec_run_book_counts(const rg_codec_run *run, int32_t *books)
 
 /* ---- steps ---- */
 
-/* Latents of `batches` batches of crops from step `step` on, one after another in out. */
+/* Latents of `batches` batches of crops from step `step` on, one after another in out: each process
+ * makes its own and then has all. */
 static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, float *out,
                               double *wait)
 {
     rg_exec *ex = run->context.ex;
-    for (int64_t i = 0; i < batches; i++) {
+    rg_comm *comm = run->context.comm;
+    int32_t rank = rg_comm_rank(comm), world = rg_comm_world(comm);
+    rg_error err = {0};
+    for (int64_t i = rank; i < batches; i += world) {
         rg_mark mark = rg_tape_mark(ex);
         rg_tensor *x =
             rg_codec_run_crops(run, step + i / run->micros, (int32_t)(i % run->micros), wait);
@@ -102,6 +106,9 @@ static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, 
         int64_t n = rg_shape_count(z->shape);
         memcpy(out + i * n, z->data, (size_t)n * sizeof *out);
         rg_tape_rewind(ex, mark);
+        if (rg_comm_all_gather(comm, out + i * n, out + (i - rank) * n, (size_t)n * sizeof *out,
+                               &err) != RG_OK)
+            return rg_exec_fail(ex, err.code, "%s", err.text);
     }
     return RG_OK;
 }
@@ -170,6 +177,27 @@ void rg_codec_run_keep_codes(rg_codec_run *run, const rg_rvq_out *q, int32_t mic
     }
 }
 
+/* What all processes kept of the update, which lies in the order of its micro-batches. */
+static rg_status exchange_codes(rg_codec_run *run)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    rg_comm *comm = run->context.comm;
+    int32_t rank = rg_comm_rank(comm), world = rg_comm_world(comm);
+    int64_t m = vectors_per_batch(run), books = m * c->codebooks, width = m * c->dimension;
+    rg_error err = {0};
+    rg_status status = RG_OK;
+    for (int64_t i = 0; i < run->micros && world > 1 && status == RG_OK; i += world) {
+        int32_t *codes = run->codes + i * books;
+        status = rg_comm_all_gather(comm, codes + rank * books, codes,
+                                    (size_t)books * sizeof *codes, &err);
+        for (int64_t k = 0; k < run->n_q && status == RG_OK; k++) {
+            float *r = run->residuals + (k * run->micros + i) * width;
+            status = rg_comm_all_gather(comm, r + rank * width, r, (size_t)width * sizeof *r, &err);
+        }
+    }
+    return status == RG_OK ? RG_OK : rg_exec_fail(run->context.ex, status, "%s", err.text);
+}
+
 rg_status rg_codec_run_learn_books(rg_codec_run *run, int64_t step, rg_metrics *metrics)
 {
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
@@ -180,6 +208,7 @@ rg_status rg_codec_run_learn_books(rg_codec_run *run, int64_t step, rg_metrics *
                                   .dead_threshold = run->plan.dead_threshold,
                                   .seed = run->context.seed,
                                   .step = (uint64_t)step};
+    RG_TRY(exchange_codes(run));
     RG_TRY(rg_quantizer_learn(q, run->context.ex, run->codes, run->residuals, m, run->n_q, &update,
                               &revived));
     rg_metrics_set(metrics, "rvq/revived", (double)revived);

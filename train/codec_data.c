@@ -85,6 +85,8 @@ rg_status rg_codec_run_open_data(rg_codec_run *run, rg_error *err)
     o.batch = run->batch = (int32_t)rg_config_int(c, "batch");
     o.micros = run->micros = (int32_t)rg_config_int(c, "accumulate");
     o.seed = run->context.seed;
+    o.first = rg_comm_rank(run->context.comm);
+    o.stride = rg_comm_world(run->context.comm);
     o.threads = (int32_t)rg_config_int(c, "data.threads");
     o.hold_bytes = rg_config_int(c, "data.memory") << 20;
     o.active = rg_config_real(c, "data.active");

@@ -46,6 +46,7 @@ static rg_status read_losses(rg_codec_run *run, rg_error *err)
     run->anneal = rg_config_real(c, "losses.anneal");
     run->balancer = rg_balancer_make(has_judge(run) ? RG_CODEC_TERMS : RG_CODEC_ADV,
                                      rg_config_real(c, "balancer.decay"), 1);
+    run->balancer.comm = run->context.comm;
     run->balancer.plain = !rg_config_bool(c, "balancer.enabled");
     RG_TRY(rg_codec_loss_make(&run->loss, run->context.ex, (int32_t)rg_config_int(c, "sample_rate"),
                               (int32_t)rg_config_int(c, "mel.bands"), n_fft, (int32_t)n, err));

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "dist/zero.h"
+
 /* ---- losses ---- */
 
 static void annealed_weights(const rg_codec_run *run, int64_t step, double *weights, bool *wanted)
@@ -132,9 +134,12 @@ static rg_status let_hear(rg_codec_run *run, rg_tensor *x, rg_tensor *y, double 
 static rg_status let_hear_all(rg_codec_run *run, int64_t step, double *loss, double *wait)
 {
     rg_exec *ex = run->context.ex;
+    rg_comm *comm = run->context.comm;
+    rg_error err = {0};
     double sum = 0;
-    for (int32_t micro = 0; micro < run->micros; micro++) {
+    for (int32_t micro = rg_comm_rank(comm); micro < run->micros; micro += rg_comm_world(comm)) {
         rg_rvq_out q;
+        rg_zero_micro(run->judge->params, micro);
         rg_mark mark = rg_tape_mark(ex);
         bool recording = rg_set_recording(ex, false);
         rg_tensor *x = rg_codec_run_crops(run, step, micro, wait);
@@ -144,6 +149,8 @@ static rg_status let_hear_all(rg_codec_run *run, int64_t step, double *loss, dou
         rg_tape_rewind(ex, mark);
         sum += *loss / run->micros;
     }
+    if (rg_comm_allreduce(comm, RG_COMM_SUM_F64, &sum, 1, &err) != RG_OK)
+        return rg_exec_fail(ex, err.code, "%s", err.text);
     *loss = sum;
     return RG_OK;
 }
@@ -188,7 +195,8 @@ rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
                             double *data_wait)
 {
     rg_codec_run *run = self;
-    if (micro == 0) RG_TRY(begin_update(run, step, metrics, data_wait));
+    if (micro == rg_comm_rank(run->context.comm)) /* the first that is dealt to this process */
+        RG_TRY(begin_update(run, step, metrics, data_wait));
     rg_tensor *x = rg_codec_run_crops(run, step, micro, data_wait);
     return rg_codec_run_learn(run, step, micro, x, metrics);
 }
@@ -219,6 +227,7 @@ rg_status rg_codec_run_rehearse(void *self, bool training, int32_t items)
     rg_rvq_out q;
     if (!training) return rehearse_rest(run);
     run->pending = run->balancer;
+    run->pending.comm = NULL;
     run->n_q = rg_encodec_config_of(run->model)->codebooks;
     run->judge = run->judges.n ? &run->judges.each[0] : NULL;
     rg_shape crops = RG_SHAPE(items, run->frames, rg_encodec_config_of(run->model)->channels);

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "dist/zero.h"
 #include "engine/checkpoint.h"
 
 static json_t *trainer_state(rg__trainer *t)
@@ -24,7 +25,7 @@ static json_t *trainer_state(rg__trainer *t)
     return state;
 }
 
-rg_status rg__trainer_save(rg__trainer *t, rg_error *err)
+static rg_status write_checkpoint(rg__trainer *t, rg_error *err)
 {
     char name[96], path[RG_RUN_PATH];
     snprintf(name, sizeof name, "checkpoints/step_%07lld.safetensors", (long long)t->step);
@@ -44,6 +45,15 @@ rg_status rg__trainer_save(rg__trainer *t, rg_error *err)
     free(c.extra);
     RG_TRY(status);
     return rg_run_prune(&t->run, rg_config_int(t->config, "keep_checkpoints"), t->best_step, err);
+}
+
+rg_status rg__trainer_save(rg__trainer *t, rg_error *err)
+{
+    RG_TRY(rg_zero_check_same(t->params, err));
+    RG_TRY(rg_zero_gather(t->params, err));
+    rg_status status = t->rank ? RG_OK : write_checkpoint(t, err);
+    rg_zero_forget(t->params);
+    return status;
 }
 
 static void report_config_changes(rg__trainer *t)
@@ -85,6 +95,7 @@ rg_status rg__trainer_load(rg__trainer *t, const char *path, rg_error *err)
 {
     rg_checkpoint c = {0};
     RG_TRY(rg_checkpoint_load(path, t->params, t->machine.ex, &c, err));
+    rg_zero_forget(t->params);
     rg_status status = apply_state(t, &c, path, err);
     const char *isa = t->machine.ex->kernels->name;
     if (status == RG_OK) {

@@ -15,7 +15,14 @@ static const rg_config_key trainer_keys[] = {
     {"runs", RG_CONFIG_TEXT, "runs", 0, 0, NULL, "folder that holds run directories"},
     {"seed", RG_CONFIG_INT, "1", 0, 9e15, NULL, "key of every random number of the run"},
     {"steps", RG_CONFIG_INT, NULL, 1, 1e9, NULL, "optimizer updates in all"},
-    {"accumulate", RG_CONFIG_INT, "1", 1, 1024, NULL, "micro-batches per update"},
+    {"accumulate", RG_CONFIG_INT, "1", 1, 65536, NULL,
+     "micro-batches per update, of all processes together"},
+    {"shards", RG_CONFIG_INT, "0", 0, 1024, NULL,
+     "groups of micro-batches whose gradients are summed apart; the same number gives the same "
+     "bits "
+     "on 1, 2, 4 ... processes, at a buffer of gradients each; 0: one per process"},
+    {"bucket", RG_CONFIG_INT, "25600", 1, 1 << 20, NULL,
+     "KiB of gradients that go to the other processes at once"},
     {"threads", RG_CONFIG_INT, "0", 0, 1024, NULL, "CPU threads; 0: one per core"},
     {"first_cpu", RG_CONFIG_INT, "0", 0, 4096, NULL, "CPU that the first thread is pinned to"},
     {"pin", RG_CONFIG_BOOL, "true", 0, 0, NULL, "pin threads to CPUs"},
@@ -99,14 +106,24 @@ rg_schedule rg_schedule_from_config(const rg_config *config)
                          .total = rg_config_int(config, "steps")};
 }
 
-rg_status rg_machine_make(rg_machine *machine, const rg_config *config, rg_error *err)
+/* Processes that were given the same CPUs divide them; one that has its own takes them all. */
+static rg_pool *make_pool(const rg_config *config, const rg_comm *comm, rg_error *err)
+{
+    int32_t threads = (int32_t)rg_config_int(config, "threads"), index, count;
+    int32_t first = (int32_t)rg_config_int(config, "first_cpu"), cpus = rg_cpu_count();
+    rg_comm_sharing(comm, &index, &count);
+    if (count > 1 && !threads) threads = cpus / count > 1 ? cpus / count : 1;
+    if (count > 1) first = (first + index * threads) % cpus;
+    return rg_pool_create(threads, first, rg_config_bool(config, "pin"), err);
+}
+
+rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const rg_comm *comm,
+                          rg_error *err)
 {
     *machine = (rg_machine){0};
     const rg_kernels *kernels = rg_kernels_cpu(err);
     if (!kernels) return err->code;
-    machine->pool = rg_pool_create((int32_t)rg_config_int(config, "threads"),
-                                   (int32_t)rg_config_int(config, "first_cpu"),
-                                   rg_config_bool(config, "pin"), err);
+    machine->pool = make_pool(config, comm, err);
     if (!machine->pool) return err->code;
     const char *products = rg_config_text(config, "precision.products");
     const bool bf16 =

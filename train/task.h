@@ -12,6 +12,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "dist/comm.h"
 #include "engine/optimizer.h"
 
 /* Named numbers of one step or one validation, in order of first use; the trainer averages and
@@ -35,6 +36,10 @@ typedef struct rg_task_context {
     const char *run_folder;   /* where the task may put samples/ and links; NULL before `start` */
     const double *loss_scale; /* multiply the seed of every backward pass by this; the trainer
                                  divides again */
+    /* Processes that train together; NULL: one. Of an update's micro-batches this one is given
+     * those with micro % world == rank, in turn with the others, and decides nothing by itself. */
+    rg_comm *comm;
+    int32_t shards; /* groups of micro-batches whose gradients are summed apart (dist/zero.h) */
 } rg_task_context;
 
 typedef struct rg_task {
@@ -53,7 +58,8 @@ typedef struct rg_task {
     rg_status (*rehearse)(void *self, bool training, int32_t items);
     int32_t (*items)(void *self, bool training);
     int64_t (*bytes)(void *self);
-    /* The run folder is there: begins to prepare data, and may write. */
+    /* The run folder is there: begins to prepare data, and may write. NULL folder: other processes
+     * write. */
     rg_status (*start)(void *self, const char *run_folder, rg_error *err);
     void (*close)(void *self);
     rg_params *(*params)(void *self);
@@ -64,10 +70,13 @@ typedef struct rg_task {
      */
     rg_status (*micro_step)(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
+    /* The backward pass of a micro-batch, from 0, after which a parameter gets no more gradient;
+     * NULL when there is one pass. */
+    int32_t (*last_pass)(const void *self, const char *parameter);
     /* After the optimizer's update (not after a skipped one): codebooks, schedules. May be NULL. */
     rg_status (*after_update)(void *self, int64_t step, rg_metrics *metrics);
-    /* Validation on fixed crops and masks, with recording off. `items`: one value per song and
-     * curve for bootstraps. */
+    /* Validation, on rank 0 only, on fixed crops and masks, with recording off. `items`: one value
+     * per song and curve for bootstraps. */
     rg_status (*validate)(void *self, int64_t step, rg_metrics *metrics, json_t *items);
     /* Audio to listen to, into run_folder/samples, with recording off. May be NULL. */
     rg_status (*sample)(void *self, int64_t step);

@@ -83,7 +83,16 @@ rg_status rg_track_build_tokens(const rg_config *config, rg_exec *ex, const vola
     return status;
 }
 
-/* Tokens that are missing are built first: a run needs only its configuration. */
+/* Tokens that are missing are built first, by one process: a run needs only its configuration. */
+static rg_status build_missing(rg_track_run *run, const char *path, rg_error *err)
+{
+    rg_comm *comm = run->context.comm;
+    if (rg_comm_rank(comm) == 0 && !rg_fs_exists(path))
+        RG_TRY(rg_tokens_build(run->store, run->codecs, run->n_codecs, path, run->context.ex, NULL,
+                               run->context.log, err));
+    return rg_comm_barrier(comm, err);
+}
+
 static rg_status open_data(rg_track_run *run, rg_error *err)
 {
     const rg_config *c = run->context.config;
@@ -92,9 +101,7 @@ static rg_status open_data(rg_track_run *run, rg_error *err)
     if (!run->store) return err->code;
     RG_TRY(load_codecs(c, run->context.ex, run->codecs, &run->n_codecs, err));
     RG_TRY(tokens_path(c, run->store, run->codecs, run->n_codecs, path, err));
-    if (!rg_fs_exists(path))
-        RG_TRY(rg_tokens_build(run->store, run->codecs, run->n_codecs, path, run->context.ex, NULL,
-                               run->context.log, err));
+    RG_TRY(build_missing(run, path, err));
     run->tokens = rg_tokens_open(path, run->store, run->codecs, run->n_codecs, err);
     if (!run->tokens) return err->code;
     run->data = rg_track_data_create(run->store, run->tokens, run->codecs, err);
@@ -297,7 +304,7 @@ rg_status rg_track_run_start(void *self, const char *run_folder, rg_error *err)
     rg_track_run *run = self;
     run->context.run_folder = run_folder;
     RG_TRY(make_buffers(run, err));
-    return keep_codecs(run, err);
+    return run_folder ? keep_codecs(run, err) : RG_OK;
 }
 
 void rg_track_run_close(void *self)

@@ -6,6 +6,7 @@
  */
 #include "train/track_task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,18 @@ static double units_per_step(void *self, const char **unit)
     return books * run->micros * run->items * run->config->frames;
 }
 
+/* A role's own parameters take part in its turn only, which is a pass of its own. */
+static int32_t last_pass(const void *self, const char *parameter)
+{
+    const rg_track_config *c = ((const rg_track_run *)self)->config;
+    for (int32_t r = 0; r < c->n_roles; r++) {
+        char prefix[RG_NAME_SIZE];
+        snprintf(prefix, sizeof prefix, "track.%s.", c->roles[r].name);
+        if (!strncmp(parameter, prefix, strlen(prefix))) return r;
+    }
+    return c->n_roles - 1;
+}
+
 const rg_task rg_track_task = {.kind = "tracks",
                                .schema = schema,
                                .n_schema = sizeof schema / sizeof schema[0],
@@ -146,6 +159,7 @@ const rg_task rg_track_task = {.kind = "tracks",
                                .close = rg_track_run_close,
                                .params = params_of,
                                .micro_step = rg_track_run_step,
+                               .last_pass = last_pass,
                                .validate = rg_track_run_validate,
                                .sample = rg_track_run_sample,
                                .save = save,

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "dist/zero.h"
 
 /* ---- logging ---- */
 
@@ -18,6 +19,7 @@ static void tee_line(void *ctx, rg_log_level level, const char *text)
     rg__trainer *t = ctx;
     rg_error ignored = {0};
     char utc[32], line[1024];
+    if (t->rank) return; /* rank 0 says it */
     rg_log_line(t->outer, level, "%s", text);
     if (level == RG_LOG_PROGRESS) return;
     int n = snprintf(line, sizeof line, "%s %s", rg_clock_utc(utc), text);
@@ -55,14 +57,19 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
     double per_step = t->window_steps ? seconds / (double)t->window_steps : 0;
     double units = t->task->units_per_step ? t->task->units_per_step(t->self, &unit) : 1;
     const rg_idle idle = rg_pool_take_idle(t->machine.pool);
+    double peak = t->machine.peak_gflops * t->world;
     double gflops = seconds > 0 ? (double)t->window_flops / seconds * 1e-9 : 0;
-    rg_metric_mean_take(&t->mean, &m);
+    RG_TRY(rg__trainer_means(t, &m, err));
+    if (t->rank) {
+        start_window(t);
+        return RG_OK;
+    }
+    gflops *= t->world; /* the others have as much to do */
     rg_metrics_set(&m, "lr", t->lr);
     rg_metrics_set(&m, "seconds_per_step", per_step);
     rg_metrics_set(&m, "units_per_second", per_step > 0 ? units / per_step : 0);
     rg_metrics_set(&m, "gflops", gflops);
-    if (t->machine.peak_gflops > 0)
-        rg_metrics_set(&m, "share_of_peak", gflops / t->machine.peak_gflops);
+    if (peak > 0) rg_metrics_set(&m, "share_of_peak", gflops / peak);
     rg_metrics_set(&m, "data_wait_share", seconds > 0 ? t->window_wait / seconds : 0);
     rg_metrics_set(&m, "idle", idle.waiting + idle.alone);
     if (t->scaler.enabled) rg_metrics_set(&m, "loss_scale", t->scaler.scale);
@@ -72,8 +79,7 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
                 "peak)  data wait %.1f %%  idle %.1f %%  ETA %s",
                 (long long)t->step, (long long)t->steps, rg_metrics_get(&m, "loss"),
                 rg_metrics_get(&m, "grad_norm"), t->lr, rg_metrics_get(&m, "units_per_second"),
-                unit, gflops,
-                t->machine.peak_gflops > 0 ? 100 * gflops / t->machine.peak_gflops : 0,
+                unit, gflops, peak > 0 ? 100 * gflops / peak : 0,
                 100 * rg_metrics_get(&m, "data_wait_share"), 100 * rg_metrics_get(&m, "idle"), eta);
     start_window(t);
     return rg_metric_log_add(t->metrics, "train", t->step, &m, NULL, err);
@@ -96,23 +102,33 @@ static rg_status stop_on_nonfinite(rg__trainer *t, const rg_update *update, rg_e
                                   : "no checkpoint could be written");
 }
 
+static rg_status run_micro(rg__trainer *t, int32_t accumulate, int32_t micro)
+{
+    rg_exec *ex = t->machine.ex;
+    double wait = 0;
+    rg_step_begin(ex, (uint64_t)(t->step * accumulate + micro));
+    t->now.n = 0;
+    rg_zero_micro(t->params, micro);
+    rg_zero_last(t->params, ex, micro + t->world >= accumulate);
+    rg_status status = t->task->micro_step(t->self, t->step, micro, &t->now, &wait);
+    rg_zero_last(t->params, ex, false);
+    if (status == RG_OK) status = rg_exec_status(ex);
+    rg_metric_mean_add(&t->mean, &t->now);
+    t->window_wait += wait;
+    t->window_flops += ex->flops;
+    return status;
+}
+
 static rg_status run_update(rg__trainer *t, rg_error *err)
 {
     int32_t accumulate = (int32_t)rg_config_int(t->config, "accumulate");
     rg_exec *ex = t->machine.ex;
     rg_update update = {0};
     rg_params_zero_gradients(t->params);
-    for (int32_t micro = 0; micro < accumulate; micro++) {
-        double wait = 0;
-        rg_step_begin(ex, (uint64_t)(t->step * accumulate + micro));
-        t->now.n = 0;
-        rg_status status = t->task->micro_step(t->self, t->step, micro, &t->now, &wait);
-        if (status == RG_OK) status = rg_exec_status(ex);
+    for (int32_t micro = t->rank; micro < accumulate; micro += t->world) {
+        rg_status status = run_micro(t, accumulate, micro);
         if (status != RG_OK)
             return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
-        rg_metric_mean_add(&t->mean, &t->now);
-        t->window_wait += wait;
-        t->window_flops += ex->flops;
     }
     t->lr = rg_schedule_at(&t->schedule, t->step);
     rg_status status =
@@ -149,6 +165,12 @@ static rg_status swap_averages(rg__trainer *t)
     return t->optimizer.ema_decay > 0 ? rg_params_swap_ema(t->params, t->machine.ex) : RG_OK;
 }
 
+/* The averages of all parameters, of which every process has a share, where they are looked at. */
+static rg_status gather_averages(rg__trainer *t, rg_error *err)
+{
+    return t->optimizer.ema_decay > 0 ? rg_zero_gather(t->params, err) : RG_OK;
+}
+
 /* Numbers into `m` and `items`, or, when they are NULL, audio; both of what would be exported. */
 static rg_status look_at_averages(rg__trainer *t, rg_metrics *m, json_t *items, rg_error *err)
 {
@@ -165,22 +187,28 @@ static rg_status look_at_averages(rg__trainer *t, rg_metrics *m, json_t *items, 
                    (long long)t->step, ex->error.text);
 }
 
-static rg_status validate(rg__trainer *t, rg_error *err)
+/* What rank 0 finds; *value the metric that decides. */
+static rg_status measure(rg__trainer *t, double *value, rg_error *err)
 {
     rg_metrics m = {0};
     json_t *items = json_object();
     double started = rg_clock_seconds();
     rg_status status = look_at_averages(t, &m, items, err);
-    if (status != RG_OK) {
-        json_decref(items);
-        return status;
-    }
-    double value = rg_metrics_get(&m, t->task->best_metric);
+    *value = rg_metrics_get(&m, t->task->best_metric);
     rg_metrics_set(&m, "validation_seconds", rg_clock_seconds() - started);
-    status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
+    if (status == RG_OK) status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
     json_decref(items);
-    RG_TRY(status);
+    return status;
+}
+
+static rg_status validate(rg__trainer *t, rg_error *err)
+{
+    double value = NAN;
     char text[32] = "not measured yet";
+    RG_TRY(gather_averages(t, err));
+    if (t->rank == 0) RG_TRY(measure(t, &value, err));
+    rg_zero_forget(t->params);
+    RG_TRY(rg__trainer_tell(t, &value, sizeof value, err));
     bool newest = t->task->newest_is_best && t->task->newest_is_best(t->self);
     bool best = !newest && value < t->best;
     if (isfinite(value)) snprintf(text, sizeof text, "%.4f", value);
@@ -190,7 +218,16 @@ static rg_status validate(rg__trainer *t, rg_error *err)
     t->best = value;
     t->best_step = t->step;
     RG_TRY(rg__trainer_save(t, err));
-    return rg_run_set_best(&t->run, t->step, err);
+    return t->rank ? RG_OK : rg_run_set_best(&t->run, t->step, err);
+}
+
+static rg_status sample(rg__trainer *t, rg_error *err)
+{
+    RG_TRY(gather_averages(t, err));
+    if (t->rank == 0) RG_TRY(look_at_averages(t, NULL, NULL, err));
+    rg_zero_forget(t->params);
+    start_window(t);
+    return RG_OK;
 }
 
 static bool due(const rg__trainer *t, const char *key)
@@ -201,10 +238,11 @@ static bool due(const rg__trainer *t, const char *key)
 
 static rg_status run_steps(rg__trainer *t, rg_error *err)
 {
-    const volatile sig_atomic_t *stop = t->options->stop;
     int64_t saved = -1;
+    bool stop;
+    RG_TRY(rg__trainer_stops(t, &stop, err));
     start_window(t);
-    while (t->step < t->steps && !(stop && *stop)) {
+    while (t->step < t->steps && !stop) {
         RG_TRY(run_update(t, err));
         if (due(t, "log_every")) RG_TRY(log_window(t, err));
         if (due(t, "validate_every")) {
@@ -216,10 +254,8 @@ static rg_status run_steps(rg__trainer *t, rg_error *err)
             saved = t->step;
         }
         bool last = t->step == t->steps;
-        if (t->task->sample && (last || (due(t, "sample_every")))) {
-            RG_TRY(look_at_averages(t, NULL, NULL, err));
-            start_window(t);
-        }
+        if (t->task->sample && (last || (due(t, "sample_every")))) RG_TRY(sample(t, err));
+        RG_TRY(rg__trainer_stops(t, &stop, err));
     }
     return saved == t->step ? RG_OK : rg__trainer_save(t, err);
 }
@@ -234,6 +270,9 @@ rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_
     *t = (rg__trainer){
         .options = options, .outer = log, .run.lock = -1, .best = INFINITY, .best_step = -1};
     t->log = (rg_log){tee_line, t};
+    t->comm = options->comm;
+    t->rank = rg_comm_rank(t->comm);
+    t->world = rg_comm_world(t->comm);
     rg_text_init(&t->early, 1 << 20);
     rg_status status = rg__trainer_open(t, err);
     if (status == RG_OK && t->step >= t->steps)
@@ -241,6 +280,7 @@ rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_
                     (long long)t->step, (long long)t->steps);
     else if (status == RG_OK)
         status = run_steps(t, err);
+    if (status != RG_OK) rg_comm_abort(t->comm, err->text);
     if (status != RG_OK && t->log_file)
         rg_log_line(&t->log, RG_LOG_WARNING, "stopped: %s", err->text);
     rg_copy_text(result->run_folder, sizeof result->run_folder, t->run.folder);

@@ -3,7 +3,9 @@
  * any task (task.h).
  *
  * One idea: a run is a pure function of its resolved configuration; a checkpoint holds everything
- * that is not, so a run stopped at any moment and resumed ends with the same bits.
+ * that is not, so a run stopped at any moment and resumed ends with the same bits. Several
+ * processes deal the micro-batches of every update among themselves and decide alike; rank 0
+ * writes.
  * Not here: models, data and losses (the task's), the file layout of a run (run_dir.h).
  */
 #ifndef RG_TRAIN_TRAINER_H
@@ -12,6 +14,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "dist/comm.h"
 #include "train/run_dir.h"
 #include "train/task.h"
 
@@ -25,6 +28,7 @@ typedef struct rg_train_options {
     const char *command_line;
     const char *version;               /* for env.json */
     const volatile sig_atomic_t *stop; /* set to a signal number: checkpoint and return */
+    rg_comm *comm; /* the processes that train together, each of which calls this; NULL: one */
 } rg_train_options;
 
 typedef struct rg_train_result {

@@ -26,12 +26,26 @@ typedef struct rg__trainer {
     rg_metrics now;
     rg_log log; /* the caller's, and train.log */
     const rg_log *outer;
+    rg_comm *comm; /* NULL: one process */
+    int32_t rank, world;
     rg_appender *log_file;
     rg_text early; /* what was said before there was a log file */
     int64_t step, steps, best_step, skipped_in_row;
     double best, lr, window_start, window_wait;
     int64_t window_steps, window_flops;
 } rg__trainer;
+
+/* trainer_ranks.c: what processes agree on; each is for one process too. */
+/* That all run the same program with the same configuration, kernels and checkpoint. */
+rg_status rg__trainer_agree(rg__trainer *t, const char *checkpoint, rg_error *err) RG_MUST_USE;
+/* Shards of the parameters, once the task is open. */
+rg_status rg__trainer_share(rg__trainer *t, rg_error *err) RG_MUST_USE;
+/* Rank 0's text, of `size` bytes, on all. */
+rg_status rg__trainer_tell(rg__trainer *t, void *data, size_t size, rg_error *err) RG_MUST_USE;
+/* Whether any process was asked to stop. */
+rg_status rg__trainer_stops(rg__trainer *t, bool *stops, rg_error *err) RG_MUST_USE;
+/* The means of what all processes measured since they were last taken, which this begins anew. */
+rg_status rg__trainer_means(rg__trainer *t, rg_metrics *out, rg_error *err) RG_MUST_USE;
 
 rg_status rg__trainer_open(rg__trainer *t, rg_error *err) RG_MUST_USE;
 /* Returns `status`, or what closing found. */

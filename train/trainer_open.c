@@ -83,6 +83,8 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
                                .log = &t->log,
                                .seed = ex->seed,
                                .resumes = resumes,
+                               .comm = t->comm,
+                               .shards = (int32_t)rg_config_int(t->config, "shards"),
                                .loss_scale = &t->scaler.scale};
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
@@ -93,26 +95,43 @@ static rg_status go_on(rg__trainer *t, const char *checkpoint, rg_error *err)
 {
     if (checkpoint[0]) RG_TRY(rg__trainer_load(t, checkpoint, err));
     if (!checkpoint[0]) rg_log_line(&t->log, RG_LOG_INFO, "no checkpoint yet: from step 0");
-    return rg_run_write_config(&t->run, t->config, err);
+    return t->rank ? RG_OK : rg_run_write_config(&t->run, t->config, err);
+}
+
+/* Rank 0 finds, makes and locks the folder; the others are told where it is. */
+static rg_status find_run(rg__trainer *t, char checkpoint[RG_RUN_PATH], rg_error *err)
+{
+    if (t->rank == 0) RG_TRY(reopen_run(t, checkpoint, err));
+    RG_TRY(rg__trainer_tell(t, t->run.folder, sizeof t->run.folder, err));
+    return rg__trainer_tell(t, checkpoint, RG_RUN_PATH, err);
+}
+
+/* The files that only rank 0 writes. */
+static rg_status open_files(rg__trainer *t, rg_error *err)
+{
+    RG_TRY(write_description(t, err));
+    t->metrics = rg_metric_log_open(t->run.folder, t->step, err);
+    return t->metrics ? RG_OK : err->code;
 }
 
 rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
 {
     char checkpoint[RG_RUN_PATH] = "";
-    bool resume = t->options->resume;
+    bool resume = t->options->resume, writes = t->rank == 0;
     RG_TRY(open_config(t, err));
-    RG_TRY(rg_machine_make(&t->machine, t->config, err));
-    if (resume) RG_TRY(reopen_run(t, checkpoint, err));
+    RG_TRY(rg_machine_make(&t->machine, t->config, t->comm, err));
+    if (resume) RG_TRY(find_run(t, checkpoint, err));
+    RG_TRY(rg__trainer_agree(t, checkpoint, err));
     RG_TRY(open_task(t, checkpoint[0], err));
     const char *where = resume ? t->run.folder : rg_config_text(t->config, "runs");
     RG_TRY(rg_check_resources(t->task, t->self, t->config, t->machine.ex, where, &t->log, err));
-    if (!resume) RG_TRY(create_run(t, err));
-    RG_TRY(open_log(t, err));
+    RG_TRY(rg__trainer_share(t, err));
+    if (!resume && writes) RG_TRY(create_run(t, err));
+    RG_TRY(rg__trainer_tell(t, t->run.folder, sizeof t->run.folder, err));
+    if (writes) RG_TRY(open_log(t, err));
     if (resume) RG_TRY(go_on(t, checkpoint, err));
-    RG_TRY(t->task->start(t->self, t->run.folder, err));
-    RG_TRY(write_description(t, err));
-    t->metrics = rg_metric_log_open(t->run.folder, t->step, err);
-    return t->metrics ? RG_OK : err->code;
+    RG_TRY(t->task->start(t->self, writes ? t->run.folder : NULL, err));
+    return writes ? open_files(t, err) : RG_OK;
 }
 
 rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err)

@@ -6,12 +6,21 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/processes.h"
+#include "dist/launch.h"
 #include "train/trainer.h"
 
 const rg_option rg_cmd_train_options[] = {
     {"resume", "[RUN[@STEP]]", "go on with the newest run of this name, or with RUN (at STEP)"},
     {"device", "NAME", "auto or cpu (this build has no CUDA backend)"},
     {"json", NULL, "print the result as JSON"},
+    {"processes", "N", "train with N processes on this host"},
+    {"rank", "R", "which of the processes this is, where no launcher says so; with --world"},
+    {"world", "N", "how many processes there are"},
+    {"meet", "PLACE", "where they meet: tcp://HOST:PORT (rank 0's), or a folder that all see"},
+    {"job", "NAME", "tells apart jobs that meet at one place"},
+    {"backend", "NAME", "auto, shm (one host), tcp or mpi"},
+    {"timeout", "S", "seconds to wait for a process that lives (120 to meet, then 1800)"},
     {0},
 };
 
@@ -25,7 +34,41 @@ static rg_status check_device(const rg_args *args, rg_error *err)
     return rg_fail(err, RG_ERR_UNSUPPORTED, "no CUDA device");
 }
 
-rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
+/* The processes of this run; *comm NULL: this one alone. */
+static rg_status meet(const rg_args *args, rg_comm **comm, rg_error *err)
+{
+    int64_t rank = -1, world = 0;
+    double timeout = 0;
+    rg_launch launch;
+    if (rg_option_given(args, "rank")) RG_TRY(rg_option_int(args, "rank", 0, 1023, &rank, err));
+    if (rg_option_given(args, "world")) RG_TRY(rg_option_int(args, "world", 1, 1024, &world, err));
+    if (rg_option_given(args, "timeout"))
+        RG_TRY(rg_option_real(args, "timeout", 1, 1e6, &timeout, err));
+    rg_launch_flags flags = {.rank = (int32_t)rank,
+                             .world = (int32_t)world,
+                             .backend = rg_option_text(args, "backend", NULL),
+                             .meet = rg_option_text(args, "meet", NULL),
+                             .job = rg_option_text(args, "job", NULL),
+                             .timeout = timeout};
+    RG_TRY(rg_launch_find(&flags, rg_launch_variable, &launch, err));
+    return rg_comm_open(&launch, comm, err);
+}
+
+static void print_result(const rg_args *args, const rg_cli *cli, const rg_train_result *result)
+{
+    if (rg_option_given(args, "json"))
+        printf("{\"run\": \"%s\", \"step\": %lld, \"stopped\": %s}\n", result->run_folder,
+               (long long)result->step, result->stopped ? "true" : "false");
+    else
+        printf("%s\n", result->run_folder);
+    if (result->stopped)
+        rg_log_line(cli->log, RG_LOG_INFO,
+                    "stopped at step %lld after a checkpoint; go on with --resume=%s",
+                    (long long)result->step, result->run_folder);
+}
+
+static rg_status train_together(const rg_args *args, const rg_cli *cli, rg_comm *comm,
+                                rg_error *err)
 {
     char resume[RG_RUN_PATH] = "";
     rg_train_options options = {.config_path = rg_arg(args, 0),
@@ -35,22 +78,37 @@ rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
                                 .resume_step = -1,
                                 .command_line = cli->command_line,
                                 .version = cli->version,
-                                .stop = cli->stop};
+                                .stop = cli->stop,
+                                .comm = comm};
     rg_train_result result = {0};
-    RG_TRY(check_device(args, err));
     RG_TRY(rg_split_step(rg_option_text(args, "resume", ""), resume, sizeof resume,
                          &options.resume_step, err));
     if (resume[0]) options.resume_path = resume;
-    rg_status status = rg_train(&options, cli->log, &result, err);
-    if (status == RG_OK && rg_option_given(args, "json"))
-        printf("{\"run\": \"%s\", \"step\": %lld, \"stopped\": %s}\n", result.run_folder,
-               (long long)result.step, result.stopped ? "true" : "false");
-    else if (status == RG_OK)
-        printf("%s\n", result.run_folder);
-    if (status == RG_OK && result.stopped)
-        rg_log_line(cli->log, RG_LOG_INFO,
-                    "stopped at step %lld after a checkpoint; go on with --resume=%s",
-                    (long long)result.step, result.run_folder);
+    RG_TRY(rg_train(&options, cli->log, &result, err));
+    if (rg_comm_rank(comm) == 0) print_result(args, cli, &result);
+    return RG_OK;
+}
+
+rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    int64_t processes = 1;
+    rg_comm *comm;
+    RG_TRY(check_device(args, err));
+    if (rg_option_given(args, "processes")) {
+        RG_TRY(rg_option_int(args, "processes", 1, 256, &processes, err));
+        if (rg_option_given(args, "rank") || rg_option_given(args, "world"))
+            return rg_fail(err, RG_ERR_USAGE,
+                           "--processes starts all ranks; --rank and --world are of one of them");
+        if (processes > 1) return rg_launch_here(cli, (int32_t)processes, err);
+    }
+    RG_TRY(meet(args, &comm, err));
+    rg_status status = train_together(args, cli, comm, err);
+    if (status != RG_OK && comm) {
+        rg_error_prefix(err, "rank %d", (int)rg_comm_rank(comm));
+        if (!strcmp(rg_comm_backend_name(comm), "mpi")) /* which ends this process when it closes */
+            rg_log_line(cli->log, RG_LOG_WARNING, "%s", err->text);
+    }
+    rg_comm_close(comm);
     return status;
 }
 

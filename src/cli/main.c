@@ -87,12 +87,13 @@ static void join_command_line(int argc, char **argv, rg_text *out)
     rg_text_add(out, "\n");
 }
 
-static int run_command(const rg_command *command, int argc, char **argv, int words, rg_text *line)
+static int run_command(const rg_command *command, int argc, char **all, int words, rg_text *line)
 {
+    char **argv = all;
     console terminal = {.terminal = isatty(STDERR_FILENO)};
     rg_log log = {console_line, &terminal};
     rg_error err = {0};
-    rg_cli cli = {&log, &stop_signal, line->data, RG_VERSION " (" RG_GIT ")"};
+    rg_cli cli = {&log, &stop_signal, line->data, RG_VERSION " (" RG_GIT ")", all};
     rg_status status = RG_ERR_USAGE;
     rg_args *args = rg_args_parse(command, argc - words, argv + words, &err);
     if (args && rg_args_wants_help(args)) {

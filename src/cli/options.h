@@ -28,6 +28,7 @@ typedef struct rg_cli {
     const rg_log *log;
     const volatile sig_atomic_t *stop; /* the signal that asks to stop, or 0 */
     const char *command_line, *version;
+    char *const *argv; /* of the program, ended by NULL */
 } rg_cli;
 
 typedef struct rg_command {

@@ -107,6 +107,14 @@ rg_status rg_comm_all_gather(rg_comm *comm, const void *in, void *out, size_t by
     return rg_comm_wait(comm, &request, err);
 }
 
+rg_status rg_comm_gather(rg_comm *comm, const void *in, void *out, size_t bytes, int32_t root,
+                         rg_error *err)
+{
+    rg_comm_call call = {
+        .kind = RG_COMM_GATHER, .size = 1, .root = root, .in = in, .out = out, .n = (int64_t)bytes};
+    return call_and_wait(comm, &call, err);
+}
+
 rg_status rg_comm_broadcast(rg_comm *comm, void *data, size_t bytes, int32_t root, rg_error *err)
 {
     rg_comm_call call = {.kind = RG_COMM_BROADCAST,

@@ -45,6 +45,9 @@ rg_status rg_comm_allreduce(rg_comm *comm, rg_comm_op op, void *data, int64_t n,
 /* out (world, bytes) on every rank from in (bytes), which may be its place in out. */
 rg_status rg_comm_all_gather(rg_comm *comm, const void *in, void *out, size_t bytes,
                              rg_error *err) RG_MUST_USE;
+/* The same, on `root` only; out is not looked at elsewhere. */
+rg_status rg_comm_gather(rg_comm *comm, const void *in, void *out, size_t bytes, int32_t root,
+                         rg_error *err) RG_MUST_USE;
 rg_status rg_comm_broadcast(rg_comm *comm, void *data, size_t bytes, int32_t root,
                             rg_error *err) RG_MUST_USE;
 rg_status rg_comm_barrier(rg_comm *comm, rg_error *err) RG_MUST_USE;

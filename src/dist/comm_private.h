@@ -17,6 +17,7 @@ enum { RG_COMM_WORLD = 1024, RG_COMM_WHY = 256, RG_RANK_TEXT = 96 };
 typedef enum rg_comm_kind {
     RG_COMM_BARRIER,
     RG_COMM_BROADCAST,
+    RG_COMM_GATHER,
     RG_COMM_ALL_GATHER,
     RG_COMM_REDUCE_SCATTER
 } rg_comm_kind;

@@ -50,6 +50,7 @@ rg_status rg_comm_be_patient(rg_comm *comm, rg_patience *p, const char *what, rg
 
 static const char *const kinds[] = {[RG_COMM_BARRIER] = "barrier",
                                     [RG_COMM_BROADCAST] = "broadcast",
+                                    [RG_COMM_GATHER] = "gather",
                                     [RG_COMM_ALL_GATHER] = "all_gather",
                                     [RG_COMM_REDUCE_SCATTER] = "reduce_scatter"};
 
@@ -58,9 +59,9 @@ static void sign_text(const rg_sign *s, char out[96])
     bool known = s->kind >= 0 && s->kind <= RG_COMM_REDUCE_SCATTER;
     snprintf(out, 96, "%s of %lld x %d bytes", known ? kinds[s->kind] : "?", (long long)s->n,
              (int)s->size);
-    if (s->kind != RG_COMM_BROADCAST) return;
+    if (s->kind != RG_COMM_BROADCAST && s->kind != RG_COMM_GATHER) return;
     size_t n = strlen(out);
-    snprintf(out + n, 96 - n, " from rank %d", (int)s->root);
+    snprintf(out + n, 96 - n, ", rank %d", (int)s->root);
 }
 
 rg_status rg_comm_check_sign(const rg_comm *comm, const rg_sign *mine, const rg_sign *theirs,
@@ -92,6 +93,8 @@ static void set_ranges(rg_comm *comm, const rg_comm_call *part, int64_t whole)
             comm->to[r].data = (const char *)part->in + (size_t)r * stride;
         if (part->kind == RG_COMM_BROADCAST && part->root != comm->rank) comm->to[r].bytes = 0;
         if (part->kind == RG_COMM_BROADCAST && part->root != r) comm->from[r] = 0;
+        if (part->kind == RG_COMM_GATHER && part->root != r) comm->to[r].bytes = 0;
+        if (part->kind == RG_COMM_GATHER && part->root != comm->rank) comm->from[r] = 0;
     }
 }
 
@@ -112,7 +115,9 @@ static void take(rg_comm *comm, uint64_t round)
     if (part->kind == RG_COMM_REDUCE_SCATTER) sum_up(comm, round, part, whole);
     if (part->kind == RG_COMM_BROADCAST && part->root != comm->rank && bytes)
         memcpy(part->out, comm->wire->received(comm->wire, round, part->root), bytes);
-    if (part->kind != RG_COMM_ALL_GATHER || !bytes) return;
+    bool gathers = part->kind == RG_COMM_ALL_GATHER ||
+                   (part->kind == RG_COMM_GATHER && part->root == comm->rank);
+    if (!gathers || !bytes) return;
     for (int32_t r = 0; r < comm->world; r++) {
         char *to = (char *)part->out + (size_t)r * stride;
         const void *from = r == comm->rank ? part->in : comm->wire->received(comm->wire, round, r);

@@ -26,6 +26,7 @@ typedef struct grad_slot {
     bool reached;    /* depends on a target: gradients flow here */
     bool wanted;     /* is a target */
     bool touched;    /* something was written or added */
+    int32_t first; /* of a target that is a parameter: 1 + the first node that takes it; 0: none */
 } grad_slot;
 
 typedef struct walk {
@@ -63,10 +64,22 @@ static bool leads_to_target(const walk *w, const rg_node *n)
     return false;
 }
 
+/* The backward walk is through with a parameter at the first node that takes it. */
+static void mark_first_uses(const walk *w, int32_t k)
+{
+    const rg_node *n = w->ex->tape[k];
+    for (int32_t i = 0; i < n->op->n_in; i++) {
+        if (!n->in[i] || !(n->in[i]->flags & RG_TENSOR_PARAM)) continue;
+        grad_slot *slot = slot_of(w, n->in[i]);
+        if (slot && slot->wanted && !slot->first) slot->first = k + 1;
+    }
+}
+
 static void mark_paths(walk *w)
 {
     for (int32_t k = 0; k < w->ex->n_tape; k++) {
         const rg_node *n = w->ex->tape[k];
+        if (w->ex->listener) mark_first_uses(w, k);
         if (!leads_to_target(w, n)) continue;
         for (int32_t j = 0; j < n->op->n_out; j++)
             if (n->out[j] && !n->op->fixed_out[j]) slot_of(w, n->out[j])->reached = true;
@@ -288,12 +301,27 @@ static rg_status hand_out(walk *w, rg_tensor *const *wrt, int32_t n_wrt, rg_tens
     return RG_OK;
 }
 
+static void tell_through(const walk *w, int32_t k)
+{
+    const rg_node *n = w->ex->tape[k];
+    for (int32_t i = 0; i < n->op->n_in; i++) {
+        if (!n->in[i] || !(n->in[i]->flags & RG_TENSOR_PARAM)) continue;
+        grad_slot *slot = slot_of(w, n->in[i]);
+        if (!slot || slot->first != k + 1) continue;
+        slot->first = 0; /* once, also where a node takes it twice */
+        w->ex->listener->through(w->ex->listener->ctx, n->in[i]);
+    }
+}
+
 static rg_status walk_tape(walk *w, rg_tensor *const *roots, rg_tensor *const *seeds,
                            int32_t n_roots)
 {
     for (int32_t i = 0; i < n_roots; i++)
         RG_TRY(seed_root(w, roots[i], seeds ? seeds[i] : NULL, i));
-    for (int32_t k = w->ex->n_tape; k-- > 0;) RG_TRY(visit(w, w->ex->tape[k]));
+    for (int32_t k = w->ex->n_tape; k-- > 0;) {
+        RG_TRY(visit(w, w->ex->tape[k]));
+        if (w->ex->listener) tell_through(w, k);
+    }
     return RG_OK;
 }
 
@@ -313,6 +341,7 @@ rg_status rg_backward(rg_exec *ex, rg_tensor *const *roots, rg_tensor *const *se
         status = walk_tape(&w, roots, seeds, n_roots);
     }
     if (status == RG_OK) status = hand_out(&w, wrt, n_wrt, out);
+    if (status == RG_OK && ex->listener) ex->listener->end(ex->listener->ctx, wrt, n_wrt);
     rg_arena_mark step = rg_arena_save(ex->step);
     rg_arena_restore(ex->step, (rg_arena_mark){.low = step.low, .high = high});
     rg_arena_restore(ex->scratch, scratch);

@@ -25,6 +25,14 @@ typedef struct rg_exec_options {
     int32_t tape_capacity; /* entries; 0: 65536 */
 } rg_exec_options;
 
+/* Hears from rg_backward, while it runs, which parameters are through: their gradients get nothing
+ * more in this call. `end`: the call is over, and so are those of wrt that were not named. */
+typedef struct rg_backward_listener {
+    void (*through)(void *ctx, const rg_tensor *parameter);
+    void (*end)(void *ctx, rg_tensor *const *wrt, int32_t n_wrt);
+    void *ctx;
+} rg_backward_listener;
+
 struct rg_exec {
     rg_device device;
     const rg_kernels *kernels;
@@ -37,6 +45,8 @@ struct rg_exec {
     int64_t flops;              /* forward and backward, since the last rg_step_begin */
     rg_tensor *param_gradients; /* by parameter id; data NULL: of a set that is not trained */
     int32_t cap_param_ids;
+    int64_t flat_multiple; /* trained parameters' flat buffers are filled up to this; 0: not */
+    const rg_backward_listener *listener; /* borrowed; NULL: none */
     rg_error error;
 };
 

@@ -9,6 +9,8 @@
 #include <math.h>
 
 #include "base/text.h"
+#include "dist/zero.h"
+#include "engine/optimizer_private.h"
 #include "engine/params_private.h"
 
 rg_scaler rg_scaler_make(bool enabled)
@@ -33,16 +35,6 @@ void rg_scaler_update(rg_scaler *scaler, bool finite)
     }
 }
 
-static void name_nonfinite(const rg_params *params, const float *gradients, rg_update *update)
-{
-    int64_t n = rg_params_elements(params);
-    for (int64_t i = 0; i < n; i++) {
-        if (isfinite(gradients[i])) continue;
-        rg_copy_text(update->nonfinite, sizeof update->nonfinite, rg_params_name_of(params, i));
-        return;
-    }
-}
-
 static double ema_decay_at(const rg_adamw *o)
 {
     double t = (double)o->step;
@@ -50,25 +42,45 @@ static double ema_decay_at(const rg_adamw *o)
     return fmin(o->ema_decay, (1 + t) / (10 + t));
 }
 
-static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, double grad_scale)
+rg_adamw_args rg_adamw_args_of(const rg_adamw *o, rg_params *params, double lr, double grad_scale)
 {
     double t = (double)(o->step + 1);
-    rg_adamw_args args = {.w = rg_params_values(params),
-                          .m = rg_params_moment1(params),
-                          .v = rg_params_moment2(params),
-                          .ema = o->ema_decay > 0 ? rg_params_ema(params) : NULL,
-                          .g = rg_params_gradients(params),
-                          .decay = rg_params_decay(params),
-                          .n = rg_params_elements(params),
-                          .lr = lr,
-                          .beta1 = o->beta1,
-                          .beta2 = o->beta2,
-                          .eps = o->eps,
-                          .weight_decay = o->weight_decay,
-                          .grad_scale = grad_scale,
-                          .correction1 = 1 - pow(o->beta1, t),
-                          .correction2 = 1 - pow(o->beta2, t),
-                          .ema_decay = ema_decay_at(o)};
+    return (rg_adamw_args){.w = rg_params_values(params),
+                           .m = rg_params_moment1(params),
+                           .v = rg_params_moment2(params),
+                           .ema = o->ema_decay > 0 ? rg_params_ema(params) : NULL,
+                           .g = rg_params_gradients(params),
+                           .decay = rg_params_decay(params),
+                           .n = rg_params_elements(params),
+                           .lr = lr,
+                           .beta1 = o->beta1,
+                           .beta2 = o->beta2,
+                           .eps = o->eps,
+                           .weight_decay = o->weight_decay,
+                           .grad_scale = grad_scale,
+                           .correction1 = 1 - pow(o->beta1, t),
+                           .correction2 = 1 - pow(o->beta2, t),
+                           .ema_decay = ema_decay_at(o)};
+}
+
+double rg_adamw_scale(const rg_adamw *o, double grad_scale, double sum_squares, rg_update *update)
+{
+    update->grad_norm = sqrt(sum_squares) * fabs(grad_scale);
+    if (o->clip_norm > 0 && update->grad_norm > o->clip_norm)
+        grad_scale *= o->clip_norm / update->grad_norm;
+    return grad_scale;
+}
+
+int64_t rg_first_nonfinite(const float *numbers, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && isfinite(numbers[i])) i++;
+    return i;
+}
+
+static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, double grad_scale)
+{
+    rg_adamw_args args = rg_adamw_args_of(o, params, lr, grad_scale);
     rg_arena_mark mark = rg_arena_save(ex->scratch);
     rg_status status = rg_params_matrices(params, ex, &args);
     if (status == RG_OK) status = ex->kernels->adamw(&ex->kernel_ctx, &args);
@@ -78,10 +90,10 @@ static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, d
     return rg_params_updated(params, ex);
 }
 
-rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,
-                        double lr, double divisor, rg_update *update)
+/* The update of one process. */
+static rg_status update_all(rg_adamw *optimizer, rg_params *params, rg_exec *ex, double lr,
+                            double grad_scale, rg_update *update)
 {
-    *update = (rg_update){0};
     RG_TRY(rg_params_unfold_gradients(params, ex));
     double sum_squares = 0;
     bool finite = true;
@@ -91,17 +103,24 @@ rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *param
                          .finite = &finite};
     rg_status status = ex->kernels->norm(&ex->kernel_ctx, &norm);
     if (status != RG_OK) return rg_exec_fail(ex, status, "the gradients' norm failed");
+    grad_scale = rg_adamw_scale(optimizer, grad_scale, sum_squares, update);
+    if (finite) return apply(optimizer, params, ex, lr, grad_scale);
+    update->skipped = true;
+    int64_t at = rg_first_nonfinite(norm.g, norm.n);
+    rg_copy_text(update->nonfinite, sizeof update->nonfinite, rg_params_name_of(params, at));
+    return RG_OK;
+}
+
+rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,
+                        double lr, double divisor, rg_update *update)
+{
+    *update = (rg_update){0};
     double grad_scale = 1 / (divisor * scaler->scale);
-    update->grad_norm = sqrt(sum_squares) * fabs(grad_scale);
-    if (!finite) {
-        name_nonfinite(params, norm.g, update);
-        update->skipped = true;
-    } else {
-        if (optimizer->clip_norm > 0 && update->grad_norm > optimizer->clip_norm)
-            grad_scale *= optimizer->clip_norm / update->grad_norm;
-        RG_TRY(apply(optimizer, params, ex, lr, grad_scale));
-    }
-    rg_scaler_update(scaler, finite);
+    if (params->zero)
+        RG_TRY(rg_zero_step(optimizer, params, ex, lr, grad_scale, update));
+    else
+        RG_TRY(update_all(optimizer, params, ex, lr, grad_scale, update));
+    rg_scaler_update(scaler, !update->skipped);
     return RG_OK;
 }
 

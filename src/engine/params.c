@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dist/zero.h"
 #include "engine/params_private.h"
 
 rg_params *rg_params_create(rg_error *err)
@@ -26,6 +27,7 @@ void rg_params_destroy(rg_params *params)
     free(params->entries);
     free(params->views);
     free(params->trainable);
+    rg_zero_detach(params);
     rg_arena_destroy(params->arena);
     free(params);
 }

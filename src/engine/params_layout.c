@@ -97,7 +97,7 @@ static void take_view(rg_params *params, taker *t, view *v, const rg_kernels *ke
 
 static void lay_out(rg_params *params, taker *t, const rg_kernels *kernels)
 {
-    size_t n = (size_t)params->elements;
+    size_t n = (size_t)params->padded;
     params->values = take(t, n * sizeof(float));
     if (t->trainable) {
         params->gradients = take(t, n * sizeof(float));
@@ -160,6 +160,10 @@ rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool t
     RG_TRY(check_names(params, err));
     params->real = ex->kernels->real;
     set_offsets(params);
+    params->padded = params->elements;
+    if (trainable && ex->flat_multiple > 0)
+        params->padded =
+            (params->elements + ex->flat_multiple - 1) / ex->flat_multiple * ex->flat_multiple;
     RG_TRY(take_memory(params, ex, trainable, err));
     rg_params_initialise(params, seed, ex->kernel_ctx.pool);
     params->finished = true;

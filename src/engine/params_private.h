@@ -36,6 +36,8 @@ struct rg_params {
     rg_tensor **trainable; /* the views' tensors */
     size_t n_entries, n_views;
     int64_t elements, state_bytes;
+    int64_t padded;       /* numbers of a flat buffer: elements, then zeros */
+    struct rg_zero *zero; /* owned; NULL: one process updates all */
     rg_arena *arena;
     float *values, *gradients, *moment1, *moment2, *ema;
     uint8_t *decay, *states;
@@ -53,6 +55,8 @@ rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
  * rg_params_refresh does for all the others. */
 rg_status rg_params_matrices(rg_params *params, rg_exec *ex, rg_adamw_args *args);
 rg_status rg_params_updated(rg_params *params, rg_exec *ex);
+/* The same as rg_params_unfold_gradients, of one view. */
+rg_status rg_params_unfold_view(rg_params *params, rg_exec *ex, size_t i);
 /* Values of all entries from (seed, name), and of the EMA; params_init.c. */
 void rg_params_initialise(rg_params *params, uint64_t seed, rg_pool *pool);
 

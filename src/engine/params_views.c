@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "dist/zero.h"
 #include "engine/params_private.h"
 
 rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis)
@@ -165,21 +166,26 @@ static rg_status unfold_view(rg_params *params, rg_exec *ex, const view *v)
     return status;
 }
 
+rg_status rg_params_unfold_view(rg_params *params, rg_exec *ex, size_t i)
+{
+    rg_status status = unfold_view(params, ex, params->views[i]);
+    if (status == RG_OK) return RG_OK;
+    return rg_exec_fail(ex, status, "unfolding the gradients failed");
+}
+
 rg_status rg_params_unfold_gradients(rg_params *params, rg_exec *ex)
 {
     if (ex->error.code) return ex->error.code;
     if (!params->gradients)
         return rg_exec_fail(ex, RG_ERR_USAGE, "these parameters were finished as not trainable");
-    for (size_t i = 0; i < params->n_views; i++) {
-        rg_status status = unfold_view(params, ex, params->views[i]);
-        if (status != RG_OK) return rg_exec_fail(ex, status, "unfolding the gradients failed");
-    }
+    for (size_t i = 0; i < params->n_views; i++) RG_TRY(rg_params_unfold_view(params, ex, i));
     return RG_OK;
 }
 
 void rg_params_zero_gradients(rg_params *params)
 {
     if (!params->gradients) return;
+    rg_zero_forget_gradients(params);
     memset(params->gradients, 0, (size_t)params->elements * sizeof(float));
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;

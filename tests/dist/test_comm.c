@@ -112,6 +112,16 @@ static int check_rest(rg_comm *comm)
         for (size_t i = 0; i < sizeof text; i++)
             RG_RANK_EXPECT(comm, text[i] == 'a' + root, "byte %zu from %d: %c", i, root, text[i]);
     }
+    for (int32_t root = 0; root < world; root++) {
+        int32_t own[3] = {rank, root, 7}, all[3 * RG_RANKS_MOST] = {0};
+        RG_RANK_EXPECT(comm, rg_comm_gather(comm, own, all, sizeof own, root, &err) == RG_OK, "%s",
+                       err.text);
+        for (int32_t r = 0; r < world; r++)
+            RG_RANK_EXPECT(comm,
+                           all[3 * r + 2] == (rank == root ? 7 : 0) &&
+                               all[3 * r] == (rank == root ? r : 0),
+                           "gathered of rank %d", r);
+    }
     for (int i = 0; i < 50; i++)
         RG_RANK_EXPECT(comm, rg_comm_barrier(comm, &err) == RG_OK, "%s", err.text);
     return 0;

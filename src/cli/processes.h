@@ -1,0 +1,16 @@
+/*
+ * Starting a command as several processes of this host.
+ */
+#ifndef RG_CLI_PROCESSES_H
+#define RG_CLI_PROCESSES_H
+
+#include "cli/options.h"
+
+/*
+ * This command line again without --processes, `world` times, each with its --rank, and waits for
+ * all. A signal that asks to stop is handed on. RG_ERR_IO when one of them failed, which has said
+ * why; RG_ERR_CANCELLED when they were stopped.
+ */
+rg_status rg_launch_here(const rg_cli *cli, int32_t world, rg_error *err) RG_MUST_USE;
+
+#endif
