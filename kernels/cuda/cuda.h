@@ -14,13 +14,15 @@
 RG_C_BEGIN
 
 /* name of the slot, arguments of forward, arguments of grad (rg_ and _args are added) */
-#define RG_CUDA_SLOTS(X)                       \
-    X(layernorm, layernorm, layernorm_grad)    \
-    X(groupnorm, groupnorm, groupnorm_grad)    \
-    X(embedding, embedding, embedding_grad)    \
-    X(activation, activation, activation_grad) \
-    X(distance, distance, distance_grad)       \
-    X(add, add, reduce)                        \
+#define RG_CUDA_SLOTS(X)                          \
+    X(layernorm, layernorm, layernorm_grad)       \
+    X(groupnorm, groupnorm, groupnorm_grad)       \
+    X(embedding, embedding, embedding_grad)       \
+    X(activation, activation, activation_grad)    \
+    X(stft, stft, stft_grad)                      \
+    X(spectrogram, spectrogram, spectrogram_grad) \
+    X(distance, distance, distance_grad)          \
+    X(add, add, reduce)                           \
     X(weight_norm, weight_norm, weight_norm)
 
 /* name of a single function, its arguments */

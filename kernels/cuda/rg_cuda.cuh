@@ -87,6 +87,25 @@ static inline rg_status rg_cuda_check(rg_kernel_ctx *ctx, cudaError_t error)
 
 /* ---- on the device ---- */
 
+/* cos(pi x) and sin(pi x), which C++ lacks; the reduction of large angles would cost local memory. */
+__device__ __forceinline__ double rg_cospi(double x)
+{
+#if defined(__CUDACC__)
+    return cospi(x);
+#else
+    return cos(3.14159265358979323846 * x);
+#endif
+}
+
+__device__ __forceinline__ double rg_sinpi(double x)
+{
+#if defined(__CUDACC__)
+    return sinpi(x);
+#else
+    return sin(3.14159265358979323846 * x);
+#endif
+}
+
 /* The data is wrong (kernels.h, rg_fault_code); the kernel goes on. */
 __device__ __forceinline__ void rg_fault(uint32_t *fault, rg_fault_code code)
 {
