@@ -28,6 +28,7 @@ RG_C_BEGIN
 /* name of a single function, its arguments */
 #define RG_CUDA_CALLS(X)      \
     X(softmax_ce, softmax_ce) \
+    X(rvq, rvq)               \
     X(copy, copy)             \
     X(dropout, dropout)       \
     X(adamw, adamw)           \
