@@ -5,6 +5,7 @@
  * One idea: a packed weight is its rows rounded, so the thread that has just updated an element
  * stores it once more. The matrices' places travel as the launch's parameters: a range with more of
  * them than fit is more than one launch. Every state is fp32 whatever the activations are.
+ * Not here: the norm and the decision to skip a step (norm.cu, the caller).
  */
 #include "kernels/cuda/flat.cuh"
 

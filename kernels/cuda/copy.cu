@@ -2,6 +2,7 @@
  * A block of columns moved between matrices of different pitch.
  *
  * One idea: a thread moves four columns of a row, as one access where pitches and pointers allow.
+ * Not here: conversions between types.
  */
 #include "kernels/cuda/flat.cuh"
 

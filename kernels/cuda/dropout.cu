@@ -2,7 +2,7 @@
  * Dropout: element i is kept by word i % 4 of Philox(seed, stream, i / 4).
  *
  * One idea: a thread's group of four elements is one block of the generator, so each block is drawn
- * once; the same elements are dropped as on the CPU.
+ * once; the same elements are dropped as on the CPU. Not here: the generator (base/philox.h).
  */
 #include "kernels/cuda/flat.cuh"
 

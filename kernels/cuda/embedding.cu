@@ -3,6 +3,7 @@
  *
  * One idea: the gradient turns the question round. A warp owns an entry, looks through all rows for
  * its code and adds theirs in order, so no two threads ever add to the same place.
+ * Not here: a check of codes on the host; a wrong one is a fault (rg_fault).
  */
 #include "kernels/cuda/flat.cuh"
 

@@ -3,6 +3,7 @@
  *
  * One idea: a float's square is always finite in double, so the sum tells of both. The two results
  * stay on the device; who wants them on the host copies them.
+ * Not here: what a norm is used for (adamw.cu takes a factor).
  */
 #include "kernels/cuda/sums.cuh"
 

@@ -4,6 +4,7 @@
  * One idea: a warp owns a row and needs no barrier; maximum and sum come out of one reading, the
  * gradient out of a second. The weights before it and the losses after it are sums of runs
  * (sums.cuh), in double, and the total weight never leaves the device.
+ * Not here: smoothing of targets.
  */
 #include "kernels/cuda/sums.cuh"
 

@@ -3,7 +3,7 @@
  *
  * One idea: slices are columns where they lie side by side (inner 1), else items, so that
  * neighbouring threads read neighbouring numbers in both (sums.cuh). Parameters are fp32 whatever
- * the activations are.
+ * the activations are. Not here: when weights are folded.
  */
 #include "kernels/cuda/flat.cuh"
 #include "kernels/cuda/sums.cuh"
