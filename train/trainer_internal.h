@@ -44,7 +44,8 @@ rg_status rg__trainer_share(rg__trainer *t, rg_error *err) RG_MUST_USE;
 rg_status rg__trainer_tell(rg__trainer *t, void *data, size_t size, rg_error *err) RG_MUST_USE;
 /* Whether any process was asked to stop. */
 rg_status rg__trainer_stops(rg__trainer *t, bool *stops, rg_error *err) RG_MUST_USE;
-/* The means of what all processes measured since they were last taken, which this begins anew. */
+/* The means of what all processes measured since they were last taken, which this begins anew;
+ * among them the share of the time that went into exchanging, and what was exchanged. */
 rg_status rg__trainer_means(rg__trainer *t, rg_metrics *out, rg_error *err) RG_MUST_USE;
 
 rg_status rg__trainer_open(rg__trainer *t, rg_error *err) RG_MUST_USE;

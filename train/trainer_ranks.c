@@ -105,25 +105,34 @@ rg_status rg__trainer_stops(rg__trainer *t, bool *stops, rg_error *err)
 
 rg_status rg__trainer_means(rg__trainer *t, rg_metrics *out, rg_error *err)
 {
-    double sums[2 * RG_MAX_METRICS + 1];
+    enum { WAIT, EXCHANGE, SENT, EXTRA };
+    double sums[2 * RG_MAX_METRICS + EXTRA];
     rg_metrics *sum = &t->mean.sum;
     int32_t n = sum->n;
+    const rg_comm_traffic traffic = rg_comm_take_traffic(t->comm);
     RG_TRY(rg__trainer_tell(t, &n, sizeof n, err)); /* the metrics that rank 0 has */
     RG_TRY(rg__trainer_tell(t, sum->name, sizeof sum->name, err));
     if (n != sum->n)
         return rg_fail(err, RG_ERR_MISMATCH, "%s measures %d metrics, rank 0 %d",
                        rg_comm_rank_text(t->comm, t->rank), (int)sum->n, (int)n);
     for (int32_t i = 0; i < n; i++) {
-        sums[i] = sum->value[i];
-        sums[n + i] = (double)t->mean.count[i];
+        sums[EXTRA + i] = sum->value[i];
+        sums[EXTRA + n + i] = (double)t->mean.count[i];
     }
-    sums[2 * n] = t->window_wait;
-    RG_TRY(rg_comm_allreduce(t->comm, RG_COMM_SUM_F64, sums, 2 * n + 1, err));
+    sums[WAIT] = t->window_wait;
+    sums[EXCHANGE] = traffic.seconds;
+    sums[SENT] = (double)traffic.bytes;
+    RG_TRY(rg_comm_allreduce(t->comm, RG_COMM_SUM_F64, sums, 2 * n + EXTRA, err));
     for (int32_t i = 0; i < n; i++) {
-        sum->value[i] = sums[i];
-        t->mean.count[i] = (int64_t)sums[n + i];
+        sum->value[i] = sums[EXTRA + i];
+        t->mean.count[i] = (int64_t)sums[EXTRA + n + i];
     }
-    t->window_wait = sums[2 * n] / t->world;
+    t->window_wait = sums[WAIT] / t->world;
     rg_metric_mean_take(&t->mean, out);
+    if (t->world == 1) return RG_OK;
+    double seconds = (rg_clock_seconds() - t->window_start) * t->world;
+    rg_metrics_set(out, "exchange_share", seconds > 0 ? sums[EXCHANGE] / seconds : 0);
+    rg_metrics_set(out, "exchange_mb_per_step",
+                   t->window_steps ? sums[SENT] * 1e-6 / (double)t->window_steps : 0);
     return RG_OK;
 }

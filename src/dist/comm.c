@@ -43,9 +43,13 @@ void rg_comm_sharing(const rg_comm *comm, int32_t *index, int32_t *count)
     }
 }
 
-uint64_t rg_comm_bytes(const rg_comm *comm)
+rg_comm_traffic rg_comm_take_traffic(rg_comm *comm)
 {
-    return comm ? comm->bytes : 0;
+    rg_comm_traffic traffic = {0};
+    if (!comm) return traffic;
+    traffic = comm->traffic;
+    comm->traffic = (rg_comm_traffic){0};
+    return traffic;
 }
 
 void rg_comm_close(rg_comm *comm)

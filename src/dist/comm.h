@@ -68,8 +68,13 @@ rg_status rg_comm_progress(rg_comm *comm, rg_error *err) RG_MUST_USE;
 /* Tells all others why this process cannot go on: their next or present call fails with `why`. */
 void rg_comm_abort(rg_comm *comm, const char *why);
 
-/* Bytes that this process has sent to others so far. */
-uint64_t rg_comm_bytes(const rg_comm *comm);
+/* Since the last call of this: bytes that this process sent to others, and seconds that it spent in
+ * the calls above, moving and waiting. */
+typedef struct rg_comm_traffic {
+    uint64_t bytes;
+    double seconds;
+} rg_comm_traffic;
+rg_comm_traffic rg_comm_take_traffic(rg_comm *comm);
 
 /* out (n) = sum of parts[0..count), each (n), in halves as the calls above do; out may be one of
  * them. */

@@ -90,9 +90,10 @@ struct rg_comm {
     int32_t rank, world;
     rg_peer *peers; /* (world) */
     rg_wire *wire;
-    uint64_t next, oldest, bytes; /* rounds: to be begun, under way from */
-    double timeout;               /* seconds that a rank may keep others waiting */
-    rg_error failure;             /* the first; every later call returns it */
+    uint64_t next, oldest; /* rounds: to be begun, under way from */
+    rg_comm_traffic traffic;
+    double timeout;   /* seconds that a rank may keep others waiting */
+    rg_error failure; /* the first; every later call returns it */
     struct {
         rg_comm_call call; /* the part of this round */
         int64_t whole;     /* n of the whole call */

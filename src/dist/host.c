@@ -169,7 +169,7 @@ static rg_status begin_round(rg_comm *comm, const rg_comm_call *part, int64_t wh
     comm->round[comm->next % RG_COMM_ROUNDS].whole = whole;
     RG_TRY(comm->wire->send(comm->wire, &sign, comm->to, comm->from, err));
     for (int32_t r = 0; r < comm->world; r++)
-        if (r != comm->rank) comm->bytes += comm->to[r].bytes;
+        if (r != comm->rank) comm->traffic.bytes += comm->to[r].bytes;
     comm->next++;
     return RG_OK;
 }
@@ -198,8 +198,10 @@ static rg_status start(rg_comm *comm, const rg_comm_call *call, rg_comm_request 
 {
     if (comm->failure.code) return rg_fail(err, comm->failure.code, "%s", comm->failure.text);
     rg_error own = {0};
+    double began = rg_clock_seconds();
     rg_status status = begin(comm, call, &own);
     request->end = comm->next;
+    comm->traffic.seconds += rg_clock_seconds() - began;
     if (fail_all(comm, status, &own) == RG_OK) return RG_OK;
     return rg_fail(err, status, "%s", own.text);
 }
@@ -211,8 +213,10 @@ static rg_status go_on(rg_comm *comm, uint64_t end, bool wait, rg_error *err)
     rg_error own = {0};
     rg_status status = RG_OK;
     bool ended = true;
+    double began = rg_clock_seconds();
     while (status == RG_OK && ended && comm->oldest < end)
         status = end_oldest(comm, wait, &ended, &own);
+    comm->traffic.seconds += rg_clock_seconds() - began;
     if (fail_all(comm, status, &own) == RG_OK) return RG_OK;
     return rg_fail(err, status, "%s", own.text);
 }
