@@ -19,6 +19,8 @@ RG_C_BEGIN
     X(groupnorm, groupnorm, groupnorm_grad)       \
     X(embedding, embedding, embedding_grad)       \
     X(activation, activation, activation_grad)    \
+    X(lstm, lstm, lstm_grad)                      \
+    X(attention, attention, attention_grad)       \
     X(stft, stft, stft_grad)                      \
     X(spectrogram, spectrogram, spectrogram_grad) \
     X(distance, distance, distance_grad)          \
