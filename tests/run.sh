@@ -4,7 +4,8 @@
 #   bash tests/run.sh            everything
 #   bash tests/run.sh PATTERN    only the tests whose area/name matches (a build as always)
 #
-# Builds lie in build/ (gcc, Release) and build/clang (compiled only, with the other FFT library).
+# Builds lie in build/ (gcc, Release), build/clang (compiled only, with the other FFT library) and
+# build/emu (CUDA's kernels on the CPU, where the toolkit's headers are).
 # Logs: build/test-logs. The last line is "N passed, N failed, N skipped"; exit status 1 when any
 # failed. Not here: sanitizers, fuzzing, valgrind, the quickstart (.ci/run).
 set -euo pipefail
@@ -25,6 +26,15 @@ fi
 build_tree build "" -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release || harness_end || exit 1
 build_tree build/clang "" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DRG_FFT=kissfft || true
 
+emulated=build/emu
+if [ -e "${CUDA_HOME:-/usr/local/cuda}/include/cuda_runtime_api.h" ]; then
+    build_tree build/emu emulated_tests -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DRG_CUDA=emu || emulated=""
+else
+    echo "SKIP cuemu: the CUDA toolkit's headers are not installed" | tee "$HARNESS_LOGS/cuemu.log"
+    record_skips "$HARNESS_LOGS/cuemu.log" cuemu
+    emulated=""
+fi
+
 # Every program at the highest level that lscpu shows (RG_ISA names it, so a dispatcher that does not
 # see it fails); what computes with the process's level at each lower one too. The tests of kernels,
 # operators and optimizer go through all levels by themselves.
@@ -41,6 +51,11 @@ echo "instruction sets: ${levels[*]}"
             echo "$name=$level 900 env RG_ISA=$level $command"
         done
     done
+    if [ -n "$emulated" ]; then
+        programs "$emulated" '(cuemu|cuda)/' | matching | while read -r name command; do
+            echo "$name 900 $command"
+        done
+    fi
     echo "base/test_fft=kissfft 100 build/clang/test_fft" | matching
     for script in tests/*/test_*.sh tests/style/*.sh; do
         echo "${script#tests/} 900 env RESONANT=$PWD/build/resonant bash $script" | matching

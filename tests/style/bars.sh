@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bad=0
-mapfile -t sources < <(find src kernels datasets eval train tests -name '*.c' | sort)
+mapfile -t sources < <(find src kernels datasets eval train tests -name '*.c' -o -name '*.cpp' | sort)
 
-mapfile -t all < <(find src kernels datasets eval train tests -name '*.[ch]' -o -name '*.inc' | sort)
+mapfile -t all < <(find src kernels datasets eval train tests -regextype posix-extended \
+    -regex '.*\.(c|h|inc|cu|cuh|cpp)' | sort)
 pmccabe "${sources[@]}" 2>/dev/null | awk '
 {
     limit = $6 ~ /^kernels\// ? 150 : 100

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bad=0
-mapfile -t sources < <(find src kernels datasets eval train tests -name '*.[ch]' | sort)
+mapfile -t sources < <(find src kernels datasets eval train tests -regextype posix-extended \
+    -regex '.*\.(c|h|cu|cuh|cpp)' | sort)
 hits=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep 'error:' | cut -d: -f1 | sort |
     uniq -c | sed 's/$/: lines that clang-format would change/' || true)
 if [ -n "$hits" ]; then echo "$hits" && bad=1; fi

@@ -1,0 +1,31 @@
+/*
+ * The emulator as tests and the library stand-ins drive it (C).
+ *
+ * One idea: environment variables of the same names set what a program starts with: CUEMU_ORDER
+ * (fwd, rev, rand:SEED), CUEMU_STREAMS (eager, lazy, rand), CUEMU_PROTECT (1), CUEMU_SM (75..120).
+ */
+#ifndef CUEMU_CONTROL_H
+#define CUEMU_CONTROL_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "order" ("fwd", "rev", "rand:SEED"), "streams" ("eager", "lazy", "rand"), "protect" ("0", "1"),
+ * "sm" ("86"); false when it is none of these. */
+bool cuemu_set(const char *option, const char *value);
+int cuemu_count(const char *kind); /* reports of a kind: "race", "oob-global", ... */
+int cuemu_total(void);
+void cuemu_reset(void);       /* forgets reports and errors */
+void cuemu_quiet(bool quiet); /* reports are counted, not printed */
+/* Runs fn(arg) in its turn on the stream, with device memory open: for stand-ins of libraries. */
+void cuemu_enqueue(cudaStream_t stream, void (*fn)(void *), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

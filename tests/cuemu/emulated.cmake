@@ -1,0 +1,70 @@
+# RG_CUDA=emu: the CUDA kernels on the CPU, for tests. Included by the top CMakeLists.txt.
+#
+# One idea: a .cu file is C++ to g++ once tests/cuemu/inc stands before the toolkit's headers. Two
+# flavours: rg_cuda_emulated, and rg_cuda_checked, compiled by clang with a call before every access.
+# Only the toolkit's headers are needed; no driver, no nvcc.
+enable_language(CXX)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+find_path(CUDA_INCLUDE cuda_runtime_api.h REQUIRED
+          PATHS /usr/local/cuda/include $ENV{CUDA_HOME}/include /usr/include)
+find_program(CLANGXX clang++ REQUIRED)
+set(cuemu ${CMAKE_SOURCE_DIR}/tests/cuemu)
+
+file(GLOB cuemu_sources CONFIGURE_DEPENDS ${cuemu}/*.cpp)
+list(REMOVE_ITEM cuemu_sources ${cuemu}/check.cpp)
+add_library(cuemu STATIC ${cuemu_sources})
+add_library(cuemu_check OBJECT ${cuemu}/check.cpp)
+file(GLOB cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
+list(APPEND cuda_kernels ${cuemu}/defects.cu)
+set_source_files_properties(${cuda_kernels} PROPERTIES LANGUAGE CXX)
+add_library(rg_cuda_emulated STATIC ${cuda_kernels})
+# vector types are read through casts, as everywhere in CUDA; pragmas are nvcc's
+target_compile_options(rg_cuda_emulated PRIVATE -x c++ -fno-strict-aliasing -Wno-unknown-pragmas)
+foreach(target cuemu cuemu_check rg_cuda_emulated)
+  target_include_directories(${target} PRIVATE ${cuemu}/inc ${cuemu})
+  target_include_directories(${target} SYSTEM PRIVATE ${CUDA_INCLUDE})
+  target_compile_options(${target} PRIVATE -O2)
+endforeach()
+target_link_libraries(rg_cuda_emulated PUBLIC cuemu rg_base)
+
+# The checking flavour: struct copies become calls of memcpy, which the checker is to see too.
+set(checked)
+foreach(path ${cuda_kernels})
+  get_filename_component(name ${path} NAME_WE)
+  set(object ${CMAKE_BINARY_DIR}/checked/${name}.o)
+  add_custom_command(
+    OUTPUT ${object}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/checked
+    COMMAND ${CLANGXX} -x c++ -std=c++17 -O1 -g -fno-strict-aliasing -fsanitize=thread -fPIC
+            -I ${cuemu}/inc -I ${cuemu} -I ${CMAKE_SOURCE_DIR} -I ${CMAKE_SOURCE_DIR}/src
+            -isystem ${CUDA_INCLUDE} -MD -MF ${object}.d -c ${path} -o ${object}
+    COMMAND ${CMAKE_OBJCOPY} --redefine-sym memcpy=cuemu_memcpy --redefine-sym
+            memset=cuemu_memset --redefine-sym memmove=cuemu_memmove ${object}
+    DEPENDS ${path} DEPFILE ${object}.d VERBATIM)
+  list(APPEND checked ${object})
+endforeach()
+add_library(rg_cuda_checked STATIC ${checked} $<TARGET_OBJECTS:cuemu_check>)
+set_target_properties(rg_cuda_checked PROPERTIES LINKER_LANGUAGE CXX)
+target_link_libraries(rg_cuda_checked PUBLIC cuemu rg_base)
+
+add_custom_target(emulated_tests)
+
+# Each test of tests/cuemu is two programs: NAME, and NAME_checked with -DCUEMU_CHECK.
+file(GLOB emulated_tests CONFIGURE_DEPENDS ${cuemu}/test_*.c)
+foreach(path ${emulated_tests})
+  get_filename_component(name ${path} NAME_WE)
+  foreach(flavour emulated checked)
+    set(program ${name}_${flavour})
+    add_executable(${program} ${path})
+    target_include_directories(${program} PRIVATE ${cuemu})
+    target_include_directories(${program} SYSTEM PRIVATE ${CUDA_INCLUDE})
+    target_compile_definitions(${program} PRIVATE RG_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    target_link_libraries(${program} PRIVATE rg_test_support rg_cuda_${flavour})
+    set_target_properties(${program} PROPERTIES LINKER_LANGUAGE CXX)
+    add_dependencies(emulated_tests ${program})
+    add_test(NAME cuemu/${program} COMMAND ${program})
+    set_tests_properties(cuemu/${program} PROPERTIES TIMEOUT 300)
+  endforeach()
+  target_compile_definitions(${name}_checked PRIVATE CUEMU_CHECK)
+endforeach()
