@@ -1,8 +1,9 @@
 /*
  * The activations on the device, in fp32: ELU (alpha 1), GELU by erf, leaky ReLU.
  *
- * One idea: the kind is the same for all threads of a launch, so a branch on it costs no divergence.
- * Not here: the elementwise kernel (activation.cu) and those that fuse one on load or store.
+ * One idea: the kind is the same for all threads of a launch, so a branch on it costs no
+ * divergence. Not here: the elementwise kernel (activation.cu) and those that fuse one on load or
+ * store.
  */
 #ifndef RG_KERNELS_CUDA_ACT_CUH
 #define RG_KERNELS_CUDA_ACT_CUH

@@ -1,8 +1,8 @@
 /*
  * Distances between a and b (B,n) as one number, and the gradient to a.
  *
- * One idea: each item's distance, and where it is relative its size, are sums of runs (sums.cuh); the
- * divisions happen where those are summed over items, in the same fixed order.
+ * One idea: each item's distance, and where it is relative its size, are sums of runs (sums.cuh);
+ * the divisions happen where those are summed over items, in the same fixed order.
  */
 #include "kernels/cuda/flat.cuh"
 #include "kernels/cuda/sums.cuh"

@@ -2,8 +2,8 @@
  * Four neighbouring elements per thread: how every elementwise kernel reads and writes memory.
  *
  * One idea: a group of four is one access of 16 bytes (8 for two-byte types) where the launcher
- * found all pointers aligned to it, and four of one element elsewhere and at the end; the arithmetic
- * is the same and so are the bits. Not here: what is computed, sums (sums.cuh).
+ * found all pointers aligned to it, and four of one element elsewhere and at the end; the
+ * arithmetic is the same and so are the bits. Not here: what is computed, sums (sums.cuh).
  */
 #ifndef RG_KERNELS_CUDA_FLAT_CUH
 #define RG_KERNELS_CUDA_FLAT_CUH

@@ -1,10 +1,10 @@
 /*
  * The CUDA dialect of the kernels: all that a .cu file may use beyond plain CUDA C++ functions.
  *
- * One idea: the same source is compiled by nvcc for a GPU and by a C++ compiler for an emulator that
- * runs threads on the CPU (its headers are found first and then __CUDACC__ is not defined). What the
- * two spell differently has one name here: shared memory, launches, loops to unroll. So kernels
- * never write <<<>>>, __shared__ or asm.
+ * One idea: the same source is compiled by nvcc for a GPU and by a C++ compiler for an emulator
+ * that runs threads on the CPU (its headers are found first and then __CUDACC__ is not defined).
+ * What the two spell differently has one name here: shared memory, launches, loops to unroll. So
+ * kernels never write <<<>>>, __shared__ or asm.
  * Not here: instructions without a C++ form (rg_ptx.cuh), groups of elements (flat.cuh), sums over
  * more than a block (sums.cuh).
  */
@@ -73,8 +73,8 @@ static inline cudaError_t rg_launch(const char *name, void (*kernel)(P...), dim3
 #endif
 }
 
-/* RG_LAUNCH((kernel<T, 128>), grid, block, shared bytes, stream, arguments...): a kernel's name with
- * commas stands in parentheses. */
+/* RG_LAUNCH((kernel<T, 128>), grid, block, shared bytes, stream, arguments...): a kernel's name
+ * with commas stands in parentheses. */
 #define RG_LAUNCH(kernel, grid, block, shared, stream, ...) \
     rg_launch(#kernel, kernel, grid, block, shared, stream, __VA_ARGS__)
 
@@ -87,7 +87,8 @@ static inline rg_status rg_cuda_check(rg_kernel_ctx *ctx, cudaError_t error)
 
 /* ---- on the device ---- */
 
-/* cos(pi x) and sin(pi x), which C++ lacks; the reduction of large angles would cost local memory. */
+/* cos(pi x) and sin(pi x), which C++ lacks; the reduction of large angles would cost local
+ * memory. */
 __device__ __forceinline__ double rg_cospi(double x)
 {
 #if defined(__CUDACC__)

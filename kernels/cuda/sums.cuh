@@ -74,7 +74,8 @@ template <class A, int N> struct rg_run_sums {
     }
 };
 
-/* Sums 0 and 1 of a column become the gradients of a gain and a bias (channels); NULL: not wanted. */
+/* Sums 0 and 1 of a column become the gradients of a gain and a bias (channels); NULL: not
+ * wanted. */
 struct rg_gain_bias_sink {
     float *dgain, *dbias;
     bool add_dgain, add_dbias;

@@ -4,8 +4,8 @@
  * One idea: clang's -fsanitize=thread plants a call before every load and store of a kernel; these
  * are our own functions of those names (libtsan is not linked). Every byte of memory has a record
  * of who wrote and read it last. Two accesses of different threads are in order only when they are
- * of one block with a __syncthreads between them, or of one warp with a __syncwarp; atomics conflict
- * with plain accesses alone. Not here: order through other blocks; kernels have none.
+ * of one block with a __syncthreads between them, or of one warp with a __syncwarp; atomics
+ * conflict with plain accesses alone. Not here: order through other blocks; kernels have none.
  */
 #include <unordered_map>
 

@@ -1,8 +1,8 @@
 /*
  * Options and reports of the emulator (cuemu_private.h, cuemu_control.h).
  *
- * One idea: a diagnosis has a kind, which tests count, and a sentence with kernel, block and thread,
- * which people read.
+ * One idea: a diagnosis has a kind, which tests count, and a sentence with kernel, block and
+ * thread, which people read.
  */
 #include <cstdarg>
 #include <cstdio>
