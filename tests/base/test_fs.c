@@ -121,16 +121,16 @@ static int64_t each_fault(rg_fault kind, bool must_succeed)
 START_TEST(every_failing_call_leaves_old_or_new)
 {
     make_texts();
-    ck_assert_int_ge(each_fault(RG_FAULT_FAIL, false), 8);
-    each_fault(RG_FAULT_FULL, false);
+    ck_assert_int_ge(each_fault(RG_FS_FAIL, false), 8);
+    each_fault(RG_FS_FULL, false);
 }
 END_TEST
 
 START_TEST(short_and_interrupted_calls_do_no_harm)
 {
     make_texts();
-    each_fault(RG_FAULT_SHORT, true);
-    each_fault(RG_FAULT_EINTR, true);
+    each_fault(RG_FS_SHORT, true);
+    each_fault(RG_FS_EINTR, true);
 }
 END_TEST
 
@@ -143,7 +143,7 @@ START_TEST(a_power_loss_leaves_old_or_new)
             empty_folder();
             put(in_folder("file"), old_text);
             rg_error err = {0};
-            rg_faulty_begin(RG_FAULT_POWER, n);
+            rg_faulty_begin(RG_FS_POWER, n);
             rg_status status = write_new(&err);
             hit = rg_faulty_end();
             rg_faulty_power_loss(names_survive);
@@ -176,7 +176,7 @@ static const char *after_loss(bool sync_file, bool sync_folder, bool names_survi
 {
     empty_folder();
     put(in_folder("file"), old_text);
-    rg_faulty_begin(RG_FAULT_NONE, 0);
+    rg_faulty_begin(RG_FS_NONE, 0);
     ck_assert_int_eq(write_carelessly(sync_file, sync_folder), RG_OK);
     rg_faulty_end();
     rg_faulty_power_loss(names_survive);
@@ -197,7 +197,7 @@ END_TEST
 START_TEST(new_folders_and_links_survive_a_power_loss)
 {
     rg_error err = {0};
-    rg_faulty_begin(RG_FAULT_NONE, 0);
+    rg_faulty_begin(RG_FS_NONE, 0);
     RG_ASSERT_OK(rg_fs_make_folders(in_folder("a/b//c/"), &err), &err);
     RG_ASSERT_OK(rg_fs_write_atomic(in_folder("a/b/c/file"), "x", 1, &err), &err);
     RG_ASSERT_OK(rg_fs_link("a", in_folder("latest"), &err), &err);
@@ -299,7 +299,7 @@ START_TEST(reads_are_exact_under_faults)
     put(in_folder("file"), "0123456789");
     int fd = rg_fs_posix()->open(in_folder("file"), O_RDONLY, 0);
     char buf[11] = "";
-    for (int kind = RG_FAULT_SHORT; kind <= RG_FAULT_EINTR; kind++) {
+    for (int kind = RG_FS_SHORT; kind <= RG_FS_EINTR; kind++) {
         rg_faulty_begin((rg_fault)kind, 1);
         memset(buf, 0, sizeof buf);
         RG_ASSERT_OK(rg_fs_pread_exact(fd, buf, 8, 2, "file", &err), &err);
@@ -332,7 +332,7 @@ START_TEST(small_files_have_a_limit)
         static char big[9000];
         memset(big, 'b', sizeof big - 1);
         put(in_folder("big"), big);
-        rg_faulty_begin(RG_FAULT_SHORT, nth);
+        rg_faulty_begin(RG_FS_SHORT, nth);
         rg_error_clear(&err);
         RG_ASSERT_OK(rg_fs_read_all(in_folder("big"), 10000, &data, &n, &err), &err);
         hit = rg_faulty_end();
@@ -379,9 +379,9 @@ START_TEST(a_line_that_does_not_fit_is_taken_back)
     rg_error err = {0};
     rg_appender *log = open_log(in_folder("full log"));
     RG_ASSERT_OK(rg_appender_line(log, "one", 3, &err), &err);
-    rg_faulty_begin(RG_FAULT_SHORT, 1);
+    rg_faulty_begin(RG_FS_SHORT, 1);
     RG_ASSERT_OK(rg_appender_line(log, "short writes go on", 18, &err), &err);
-    rg_faulty_begin(RG_FAULT_FULL, 1);
+    rg_faulty_begin(RG_FS_FULL, 1);
     ck_assert_int_eq(rg_appender_line(log, "three", 5, &err), RG_ERR_IO);
     rg_faulty_end();
     ck_assert_ptr_nonnull(strstr(err.text, "No space left on device"));

@@ -401,7 +401,7 @@ static const rg_toy tiny = {2, 1, 1000, 1, 0};
 static int64_t torture(rg_fault kind, const char *name)
 {
     const char *folder = store_folder(name);
-    bool hit = true, harmless = kind == RG_FAULT_SHORT || kind == RG_FAULT_EINTR;
+    bool hit = true, harmless = kind == RG_FS_SHORT || kind == RG_FS_EINTR;
     int64_t failed = 0, nth = 1;
     for (; hit; nth++) {
         rg_error err = {0};
@@ -419,20 +419,20 @@ static int64_t torture(rg_fault kind, const char *name)
 
 START_TEST(a_failing_call_fails_the_build_and_no_more)
 {
-    ck_assert_int_gt(torture(RG_FAULT_FAIL, "EIO"), 10);
+    ck_assert_int_gt(torture(RG_FS_FAIL, "EIO"), 10);
 }
 END_TEST
 
 START_TEST(a_disk_that_fills_up_fails_the_build_and_no_more)
 {
-    ck_assert_int_gt(torture(RG_FAULT_FULL, "disk full"), 10);
+    ck_assert_int_gt(torture(RG_FS_FULL, "disk full"), 10);
 }
 END_TEST
 
 START_TEST(short_and_interrupted_calls_are_gone_over)
 {
-    ck_assert_int_eq(torture(RG_FAULT_SHORT, "short"), 0);
-    ck_assert_int_eq(torture(RG_FAULT_EINTR, "interrupted"), 0);
+    ck_assert_int_eq(torture(RG_FS_SHORT, "short"), 0);
+    ck_assert_int_eq(torture(RG_FS_EINTR, "interrupted"), 0);
 }
 END_TEST
 
@@ -443,7 +443,7 @@ START_TEST(a_power_loss_leaves_a_whole_store_or_one_that_goes_on)
         bool hit = true;
         for (int64_t nth = 1; hit; nth += 3) {
             rg_error err = {0};
-            rg_faulty_begin(RG_FAULT_POWER, nth);
+            rg_faulty_begin(RG_FS_POWER, nth);
             (void)!try_build(&tiny, folder, &err);
             hit = rg_faulty_end();
             rg_faulty_power_loss(survive != 0);
@@ -463,7 +463,7 @@ START_TEST(reading_survives_a_failure_of_every_call)
     rg_store *store = rg_store_open(folder, &clean);
     RG_ASSERT_OK(rg_store_read(store, 0, 1, 0, 1000, x, &clean), &clean);
     rg_store_close(store);
-    for (int kind = RG_FAULT_FAIL; kind <= RG_FAULT_EINTR; kind++) {
+    for (int kind = RG_FS_FAIL; kind <= RG_FS_EINTR; kind++) {
         bool hit = true;
         for (int64_t nth = 1; hit; nth++) {
             rg_error err = {0};
@@ -473,7 +473,7 @@ START_TEST(reading_survives_a_failure_of_every_call)
             rg_store_close(store);
             hit = rg_faulty_end();
             bool right = status == RG_OK ? memcmp(x, y, sizeof x) == 0 : err.text[0] != 0;
-            if (!right || (kind != RG_FAULT_FAIL && status != RG_OK))
+            if (!right || (kind != RG_FS_FAIL && status != RG_OK))
                 ck_abort_msg("kind %d, call %lld: %s", kind, (long long)nth, err.text);
         }
     }

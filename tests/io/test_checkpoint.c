@@ -382,12 +382,12 @@ static void check_fault(rg_fault kind, bool names_survive)
         rg_faulty_begin(kind, ++calls);
         rg_status status = rg_checkpoint_save(path, a.params, &a.state, &err);
         hit = rg_faulty_end();
-        if (kind == RG_FAULT_POWER) rg_faulty_power_loss(names_survive);
+        if (kind == RG_FS_POWER) rg_faulty_power_loss(names_survive);
         int which = which_checkpoint(path, &a);
         ck_assert_msg(status != RG_OK || which == 1, "call %d: saved, but it is not there",
                       (int)calls);
         ck_assert_msg(status == RG_OK || err.text[0], "call %d failed without a word", (int)calls);
-        if (kind == RG_FAULT_SHORT || kind == RG_FAULT_EINTR)
+        if (kind == RG_FS_SHORT || kind == RG_FS_EINTR)
             ck_assert_msg(status == RG_OK, "call %d: %s", (int)calls, err.text);
         close_rig(&a);
         ck_assert_int_lt(calls, 1000);
@@ -397,22 +397,22 @@ static void check_fault(rg_fault kind, bool names_survive)
 
 START_TEST(a_failing_disk_keeps_the_old_or_the_new)
 {
-    check_fault(RG_FAULT_FAIL, false);
-    check_fault(RG_FAULT_FULL, false);
+    check_fault(RG_FS_FAIL, false);
+    check_fault(RG_FS_FULL, false);
 }
 END_TEST
 
 START_TEST(short_and_interrupted_calls_do_not_matter)
 {
-    check_fault(RG_FAULT_SHORT, false);
-    check_fault(RG_FAULT_EINTR, false);
+    check_fault(RG_FS_SHORT, false);
+    check_fault(RG_FS_EINTR, false);
 }
 END_TEST
 
 START_TEST(a_power_loss_keeps_the_old_or_the_new)
 {
-    check_fault(RG_FAULT_POWER, false);
-    check_fault(RG_FAULT_POWER, true);
+    check_fault(RG_FS_POWER, false);
+    check_fault(RG_FS_POWER, true);
 }
 END_TEST
 
@@ -425,7 +425,7 @@ START_TEST(failing_reads_are_told)
     for (bool hit = true; hit;) {
         rg_error err = {0};
         rig b = open_rig(4, false, 2);
-        rg_faulty_begin(RG_FAULT_FAIL, ++calls);
+        rg_faulty_begin(RG_FS_FAIL, ++calls);
         rg_status status = rg_checkpoint_load(path, b.params, b.ex, &b.state, &err);
         hit = rg_faulty_end();
         ck_assert_msg(status == RG_OK || strstr(err.text, path), "call %d: %s", (int)calls,

@@ -169,10 +169,10 @@ static int count(bool interruptible, bool needs_room)
 {
     fs.calls++;
     bool now = fs.calls == fs.nth, from_now = fs.nth > 0 && fs.calls >= fs.nth;
-    if (fs.kind == RG_FAULT_FAIL && now) return EIO;
-    if (fs.kind == RG_FAULT_EINTR && now && interruptible) return EINTR;
-    if (fs.kind == RG_FAULT_FULL && from_now && needs_room) return ENOSPC;
-    if (fs.kind == RG_FAULT_POWER && from_now) return EIO;
+    if (fs.kind == RG_FS_FAIL && now) return EIO;
+    if (fs.kind == RG_FS_EINTR && now && interruptible) return EINTR;
+    if (fs.kind == RG_FS_FULL && from_now && needs_room) return ENOSPC;
+    if (fs.kind == RG_FS_POWER && from_now) return EIO;
     return GO;
 }
 
@@ -184,7 +184,7 @@ static int fail(int error)
 
 static size_t shortened(size_t n)
 {
-    return fs.kind == RG_FAULT_SHORT && fs.calls == fs.nth && n > 1 ? n / 2 : n;
+    return fs.kind == RG_FS_SHORT && fs.calls == fs.nth && n > 1 ? n / 2 : n;
 }
 
 static int faulty_open(const char *path, int flags, unsigned mode)

@@ -14,12 +14,12 @@
 #include <stdint.h>
 
 typedef enum rg_fault {
-    RG_FAULT_NONE,
-    RG_FAULT_FAIL,  /* the Nth call returns EIO, whichever it is */
-    RG_FAULT_SHORT, /* the Nth, if it reads or writes, does about half */
-    RG_FAULT_EINTR, /* the Nth, if it can be interrupted, is */
-    RG_FAULT_FULL,  /* from the Nth on, what needs room on the disk returns ENOSPC */
-    RG_FAULT_POWER, /* from the Nth on nothing happens any more and every call returns EIO */
+    RG_FS_NONE,
+    RG_FS_FAIL,  /* the Nth call returns EIO, whichever it is */
+    RG_FS_SHORT, /* the Nth, if it reads or writes, does about half */
+    RG_FS_EINTR, /* the Nth, if it can be interrupted, is */
+    RG_FS_FULL,  /* from the Nth on, what needs room on the disk returns ENOSPC */
+    RG_FS_POWER, /* from the Nth on nothing happens any more and every call returns EIO */
 } rg_fault;
 
 /* Installs the faulty table; the counter and the model start afresh. */
