@@ -78,10 +78,11 @@ typedef struct rg_kernel_ctx {
      * fp32; operands below 2^-126, the subnormal ones, may be taken as zeros */
     rg_dtype operands;
     rg_arena *scratch;
-    rg_pool *pool;   /* NULL: one thread */
-    void *stream;    /* the device's stream; NULL on the CPU */
-    uint32_t *fault; /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
-    rg_error *error; /* never NULL */
+    rg_pool *pool;      /* NULL: one thread */
+    void *stream;       /* the device's stream; NULL on the CPU */
+    uint32_t *fault;    /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
+    struct rg_gpu *gpu; /* whose stream it is (gpu.h); NULL on the CPU */
+    rg_error *error;    /* never NULL */
 } rg_kernel_ctx;
 
 /*
@@ -558,9 +559,6 @@ const char *const *rg_kernels_cpu_levels(void);
 /* Peak of this machine's cores in GF/s for products of F32 or BF16 operands, measured in about 50
  * ms with the pool's threads. */
 double rg_kernels_peak_gflops(rg_pool *pool, rg_dtype operands);
-
-/* NULL with the reason in `err` when this binary has no CUDA backend or the machine no device. */
-const rg_kernels *rg_kernels_cuda(rg_error *err);
 
 RG_C_END
 

@@ -15,6 +15,10 @@ RG_C_BEGIN
 
 /* name of the slot, arguments of forward, arguments of grad (rg_ and _args are added) */
 #define RG_CUDA_SLOTS(X)                          \
+    X(linear, linear, linear_grad)                \
+    X(conv1d, conv1d, conv1d_grad)                \
+    X(conv2d, conv2d, conv2d_grad)                \
+    X(conv_tr1d, conv_tr1d, conv_tr1d_grad)       \
     X(layernorm, layernorm, layernorm_grad)       \
     X(groupnorm, groupnorm, groupnorm_grad)       \
     X(embedding, embedding, embedding_grad)       \
@@ -56,6 +60,26 @@ RG_C_BEGIN
 
 RG_CUDA_SLOTS(RG_CUDA_DECLARE_SLOT)
 RG_CUDA_CALLS(RG_CUDA_DECLARE_CALL)
+
+/* The functions of a slot that is written in C: name_forward and name_grad with the type. */
+#define RG_CUDA_IN_C_OF(name, suffix, type)                                                        \
+    rg_status rg_cuda_##name##_##suffix(rg_kernel_ctx *ctx, const rg_##name##_args *a)             \
+    {                                                                                              \
+        return name##_forward(ctx, type, a);                                                       \
+    }                                                                                              \
+    rg_status rg_cuda_##name##_##suffix##_grad(rg_kernel_ctx *ctx, const rg_##name##_grad_args *a) \
+    {                                                                                              \
+        return name##_grad(ctx, type, a);                                                          \
+    }
+#define RG_CUDA_SLOT_IN_C(name)        \
+    RG_CUDA_IN_C_OF(name, f32, RG_F32) \
+    RG_CUDA_IN_C_OF(name, f16, RG_F16) \
+    RG_CUDA_IN_C_OF(name, bf16, RG_BF16)
+
+/* The matrix slot, of all three tables. */
+size_t rg_cuda_matrix_size(int64_t rows, int64_t cols, rg_dtype type);
+rg_status rg_cuda_matrix_pack(rg_kernel_ctx *ctx, const void *w, int64_t rows, int64_t cols,
+                              rg_dtype type, void *packed);
 
 RG_C_END
 

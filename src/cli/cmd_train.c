@@ -8,11 +8,12 @@
 #include "cli/commands.h"
 #include "cli/processes.h"
 #include "dist/launch.h"
+#include "kernels/gpu.h"
 #include "train/trainer.h"
 
 const rg_option rg_cmd_train_options[] = {
     {"resume", "[RUN[@STEP]]", "go on with the newest run of this name, or with RUN (at STEP)"},
-    {"device", "NAME", "auto or cpu (this build has no CUDA backend)"},
+    {"device", "NAME", "auto or cpu (training on a GPU is not there yet)"},
     {"json", NULL, "print the result as JSON"},
     {"processes", "N", "train with N processes on this host"},
     {"rank", "R", "which of the processes this is, where no launcher says so; with --world"},
@@ -30,8 +31,8 @@ static rg_status check_device(const rg_args *args, rg_error *err)
     if (!strcmp(device, "auto") || !strcmp(device, "cpu")) return RG_OK;
     if (strcmp(device, "cuda") != 0)
         return rg_fail(err, RG_ERR_USAGE, "--device: '%s' is not auto or cpu", device);
-    rg_kernels_cuda(err);
-    return rg_fail(err, RG_ERR_UNSUPPORTED, "no CUDA device");
+    if (rg_gpu_count(err) == 0) return err->code;
+    return rg_fail(err, RG_ERR_UNSUPPORTED, "--device cuda: this version trains on the CPU only");
 }
 
 /* The processes of this run; *comm NULL: this one alone. */

@@ -91,7 +91,8 @@ void rg_call_take(rg_call *c, const rg_call *source, const char *name)
 
 typedef struct buffer {
     unsigned char *map, *data;
-    size_t size, bytes; /* of the mapping without its last page; of the data */
+    unsigned char *device; /* what stands for `map` on the GPU, or NULL */
+    size_t size, bytes;    /* of the mapping without its last page; of the data */
     rg_dtype type;
 } buffer;
 
@@ -136,6 +137,32 @@ static buffer buffer_make(int64_t n, rg_dtype type, rg_placement placement)
     b.data = b.map + MARGIN + (placement == RG_PLACE_SHIFTED ? type_size(type) : 0);
     if (placement == RG_PLACE_FLUSH) b.data = b.map + b.size - b.bytes;
     return b;
+}
+
+/* ---- the GPU's side of a buffer: a copy of all of it, canaries too ---- */
+
+static void buffer_enter(buffer *b, rg_gpu *gpu)
+{
+    rg_error err = {0};
+    if (!gpu) return;
+    b->device = rg_gpu_alloc(gpu, b->size, &err);
+    REQUIRE(b->device, "%s", err.text);
+    RG_ASSERT_OK(rg_gpu_put(gpu, b->device, b->map, b->size, &err), &err);
+}
+
+static rg_status buffer_leave(buffer *b, rg_gpu *gpu, rg_error *err)
+{
+    if (!b->device) return RG_OK;
+    const rg_status status = rg_gpu_get(gpu, b->map, b->device, b->size, err);
+    rg_gpu_free(gpu, b->device);
+    b->device = NULL;
+    return status;
+}
+
+/* Where kernels find the data. */
+static void *buffer_address(const buffer *b)
+{
+    return b->device ? b->device + (b->data - b->map) : b->data;
 }
 
 static void buffer_free(buffer *b)
@@ -216,7 +243,8 @@ static void bind_field(run *r, int32_t i, rg_dtype real, const rg_variant *v)
         REQUIRE(r->before[i], "%s: no room for %s", r->call->name, f->name);
         memcpy(r->before[i], b->data, b->bytes);
     }
-    set_pointer(r, f->offset, b->data);
+    buffer_enter(b, v->gpu);
+    set_pointer(r, f->offset, buffer_address(b));
 }
 
 static void bind_pack(run *r, int32_t i, const rg_kernels *k, rg_kernel_ctx *ctx, rg_dtype type)
@@ -225,17 +253,20 @@ static void bind_pack(run *r, int32_t i, const rg_kernels *k, rg_kernel_ctx *ctx
     const size_t bytes = k->matrix.packed_size(p->rows, p->cols, type);
     if (bytes == 0) return;
     r->packed[i] = buffer_make((int64_t)bytes, RG_U8, RG_PLACE_ALIGNED);
+    buffer_enter(&r->packed[i], ctx->gpu);
+    void *packed = buffer_address(&r->packed[i]);
     RG_ASSERT_OK(
-        k->matrix.pack(ctx, r->buffers[p->field].data, p->rows, p->cols, type, r->packed[i].data),
+        k->matrix.pack(ctx, buffer_address(&r->buffers[p->field]), p->rows, p->cols, type, packed),
         ctx->error);
-    REQUIRE(buffer_frame_intact(&r->packed[i]), "%s, %s: pack wrote beyond packed_size", k->name,
-            r->call->name);
-    set_pointer(r, p->offset, r->packed[i].data);
+    set_pointer(r, p->offset, packed);
     memcpy(r->args + p->type_offset, &type, sizeof type);
 }
 
 static void check_frame(const run *r, const char *level)
 {
+    for (int32_t i = 0; i < r->call->n_packs; i++)
+        REQUIRE(!r->packed[i].map || buffer_frame_intact(&r->packed[i]),
+                "%s, %s: pack wrote beyond packed_size", level, r->call->name);
     for (int32_t i = 0; i < r->call->n_fields; i++) {
         const buffer *b = &r->buffers[i];
         const char *name = r->call->fields[i].name;
@@ -260,22 +291,49 @@ static void collect(run *r, rg_outcome *out)
     for (int32_t i = 0; i < r->call->n_packs; i++) buffer_free(&r->packed[i]);
 }
 
+/* Scratch of one kind of memory, made at the first need and kept. */
+static rg_arena *scratch_of(const rg_variant *v, rg_error *err)
+{
+    static rg_arena *host, *device;
+    if (v->scratch) return v->scratch;
+    if (!v->gpu && !host) host = rg_arena_create(scratch_bytes, "test scratch", err);
+    if (v->gpu && !device) {
+        void *memory = rg_gpu_alloc(v->gpu, scratch_bytes, err);
+        if (memory) device = rg_arena_create_over(memory, scratch_bytes, "device scratch", err);
+    }
+    rg_arena *scratch = v->gpu ? device : host;
+    REQUIRE(scratch != NULL, "%s", err->text);
+    return scratch;
+}
+
+/* All of them come back, whatever the first failure is: a fault of a kernel is told by the copy. */
+static rg_status leave_all(run *r, rg_gpu *gpu, rg_error *err)
+{
+    rg_status first = RG_OK;
+    for (int32_t i = 0; i < RG_CALL_FIELDS + RG_CALL_PACKS; i++) {
+        buffer *b = i < RG_CALL_FIELDS ? &r->buffers[i] : &r->packed[i - RG_CALL_FIELDS];
+        const rg_status status = buffer_leave(b, gpu, err);
+        if (first == RG_OK) first = status;
+    }
+    return first;
+}
+
 void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_outcome *out)
 {
-    static rg_arena *scratch;
     *out = (rg_outcome){.status = RG_OK};
-    if (!scratch) scratch = rg_arena_create(scratch_bytes, "test scratch", &out->error);
-    REQUIRE(scratch != NULL, "%s", out->error.text);
     rg_kernel_ctx ctx = {.operands = v->operands,
-                         .scratch = v->scratch ? v->scratch : scratch,
+                         .scratch = scratch_of(v, &out->error),
                          .pool = v->pool,
                          .error = &out->error};
+    if (v->gpu) rg_gpu_context(v->gpu, &ctx);
     run r = {.call = c};
     memcpy(r.args, c->args, sizeof r.args);
     for (int32_t i = 0; i < c->n_fields; i++) bind_field(&r, i, k->real, v);
     for (int32_t i = 0; v->packed != RG_DTYPE_COUNT && i < c->n_packs; i++)
         bind_pack(&r, i, k, &ctx, v->packed);
     out->status = c->fn(k, &ctx, r.args);
+    const rg_status left = leave_all(&r, v->gpu, &out->error);
+    if (out->status == RG_OK) out->status = left;
     rg_arena_reset(ctx.scratch);
     check_frame(&r, k->name);
     collect(&r, out);

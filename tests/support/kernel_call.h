@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "kernels/kernels.h"
+#include "kernels/gpu.h"
 
 enum { RG_CALL_FIELDS = 20, RG_CALL_ARGS = 512, RG_CALL_PACKS = 2 };
 
@@ -80,6 +80,7 @@ typedef struct rg_variant {
     rg_dtype operands; /* of products: F32 or BF16 */
     rg_pool *pool;     /* NULL: one thread */
     rg_arena *scratch; /* NULL: one that is large enough */
+    rg_gpu *gpu;       /* buffers cross over to it, and it gives the stream; NULL: the CPU */
 } rg_variant;
 
 /* What a run left behind: the fields' values as doubles (NULL for inputs and left-out outputs). */

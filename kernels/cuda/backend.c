@@ -1,0 +1,225 @@
+/*
+ * A GPU: device, stream, memory, the door between host and device (kernels/gpu.h).
+ *
+ * One idea: all work goes to one stream that nobody else uses, never the default one. Host memory
+ * reaches the device through two halves of a pinned buffer, one filled while the other is copied,
+ * so that a caller may reuse what it gave at once.
+ * Not here: kernels, products (gemm.c), the tables (table.c).
+ */
+#include "kernels/cuda/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+rg_status rg_gpu_check(cudaError_t code, const char *what, rg_error *err)
+{
+    if (code == cudaSuccess) return RG_OK;
+    const bool memory = code == cudaErrorMemoryAllocation;
+    return rg_fail(err, memory ? RG_ERR_NOMEM : RG_ERR_DEVICE, "CUDA: %s: %s (%s)", what,
+                   cudaGetErrorString(code), cudaGetErrorName(code));
+}
+
+int32_t rg_gpu_count(rg_error *err)
+{
+    int count = 0, driver = 0;
+    const cudaError_t code = cudaGetDeviceCount(&count);
+    if (code == cudaSuccess && count > 0) return count;
+    cudaDriverGetVersion(&driver);
+    if (driver == 0)
+        rg_fail(err, RG_ERR_DEVICE, "device cuda: no NVIDIA driver is installed");
+    else if (code == cudaErrorInsufficientDriver)
+        rg_fail(err, RG_ERR_DEVICE,
+                "device cuda: the NVIDIA driver is for CUDA %d.%d, this program needs %d.%d",
+                driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                CUDART_VERSION % 1000 / 10);
+    else
+        rg_fail(err, RG_ERR_DEVICE, "device cuda: no GPU is visible (%s)",
+                code == cudaSuccess ? "none is there" : cudaGetErrorString(code));
+    return 0;
+}
+
+rg_status rg_gpu_describe(int32_t index, rg_gpu_facts *facts, rg_error *err)
+{
+    struct cudaDeviceProp p;
+    size_t free_bytes = 0, all = 0;
+    *facts = (rg_gpu_facts){0};
+    RG_TRY(rg_gpu_check(cudaGetDeviceProperties(&p, index), "properties of the device", err));
+    RG_TRY(rg_gpu_check(cudaSetDevice(index), "choosing the device", err));
+    RG_TRY(rg_gpu_check(cudaMemGetInfo(&free_bytes, &all), "free memory", err));
+    rg_copy_text(facts->name, sizeof facts->name, p.name);
+    facts->major = p.major, facts->minor = p.minor;
+    facts->processors = p.multiProcessorCount;
+    facts->memory = (int64_t)p.totalGlobalMem, facts->free = (int64_t)free_bytes;
+    int driver = 0, runtime = 0;
+    RG_TRY(rg_gpu_check(cudaDriverGetVersion(&driver), "version of the driver", err));
+    RG_TRY(rg_gpu_check(cudaRuntimeGetVersion(&runtime), "version of the runtime", err));
+    facts->driver = driver, facts->runtime = runtime;
+    return RG_OK;
+}
+
+static rg_status open_stream(rg_gpu *gpu, rg_error *err)
+{
+    RG_TRY(rg_gpu_check(cudaSetDevice(gpu->index), "choosing the device", err));
+    RG_TRY(rg_gpu_check(cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking),
+                        "making a stream", err));
+    void *fault = NULL, *staging = NULL;
+    RG_TRY(rg_gpu_check(cudaMalloc(&fault, sizeof *gpu->fault), "memory for faults", err));
+    gpu->fault = fault;
+    RG_TRY(rg_gpu_check(cudaMalloc(&gpu->workspace, RG_GPU_WORKSPACE), "memory for products", err));
+    RG_TRY(rg_gpu_check(cudaMallocHost(&staging, RG_GPU_STAGING), "pinned memory", err));
+    gpu->staging = staging;
+    for (int i = 0; i < 2; i++) {
+        RG_TRY(rg_gpu_check(cudaEventCreateWithFlags(&gpu->staged[i], cudaEventDisableTiming),
+                            "making an event", err));
+        RG_TRY(rg_gpu_check(cudaEventRecord(gpu->staged[i], gpu->stream), "an event", err));
+    }
+    return rg_gpu_zero(gpu, gpu->fault, sizeof *gpu->fault, err);
+}
+
+static rg_status open_libraries(rg_gpu *gpu, rg_error *err)
+{
+    RG_TRY(rg_dl_cublaslt(&gpu->lt, err));
+    const cublasStatus_t code = gpu->lt.cublasLtCreate(&gpu->lt_handle);
+    if (code != CUBLAS_STATUS_SUCCESS)
+        return rg_fail(err, RG_ERR_DEVICE, "cuBLASLt cannot be started: %s",
+                       gpu->lt.cublasLtGetStatusString(code));
+    gpu->gemms = rg_gemm_cache_create(err);
+    return gpu->gemms ? RG_OK : RG_ERR_NOMEM;
+}
+
+rg_gpu *rg_gpu_open(int32_t index, rg_error *err)
+{
+    const int32_t count = rg_gpu_count(err);
+    if (count == 0) return NULL;
+    if (index < 0 || index >= count) {
+        rg_fail(err, RG_ERR_DEVICE, "device cuda:%d: there are %d, counted from 0", index, count);
+        return NULL;
+    }
+    rg_gpu_facts facts;
+    if (rg_gpu_describe(index, &facts, err) != RG_OK) return NULL;
+    rg_gpu *gpu = calloc(1, sizeof *gpu);
+    if (!gpu) {
+        rg_fail(err, RG_ERR_NOMEM, "out of memory for device cuda:%d", index);
+        return NULL;
+    }
+    gpu->index = index;
+    gpu->major = facts.major;
+    if (open_stream(gpu, err) != RG_OK || open_libraries(gpu, err) != RG_OK) {
+        rg_gpu_close(gpu);
+        return NULL;
+    }
+    return gpu;
+}
+
+/* What fails here has been told before, by the call whose work it was. */
+void rg_gpu_close(rg_gpu *gpu)
+{
+    if (!gpu) return;
+    if (gpu->stream) cudaStreamSynchronize(gpu->stream);
+    rg_gemm_cache_destroy(gpu->gemms);
+    if (gpu->lt_handle) gpu->lt.cublasLtDestroy(gpu->lt_handle);
+    for (int i = 0; i < 2; i++)
+        if (gpu->staged[i]) cudaEventDestroy(gpu->staged[i]);
+    cudaFreeHost(gpu->staging);
+    cudaFree(gpu->workspace);
+    cudaFree(gpu->fault);
+    if (gpu->stream) cudaStreamDestroy(gpu->stream);
+    free(gpu);
+}
+
+void rg_gpu_context(rg_gpu *gpu, rg_kernel_ctx *ctx)
+{
+    ctx->gpu = gpu;
+    ctx->stream = gpu->stream;
+    ctx->fault = gpu->fault;
+}
+
+/* ---- memory ---- */
+
+void *rg_gpu_alloc(rg_gpu *gpu, size_t bytes, rg_error *err)
+{
+    void *memory = NULL;
+    size_t free_bytes = 0, all = 0;
+    cudaError_t code = cudaSetDevice(gpu->index);
+    if (code == cudaSuccess) code = cudaMalloc(&memory, bytes ? bytes : 1);
+    if (code == cudaSuccess) return memory;
+    cudaGetLastError(); /* a full device is no reason for later calls to fail */
+    cudaMemGetInfo(&free_bytes, &all);
+    if (code == cudaErrorMemoryAllocation)
+        rg_fail(err, RG_ERR_NOMEM,
+                "device cuda:%d: %.1f MiB wanted, %.1f MiB free of %.1f; use a smaller batch",
+                gpu->index, (double)bytes / 1048576, (double)free_bytes / 1048576,
+                (double)all / 1048576);
+    else
+        rg_gpu_check(code, "allocation", err);
+    return NULL;
+}
+
+void rg_gpu_free(rg_gpu *gpu, void *memory)
+{
+    if (!memory) return;
+    cudaStreamSynchronize(gpu->stream);
+    cudaFree(memory);
+}
+
+static rg_status put_piece(rg_gpu *gpu, char *to, const char *from, size_t bytes, rg_error *err)
+{
+    const int half = gpu->half;
+    unsigned char *pinned = gpu->staging + (size_t)half * (RG_GPU_STAGING / 2);
+    gpu->half = !half;
+    RG_TRY(rg_gpu_check(cudaEventSynchronize(gpu->staged[half]), "copy to the device", err));
+    memcpy(pinned, from, bytes);
+    RG_TRY(rg_gpu_check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, gpu->stream),
+                        "copy to the device", err));
+    return rg_gpu_check(cudaEventRecord(gpu->staged[half], gpu->stream), "copy to the device", err);
+}
+
+rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
+{
+    for (size_t done = 0; done < bytes;) {
+        const size_t left = bytes - done, most = RG_GPU_STAGING / 2;
+        const size_t piece = left < most ? left : most;
+        RG_TRY(put_piece(gpu, (char *)to + done, (const char *)from + done, piece, err));
+        done += piece;
+    }
+    return RG_OK;
+}
+
+static rg_status tell_fault(rg_gpu *gpu, uint32_t fault, rg_error *err)
+{
+    static const char *const texts[] = {
+        [RG_FAULT_CODE] = "a code is beyond its book",
+        [RG_FAULT_TARGET] = "a target is beyond the classes",
+    };
+    if (fault == RG_FAULT_NONE) return RG_OK;
+    RG_TRY(rg_gpu_zero(gpu, gpu->fault, sizeof *gpu->fault, err));
+    return rg_fail(err, RG_ERR_SHAPE, "device cuda:%d: %s", gpu->index,
+                   fault < sizeof texts / sizeof *texts ? texts[fault] : "unknown fault");
+}
+
+rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
+{
+    uint32_t fault = RG_FAULT_NONE;
+    if (bytes)
+        RG_TRY(rg_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu->stream),
+                            "copy to the host", err));
+    RG_TRY(rg_gpu_check(
+        cudaMemcpyAsync(&fault, gpu->fault, sizeof fault, cudaMemcpyDeviceToHost, gpu->stream),
+        "copy of the fault word", err));
+    RG_TRY(rg_gpu_wait(gpu, err));
+    return tell_fault(gpu, fault, err);
+}
+
+rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
+{
+    if (bytes == 0) return RG_OK;
+    return rg_gpu_check(cudaMemsetAsync(memory, 0, bytes, gpu->stream), "clearing memory", err);
+}
+
+rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err)
+{
+    return rg_gpu_check(cudaStreamSynchronize(gpu->stream), "work on the device", err);
+}

@@ -1,0 +1,36 @@
+/*
+ * What the C files of the backend share: the GPU object from the inside.
+ *
+ * Not here: anything that code outside of kernels/cuda needs (kernels/gpu.h).
+ */
+#ifndef RG_KERNELS_CUDA_BACKEND_H
+#define RG_KERNELS_CUDA_BACKEND_H
+
+#include <cuda_runtime_api.h>
+
+#include "kernels/cuda/dl.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/gpu.h"
+
+enum {
+    RG_GPU_WORKSPACE = 32 << 20, /* of cuBLASLt */
+    RG_GPU_STAGING = 8 << 20     /* pinned; copies to the device go in halves of it */
+};
+
+struct rg_gpu {
+    int index, major;
+    cudaStream_t stream;
+    uint32_t *fault;
+    rg_cublaslt lt;
+    cublasLtHandle_t lt_handle;
+    rg_gemm_cache *gemms;
+    void *workspace;
+    unsigned char *staging;
+    cudaEvent_t staged[2]; /* the half's last copy */
+    int half;
+};
+
+/* RG_OK, or RG_ERR_DEVICE with what was done, CUDA's name of the error and its text. */
+rg_status rg_gpu_check(cudaError_t code, const char *what, rg_error *err);
+
+#endif

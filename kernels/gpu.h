@@ -1,0 +1,65 @@
+/*
+ * One GPU: its memory, its stream, its tables of kernels; what the engine sees of the backend.
+ *
+ * One idea: device memory is reserved once, in blocks that arenas are laid over
+ * (rg_arena_create_over), and everything queued goes to one stream in order. Host memory crosses
+ * over at one door, rg_gpu_put and rg_gpu_get. In a build without CUDA every call here fails with
+ * one line that says so (stub.c).
+ * Not here: tensors, CUDA's own headers.
+ */
+#ifndef RG_KERNELS_GPU_H
+#define RG_KERNELS_GPU_H
+
+#include "kernels/kernels.h"
+
+typedef struct rg_gpu rg_gpu;
+
+/* What is known of a GPU and its software, for people. */
+typedef struct rg_gpu_facts {
+    char name[128];
+    int32_t major, minor;    /* compute capability */
+    int32_t processors;      /* SMs */
+    int64_t memory, free;    /* bytes */
+    int32_t driver, runtime; /* as CUDA counts: 13000 is 13.0 */
+} rg_gpu_facts;
+
+/* How many there are; 0 with the reason in `err` (no driver, no device, built without CUDA). */
+int32_t rg_gpu_count(rg_error *err);
+rg_status rg_gpu_describe(int32_t index, rg_gpu_facts *facts, rg_error *err) RG_MUST_USE;
+
+/* A library of NVIDIA's, for people. */
+typedef struct rg_gpu_library {
+    const char *name, *file; /* "cuDNN", "libcudnn.so.9" */
+    char version[32];        /* "" when it cannot be opened */
+} rg_gpu_library;
+
+/* cuBLASLt, cuDNN, NCCL, cuFFT: opens each. Returns how many of `out` it filled: 0 when this
+ * program was built without CUDA. */
+enum { RG_GPU_LIBRARIES = 4 };
+int rg_gpu_libraries(rg_gpu_library out[RG_GPU_LIBRARIES]);
+
+/* NULL with one line in `err`. Not thread-safe: one GPU object, one thread. */
+rg_gpu *rg_gpu_open(int32_t index, rg_error *err);
+void rg_gpu_close(rg_gpu *gpu); /* waits for what is queued; NULL is fine */
+
+/* The table for activations stored as F32, F16 or BF16; NULL where the GPU has no such products. */
+const rg_kernels *rg_gpu_kernels(rg_gpu *gpu, rg_dtype activations, rg_error *err);
+/* Sets what kernels need to know of the GPU: stream, fault word, gpu. */
+void rg_gpu_context(rg_gpu *gpu, rg_kernel_ctx *ctx);
+
+/* Device memory, 256-byte aligned; NULL and RG_ERR_NOMEM with what is free. */
+void *rg_gpu_alloc(rg_gpu *gpu, size_t bytes, rg_error *err);
+void rg_gpu_free(rg_gpu *gpu, void *memory); /* NULL is fine; waits for what is queued */
+
+/*
+ * Copies in the order of the stream. put: `from` may be changed at once when it returns. get:
+ * waits, and tells faults of kernels since the last get (RG_ERR_SHAPE), which it clears.
+ */
+rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes,
+                     rg_error *err) RG_MUST_USE;
+rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes,
+                     rg_error *err) RG_MUST_USE;
+rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err) RG_MUST_USE;
+rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err) RG_MUST_USE;
+
+#endif
