@@ -1,8 +1,8 @@
 /*
  * Distances between a and b (B,n) as one number, and the gradient to a.
  *
- * One idea: each item's distance, and where it is relative its size, are sums of runs (sums.cuh);
- * the divisions happen where those are summed over items, in the same fixed order.
+ * One idea: each item's distance and size are sums of runs (sums.cuh), divided where they are
+ * stored; the items' shares are summed in the same fixed order.
  */
 #include "kernels/cuda/flat.cuh"
 #include "kernels/cuda/sums.cuh"
@@ -44,18 +44,22 @@ template <class T> struct item_source {
     }
 };
 
-/* The items' two sums on their way to the total. */
-struct item_sums {
+/* Per item: its share of the distance, its size. */
+struct item_sink {
     float *p;
     measure m;
     __device__ __forceinline__ void put(int64_t item, int64_t, int64_t, const float sums[2]) const
     {
-        p[2 * item] = sums[0];
+        p[2 * item] = sums[0] / m.divisor(sums[1]);
         p[2 * item + 1] = sums[1];
     }
+};
+
+struct share_source {
+    const float *p;
     __device__ __forceinline__ void add(int64_t, int64_t item, int64_t, float sums[1]) const
     {
-        sums[0] += p[2 * item] / m.divisor(p[2 * item + 1]);
+        sums[0] += p[2 * item];
     }
 };
 
@@ -69,11 +73,12 @@ struct total_sink {
 
 template <class T> static rg_status distance_forward(rg_kernel_ctx *ctx, const rg_distance_args *a)
 {
-    const item_sums items = {rg_device_scratch<float>(ctx, 2 * a->batch), measure_of(a)};
+    const item_sink items = {rg_device_scratch<float>(ctx, 2 * a->batch), measure_of(a)};
     if (!items.p) return ctx->error->code;
     const item_source<T> source = {(const T *)a->a, (const T *)a->b, a->n, items.m.l1};
     RG_TRY((rg_sums<float, 2>(ctx, a->batch, a->n, 1, source, items)));
-    return rg_sums<float, 1>(ctx, 1, a->n > 0 ? a->batch : 0, 1, items, total_sink{(float *)a->y});
+    return rg_sums<float, 1>(ctx, 1, a->n > 0 ? a->batch : 0, 1, share_source{items.p},
+                             total_sink{(float *)a->y});
 }
 
 /* items: as forward's sums, NULL when the distance is not relative. */
@@ -106,7 +111,7 @@ static rg_status distance_grad(rg_kernel_ctx *ctx, const rg_distance_grad_args *
     const int64_t total = f->batch * f->n;
     const T *a = (const T *)f->a, *b = (const T *)f->b;
     T *da = (T *)g->da;
-    item_sums items = {NULL, measure_of(f)};
+    item_sink items = {NULL, measure_of(f)};
     if (!da || total == 0) return RG_OK;
     if (items.m.relative) {
         items.p = rg_device_scratch<float>(ctx, 2 * f->batch);
