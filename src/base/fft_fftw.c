@@ -1,11 +1,11 @@
 /*
- * fft.h on FFTW3 (single precision).
+ * Complex transforms by FFTW3 (single precision).
  *
- * One idea: FFTW_ESTIMATE plans by rule, not by measurement, so the same n gives the same plan and
- * the same bits in every process. Plans are made on 64-byte aligned buffers, as all that is passed
- * in is.
+ * One idea: FFTW_ESTIMATE plans by rule, not by measurement, so the same size gives the same plan
+ * and the same bits in every process. Plans are made on 64-byte aligned buffers, as all that is
+ * passed in is. FFTW's own real transforms are not used: they are less of vectors and take nearly
+ * twice as long at lengths that are powers of two.
  */
-#include <assert.h>
 #include <fftw3.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,46 +15,29 @@
 #include "base/fft_plans.h"
 #include "base/text.h"
 
-struct rg_fft {
-    rg__fft_entry entry;
-    fftwf_plan forward, inverse;
-};
-
-rg__fft_entry *rg__fft_make(int32_t n)
+rg__fft_complex *rg__fft_make(int32_t points, bool inverse)
 {
-    rg_fft *plan = calloc(1, sizeof *plan);
-    size_t bytes = ((size_t)n + 2) * sizeof(float) / 64 * 64 + 64;
-    float *x = aligned_alloc(64, bytes), *spectrum = aligned_alloc(64, bytes);
-    if (plan && x && spectrum) {
-        fftwf_complex *bins = (fftwf_complex *)spectrum;
-        plan->forward = fftwf_plan_dft_r2c_1d(n, x, bins, FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
-        plan->inverse = fftwf_plan_dft_c2r_1d(n, bins, x, FFTW_ESTIMATE | FFTW_DESTROY_INPUT);
-    }
-    free(x);
-    free(spectrum);
-    if (plan && plan->forward && plan->inverse) return &plan->entry;
-    free(plan);
-    return NULL;
+    const size_t bytes = ((size_t)points * sizeof(fftwf_complex) + 63) / 64 * 64;
+    fftwf_complex *from = aligned_alloc(64, bytes), *to = aligned_alloc(64, bytes);
+    fftwf_plan plan = NULL;
+    if (from && to)
+        plan = fftwf_plan_dft_1d(points, from, to, inverse ? FFTW_BACKWARD : FFTW_FORWARD,
+                                 FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    free(from);
+    free(to);
+    return (rg__fft_complex *)plan;
 }
 
-static void assert_aligned(const float *x, const float *spectrum)
+void rg__fft_free(rg__fft_complex *plan)
 {
-    assert((uintptr_t)x % 64 == 0 && (uintptr_t)spectrum % 64 == 0);
-    (void)x;
-    (void)spectrum;
+    if (plan) fftwf_destroy_plan((fftwf_plan)plan);
 }
 
-void rg_fft_forward(const rg_fft *plan, const float *x, float *spectrum)
+void rg__fft_run(const rg__fft_complex *plan, const float *from, float *to)
 {
-    assert_aligned(x, spectrum);
-    /* FFTW's type has no const; PRESERVE_INPUT keeps x */
-    fftwf_execute_dft_r2c(plan->forward, (float *)(uintptr_t)x, (fftwf_complex *)spectrum);
-}
-
-void rg_fft_inverse(const rg_fft *plan, float *spectrum, float *x)
-{
-    assert_aligned(x, spectrum);
-    fftwf_execute_dft_c2r(plan->inverse, (fftwf_complex *)spectrum, x);
+    /* FFTW's types have no const; PRESERVE_INPUT keeps `from` */
+    fftwf_execute_dft((fftwf_plan)(uintptr_t)plan, (fftwf_complex *)(uintptr_t)from,
+                      (fftwf_complex *)to);
 }
 
 /* fftwf_version is "fftw-3.3.10-sse2-avx": the number without the build's options is enough. */
