@@ -38,10 +38,10 @@ __global__ void __launch_bounds__(GATHER_THREADS)
     rope_kernel(float2 *__restrict__ table, const float *__restrict__ given, int steps,
                 int head_dim, double base)
 {
-    const int half = head_dim / 2, i = blockIdx.x * GATHER_THREADS + (int)threadIdx.x;
-    if (i >= steps * half) return;
-    const double pos = given ? given[i / half] : (double)(i / half);
-    const double angle = pos * pow(base, -2.0 * (i % half) / head_dim);
+    const int pairs = head_dim / 2, i = blockIdx.x * GATHER_THREADS + (int)threadIdx.x;
+    if (i >= steps * pairs) return;
+    const double pos = given ? given[i / pairs] : (double)(i / pairs);
+    const double angle = pos * pow(base, -2.0 * (i % pairs) / head_dim);
     table[i] = make_float2((float)cos(angle), (float)sin(angle));
 }
 
@@ -60,7 +60,7 @@ template <class T, class O>
 __global__ void __launch_bounds__(GATHER_THREADS)
     gather_kernel(O *__restrict__ out, gather_source<T> s)
 {
-    const int tiles = s.padded / ATT_BOUND, bh = blockIdx.x / tiles, half = s.head_dim / 2;
+    const int tiles = s.padded / ATT_BOUND, bh = blockIdx.x / tiles, pairs = s.head_dim / 2;
     const int first = blockIdx.x % tiles * ATT_BOUND;
     for (int i = threadIdx.x; i < ATT_BOUND * s.width; i += GATHER_THREADS) {
         const int t = first + i / s.width, d = i % s.width;
@@ -69,11 +69,11 @@ __global__ void __launch_bounds__(GATHER_THREADS)
             const T *row =
                 s.m + ((size_t)(bh / s.heads) * s.steps + t) * s.ld + bh % s.heads * s.head_dim;
             v = rg_tofloat(row[d]);
-            if (s.rope && d < 2 * half) {
-                const int low = d < half ? d : d - half;
-                const float other = rg_tofloat(row[d < half ? d + half : low]);
-                const float2 turn = s.rope[(size_t)t * half + low];
-                v = v * turn.x + (d < half ? -other : other) * turn.y;
+            if (s.rope && d < 2 * pairs) {
+                const int low = d < pairs ? d : d - pairs;
+                const float other = rg_tofloat(row[d < pairs ? d + pairs : low]);
+                const float2 turn = s.rope[(size_t)t * pairs + low];
+                v = v * turn.x + (d < pairs ? -other : other) * turn.y;
             }
         }
         out[((size_t)bh * s.padded + t) * s.width + d] =

@@ -98,11 +98,11 @@ __device__ __forceinline__ void rg_ldmatrix_x4_trans(rg_a16 &d, const void *row)
 
 #else
 
-/* Element `half` of a register of pairs. */
-template <class O> inline float rg_ptx_element(uint32_t pair, int half)
+/* Element `part` of a register of pairs. */
+template <class O> inline float rg_ptx_element(uint32_t pair, int part)
 {
     O v;
-    memcpy(static_cast<void *>(&v), reinterpret_cast<const char *>(&pair) + 2 * half, 2);
+    memcpy(static_cast<void *>(&v), reinterpret_cast<const char *>(&pair) + 2 * part, 2);
     return rg_tofloat(v);
 }
 
