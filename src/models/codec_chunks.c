@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "models/codec_windows.h"
+#include "models/codec_signal.h"
 
 rg_codec_cut rg_codec_cut_of(const rg_encodec_config *config, int64_t n)
 {
@@ -99,7 +99,7 @@ static rg_status encode_chunk(rg_exec *ex, rg_codec *codec, const float *x, int6
     const int64_t books = codec->config.codebooks, frames = (n + hop - 1) / hop;
     *scale = codec->config.normalize ? loudness(x, channels, n) : 1;
     for (int64_t i = 0; i < n * channels; i++) r->samples[i] = x[i] / *scale;
-    RG_TRY(rg_codec_encode_windows(ex, codec, r->samples, n, n_q, r->codes));
+    RG_TRY(rg_codec_encode_signal(ex, codec, r->samples, n, n_q, r->codes));
     for (int64_t i = 0; i < frames * n_q; i++) codes[i] = r->codes[i / n_q * books + i % n_q];
     return RG_OK;
 }
@@ -145,7 +145,7 @@ static rg_status decode_chunk(rg_exec *ex, rg_codec *codec, const int32_t *codes
     const int64_t books = codec->config.codebooks;
     for (int64_t i = 0; i < frames * books; i++)
         r->codes[i] = i % books < n_q ? codes[i / books * n_q + i % books] : -1;
-    return rg_codec_decode_windows(ex, codec, r->codes, frames, r->samples, n);
+    return rg_codec_decode_signal(ex, codec, r->codes, frames, r->samples, n);
 }
 
 rg_status rg_codec_decode_chunks(rg_exec *ex, rg_codec *codec, const int32_t *codes,

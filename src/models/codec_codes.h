@@ -6,7 +6,7 @@
  * channels as one stream. Without chunks it holds `codes` int32 (streams * codebooks, frames),
  * stream by stream: (codebooks, frames) for one. With chunks, `codes` (streams * chunks, codebooks,
  * frames) and `scale` float (streams * chunks). Not here: reading and writing of sound (audio.h),
- * windows and chunks (encodec.h).
+ * chunks (encodec.h).
  */
 #ifndef RG_MODELS_CODEC_CODES_H
 #define RG_MODELS_CODEC_CODES_H

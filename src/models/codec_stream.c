@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/codec_signal.h"
 #include "nn/seanet_stream.h"
 
 enum { PIECE = 512 /* frames that go through the network at once: bounds the memory */ };
@@ -24,7 +25,6 @@ rg_status rg_codec_stream_check(const rg_encodec_config *config, rg_error *err)
         bool fault;
         const char *what;
     } rows[] = {
-        {!config->causal, "it is not causal (causal: true), and its frames depend on later sound"},
         {config->norm == RG_CONV_TIME_GROUP_NORM,
          "its layers are normalized over time (norm: weight_norm or none)"},
         {config->normalize || config->chunk_seconds > 0, "it works on chunks (chunk_seconds: 0)"},
@@ -43,7 +43,6 @@ rg_status rg_codec_stream_check(const rg_encodec_config *config, rg_error *err)
 static rg_codec_stream *create(rg_exec *ex, rg_codec *codec, const rg_seanet *net, int64_t held,
                                int32_t codebooks, rg_error *err)
 {
-    if (rg_codec_stream_check(&codec->config, err) != RG_OK) return NULL;
     rg_codec_stream *stream = calloc(1, sizeof *stream);
     rg_seanet_stream *state = rg_seanet_stream_create(ex, net, err);
     if (!stream || !state) {
@@ -66,7 +65,8 @@ rg_codec_stream *rg_codec_encoder(rg_exec *ex, rg_codec *codec, int32_t codebook
 rg_codec_stream *rg_codec_decoder(rg_exec *ex, rg_codec *codec, rg_error *err)
 {
     const rg_seanet *net = rg_encodec_decoder(codec->model);
-    return create(ex, codec, net, rg_seanet_needs(net, 1), codec->config.codebooks, err);
+    int64_t held = rg_seanet_needs(net, rg_encodec_hop(&codec->config));
+    return create(ex, codec, net, held, codec->config.codebooks, err);
 }
 
 void rg_codec_stream_destroy(rg_codec_stream *stream)
@@ -88,22 +88,30 @@ int64_t rg_codec_encoder_room(const rg_codec_stream *stream, int64_t n)
 
 int64_t rg_codec_decoder_room(const rg_codec_stream *stream, int64_t frames)
 {
-    return (frames + stream->held) * rg_encodec_hop(&stream->codec->config);
+    const rg_encodec_config *c = &stream->codec->config;
+    return (frames + stream->held) * rg_encodec_hop(c) * c->channels;
+}
+
+rg_tensor *rg_codec_books(rg_exec *ex, const rg_codec *codec)
+{
+    rg_tensor *books = rg_encodec_quantizer(codec->model)->books;
+    if (ex->kernels->real == books->dtype) return books;
+    return rg_tensor_from_floats(ex, books->shape, books->data);
 }
 
 /* One piece of samples to codes; the number of frames, or -1 after an error. */
 static int64_t encode_piece(rg_codec_stream *s, const float *x, int64_t n, bool last,
                             int32_t *codes)
 {
-    const rg_quantizer *q = rg_encodec_quantizer(s->codec->model);
+    const int32_t books = s->codec->config.codebooks;
     rg_mark mark = rg_tape_mark(s->ex);
-    rg_tensor *in = rg_tensor_from_floats(s->ex, RG_SHAPE(1, n, 1), x);
+    rg_tensor *in = rg_tensor_from_floats(s->ex, RG_SHAPE(1, n, s->codec->config.channels), x);
     rg_tensor *z = rg_seanet_stream_run(s->ex, s->net, in, last);
     int64_t frames = z ? z->shape.dim[1] : -1;
     if (frames > 0) {
-        rg_rvq_out out = rg_rvq(s->ex, z, q->books, NULL, s->codebooks);
-        for (int64_t i = 0; out.codes && i < frames * q->n_books; i++)
-            codes[i] = i % q->n_books < s->codebooks ? ((const int32_t *)out.codes->data)[i] : -1;
+        rg_rvq_out out = rg_rvq(s->ex, z, rg_codec_books(s->ex, s->codec), NULL, s->codebooks);
+        for (int64_t i = 0; out.codes && i < frames * books; i++)
+            codes[i] = i % books < s->codebooks ? ((const int32_t *)out.codes->data)[i] : -1;
     }
     rg_tape_rewind(s->ex, mark);
     return rg_exec_status(s->ex) == RG_OK ? frames : -1;
@@ -117,7 +125,7 @@ rg_status rg_codec_stream_encode(rg_codec_stream *s, const float *x, int64_t n, 
     *frames = 0;
     do {
         int64_t count = n - at < piece ? n - at : piece;
-        made = encode_piece(s, x + at, count, last && at + count == n,
+        made = encode_piece(s, x + at * s->codec->config.channels, count, last && at + count == n,
                             codes + *frames * s->codec->config.codebooks);
         if (made > 0) *frames += made;
         at += count;
@@ -131,14 +139,14 @@ static int64_t decode_piece(rg_codec_stream *s, const int32_t *codes, int64_t fr
                             float *out)
 {
     const rg_encodec_config *c = &s->codec->config;
-    const rg_quantizer *q = rg_encodec_quantizer(s->codec->model);
     int64_t n = -1;
     rg_mark mark = rg_tape_mark(s->ex);
     rg_tensor *in = rg_tensor_from_ints(s->ex, RG_SHAPE(1, frames, c->codebooks), codes);
-    rg_tensor *y = rg_seanet_stream_run(s->ex, s->net, rg_embedding(s->ex, in, q->books), last);
+    rg_tensor *y = rg_seanet_stream_run(
+        s->ex, s->net, rg_embedding(s->ex, in, rg_codec_books(s->ex, s->codec)), last);
     if (y) {
         n = y->shape.dim[1];
-        rg_tensor_floats(y, 0, n, out);
+        rg_tensor_floats(y, 0, n * c->channels, out);
     }
     rg_tape_rewind(s->ex, mark);
     return n;
@@ -153,7 +161,8 @@ rg_status rg_codec_stream_decode(rg_codec_stream *s, const int32_t *codes, int64
     bool recording = rg_set_recording(s->ex, false);
     do {
         int64_t count = frames - at < PIECE ? frames - at : PIECE;
-        made = decode_piece(s, codes + at * books, count, last && at + count == frames, out + *n);
+        made = decode_piece(s, codes + at * books, count, last && at + count == frames,
+                            out + *n * s->codec->config.channels);
         if (made > 0) *n += made;
         at += count;
     } while (at < frames && made >= 0);

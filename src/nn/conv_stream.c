@@ -26,23 +26,42 @@ static int64_t div_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Rows before the first that the first output of a convolution reads. */
-static int64_t left_of(const rg_conv_spec *s)
+/* Rows before its first and behind its last that a step of a convolution reads. */
+static rg_conv_pads pads_of(const rg_conv_spec *s)
 {
-    return rg_conv_padding(0, s->kernel, s->stride, s->dilation, true).left;
+    return rg_conv_padding(0, s->kernel, s->stride, s->dilation, s->causal);
 }
 
 static int64_t trim_of(const rg_conv_spec *s)
 {
-    return rg_conv_tr_trim(s->kernel, s->stride, true, s->trim_right_ratio).left;
+    return rg_conv_tr_trim(s->kernel, s->stride, s->causal, s->trim_right_ratio).left;
+}
+
+/* Rows up to which nothing is given, because a signal that ends here is too short to reflect. */
+static int64_t held_of(const rg_conv_spec *s)
+{
+    const rg_conv_pads pads = pads_of(s);
+    return s->pad_mode == RG_PAD_REFLECT ? larger(pads.left, pads.right + s->stride - 1) : 0;
+}
+
+/* Steps already given whose rows are kept: the reflected end may reach behind the next step's. */
+static int64_t again_of(const rg_conv_spec *s)
+{
+    return s->pad_mode == RG_PAD_REFLECT && pads_of(s).left < s->stride;
+}
+
+/* The most rows that are kept. */
+static int64_t room_of(const rg_conv_spec *s)
+{
+    const rg_conv_pads pads = pads_of(s);
+    return pads.left + pads.right + (1 + again_of(s)) * s->stride;
 }
 
 int64_t rg_conv_stream_needs(const rg_conv_layer *layer, bool transposed, int64_t outputs)
 {
     const rg_conv_spec *s = &layer->spec;
     if (transposed) return div_up(outputs + trim_of(s), s->stride);
-    int64_t rows = outputs * s->stride;
-    return s->pad_mode == RG_PAD_REFLECT ? larger(rows, left_of(s) + 1) : rows;
+    return larger(outputs * s->stride + pads_of(s).right, held_of(s) + 1);
 }
 
 /* ---- a transposed convolution as a convolution ---- */
@@ -76,7 +95,7 @@ static void lay_out(const rg_exec *ex, const rg_conv_layer *layer, bool transpos
     const rg_conv_spec s = transposed ? wide_spec(&layer->spec) : layer->spec;
     const int64_t rows = (int64_t)s.kernel * s.c_in;
     const size_t real = rg_dtype_size(ex->kernels->real);
-    size_t size[PARTS] = {[KEPT] = (size_t)((left_of(&s) + s.stride) * s.c_in) * real};
+    size_t size[PARTS] = {[KEPT] = (size_t)(room_of(&s) * s.c_in) * real};
     if (transposed) {
         size[WEIGHT] = (size_t)(rows * s.c_out) * real;
         size[BIAS] = (size_t)s.c_out * real;
@@ -167,37 +186,66 @@ static rg_tensor *window_of(rg_exec *ex, const rg_conv_stream *s, rg_tensor *x)
 static void keep(rg_conv_stream *s, const rg_tensor *window, int64_t rows)
 {
     const size_t row = (size_t)window->shape.dim[2] * rg_dtype_size(window->dtype);
-    assert(rows < left_of(&s->layer.spec) + s->layer.spec.stride + 1);
+    assert(rows <= room_of(&s->layer.spec));
     if (rows > 0)
         memcpy(s->kept, (const char *)window->data + (size_t)(window->shape.dim[1] - rows) * row,
                (size_t)rows * row);
     s->n_kept = rows;
 }
 
-/* Rows from steps*stride on have no output yet; `more`: steps behind the last row, at the end. */
-static rg_tensor *run_steps(rg_exec *ex, rg_conv_stream *s, rg_tensor *window, bool last,
-                            int64_t more)
+/* The window without its first `rows` rows. */
+static rg_tensor *behind(rg_exec *ex, rg_tensor *window, int64_t rows)
+{
+    const int64_t n = window->shape.dim[1] - rows, c = window->shape.dim[2];
+    const size_t skip = (size_t)(rows * c) * rg_dtype_size(window->dtype);
+    if (rows == 0) return window;
+    return rg_tensor_wrap(ex, window->dtype, RG_SHAPE(1, n, c), (char *)window->data + skip);
+}
+
+/* The first row that step `step` reads and a signal has. */
+static int64_t first_row(const rg_conv_spec *s, int64_t step)
+{
+    return larger(0, step * s->stride - pads_of(s).left);
+}
+
+/* Steps [from, to) of a window that begins with what step `from` reads; behind its end is padding.
+ */
+static rg_tensor *convolve(rg_exec *ex, const rg_conv_stream *s, rg_tensor *window, int64_t from,
+                           int64_t to)
 {
     const rg_conv_spec *spec = &s->layer.spec;
-    const int64_t left = left_of(spec), done = s->steps * spec->stride, waiting = s->taken - done;
-    const bool held = spec->pad_mode == RG_PAD_REFLECT && s->taken <= left;
-    int64_t steps = held ? 0 : waiting / spec->stride;
-    if (last) steps = div_up(waiting, spec->stride) + more;
-    rg_tensor *y;
-    if (steps > 0) {
-        rg_conv1d_attr attr = {.stride = spec->stride,
-                               .dilation = spec->dilation,
-                               .pad_left = larger(0, left - done),
-                               .pad_right = larger(0, steps * spec->stride - waiting),
-                               .pad_mode = spec->pad_mode,
-                               .act_in = spec->act_in};
-        y = rg_conv1d(ex, window, s->layer.weight, s->layer.bias, &attr);
-    } else {
-        y = rg_tensor_new(ex, window->dtype, RG_SHAPE(1, 0, spec->c_out));
-    }
-    s->steps += steps;
-    if (!last) keep(s, window, smaller(s->taken, s->taken - s->steps * spec->stride + left));
+    const rg_conv_pads pads = pads_of(spec);
+    if (to <= from) return rg_tensor_new(ex, window->dtype, RG_SHAPE(1, 0, spec->c_out));
+    rg_conv1d_attr attr = {.stride = spec->stride,
+                           .dilation = spec->dilation,
+                           .pad_left = larger(0, pads.left - from * spec->stride),
+                           .pad_right = larger(0, to * spec->stride + pads.right - s->taken),
+                           .pad_mode = spec->pad_mode,
+                           .act_in = spec->act_in};
+    return rg_conv1d(ex, window, s->layer.weight, s->layer.bias, &attr);
+}
+
+/* The steps that the rows so far allow; they read no padding behind the last. */
+static rg_tensor *run_known(rg_exec *ex, rg_conv_stream *s, rg_tensor *window)
+{
+    const rg_conv_spec *spec = &s->layer.spec;
+    const int64_t from = s->steps, known = s->taken - pads_of(spec).right;
+    if (s->taken > held_of(spec) && known > 0) s->steps = known / spec->stride;
+    const int64_t kept_for = from - again_of(spec);
+    rg_tensor *rest = behind(ex, window, first_row(spec, from) - first_row(spec, kept_for));
+    rg_tensor *y = rest ? convolve(ex, s, rest, from, s->steps) : NULL;
+    keep(s, window, s->taken - first_row(spec, s->steps - again_of(spec)));
     return y;
+}
+
+/* The remaining steps, `more` of them behind the last row. */
+static rg_tensor *run_rest(rg_exec *ex, rg_conv_stream *s, rg_tensor *window, int64_t more)
+{
+    const rg_conv_spec *spec = &s->layer.spec;
+    const int64_t from = s->steps, again = smaller(from, again_of(spec));
+    s->steps = div_up(s->taken, spec->stride) + more;
+    rg_tensor *y = convolve(ex, s, window, from - again, s->steps);
+    return again ? rg_slice(ex, y, 1, again, s->steps - from) : y;
 }
 
 /* y (1,m,fan*C) as rows of C, less those at the start that are trimmed. */
@@ -221,7 +269,7 @@ rg_tensor *rg_conv_stream_run(rg_exec *ex, rg_conv_stream *s, rg_tensor *x, bool
     const int64_t before = s->steps, first = s->taken - s->n_kept;
     s->taken += x->shape.dim[1];
     const int64_t more = s->taken ? div_up(s->trim, s->fan) : 0;
-    rg_tensor *y = run_steps(ex, s, window, last, more);
+    rg_tensor *y = last ? run_rest(ex, s, window, more) : run_known(ex, s, window);
     if (inputs) *inputs = rg_slice(ex, window, 1, before - first, s->steps - before);
     return unfold(ex, s, y, last && s->taken);
 }

@@ -9,8 +9,8 @@
  * A transposed convolution by s is the convolution whose row of output is s rows; it is made one
  * here, once, because the operator would lay out its weights at every call.
  *
- * Where the start is reflected, the first output reads inputs that come after it: the layer gives
- * nothing until they are there. Only causal layers can be run like this, on the CPU.
+ * An output that reads inputs to come, because the layer is not causal or reflects its start, is
+ * given when they are there; the signal's end brings the padding of the whole. On the CPU.
  */
 #ifndef RG_NN_CONV_STREAM_H
 #define RG_NN_CONV_STREAM_H

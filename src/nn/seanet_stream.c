@@ -36,8 +36,7 @@ static rg_status init_stages(rg_exec *ex, rg_seanet_stream *stream)
     char *memory = stream->memory;
     for (int32_t i = 0; i < stream->net->n; i++) {
         const seanet_stage *s = &stream->net->stages[i];
-        assert(s->kind == STAGE_LSTM ||
-               (s->conv.spec.causal && s->conv.spec.norm != RG_CONV_TIME_GROUP_NORM));
+        assert(s->kind == STAGE_LSTM || s->conv.spec.norm != RG_CONV_TIME_GROUP_NORM);
         if (s->kind == STAGE_LSTM)
             stream->lstm[i] = memory;
         else

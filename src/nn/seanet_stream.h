@@ -1,5 +1,5 @@
 /*
- * A causal SEANet over a signal that arrives in pieces.
+ * A SEANet over a signal that arrives in pieces.
  *
  * One idea: every stage is a small machine that takes some rows and gives some; a piece runs
  * through them in turn. Put together, what comes out has the bits of rg_seanet_run over the whole
@@ -12,8 +12,8 @@
 
 typedef struct rg_seanet_stream rg_seanet_stream;
 
-/* `net` is causal and outlives the stream; its weights do not change meanwhile. On the CPU. All
- * memory is taken here: NULL and a text in err when there is too little. */
+/* `net` has no norm over time and outlives the stream; its weights do not change meanwhile. On the
+ * CPU. All memory is taken here: NULL and a text in err when there is too little. */
 rg_seanet_stream *rg_seanet_stream_create(rg_exec *ex, const rg_seanet *net, rg_error *err);
 void rg_seanet_stream_destroy(rg_seanet_stream *stream); /* NULL is fine */
 /* Forgets what came: the next piece begins a signal. */
