@@ -11,10 +11,10 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "datasets/fluidsynth.h"
-#include "datasets/store_internal.h"
+#include "datasets/stem_levels.h"
 
 enum { BLOCK = 64, MAX_CHANNELS = 256, LOWEST_SYNTH_RATE = 32000 };
-static const double longest_tail = 12, fade = 0.02, highpass_hz = 25, headroom = 0.98;
+static const double longest_tail = 12, fade = 0.02;
 
 struct rg_renderer {
     const rg_fluid *fluid;
@@ -59,12 +59,6 @@ const char *rg_renderer_version(const rg_renderer *renderer)
 const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer)
 {
     return renderer->sha256;
-}
-
-void rg_stems_free(rg_stems *stems)
-{
-    free(stems->samples);
-    *stems = (rg_stems){0};
 }
 
 /* ---- the synthesizer ---- */
@@ -228,19 +222,6 @@ static rg_status play(player *p, double start, double seconds, rg_error *err)
 
 /* ---- levels ---- */
 
-/* 2nd-order Butterworth high-pass, in place (bilinear transform). */
-static void high_pass(float *x, int64_t n, double hz, int32_t rate)
-{
-    double k = tan(3.14159265358979323846 * hz / rate), norm = 1 / (1 + sqrt(2) * k + k * k);
-    double a1 = 2 * (k * k - 1) * norm, a2 = (1 - sqrt(2) * k + k * k) * norm, s1 = 0, s2 = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double in = x[i] * norm, y = in + s1;
-        s1 = -2 * in - a1 * y + s2;
-        s2 = in - a2 * y;
-        x[i] = (float)y;
-    }
-}
-
 /* Rows at the stems' rate; replaces p->rows. */
 static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
 {
@@ -260,7 +241,7 @@ static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
             free(rows);
             return status;
         }
-        high_pass(rows + r * frames, frames, highpass_hz, rate);
+        rg__stems_high_pass(rows + r * frames, frames, rate);
     }
     free(p->rows);
     p->rows = rows;
@@ -275,73 +256,6 @@ static void fade_out(player *p)
     for (int32_t r = 0; r < p->n_roles; r++)
         for (int64_t i = 0; i < n && i < p->frames; i++)
             p->rows[r * p->capacity + p->frames - 1 - i] *= (float)i / (float)n;
-}
-
-/* One gain for all: the wanted loudness of the mix, or less where mix or stem would clip. */
-static rg_status find_gain(const player *p, double wanted, double *gain, double *lufs,
-                           rg_error *err)
-{
-    rg_audio mix = {0};
-    RG_TRY(rg_audio_make(&mix, p->frames, 1, p->rate, err));
-    double peak = 0;
-    memset(mix.samples, 0, (size_t)p->frames * sizeof *mix.samples);
-    for (int32_t r = 0; r < p->n_roles; r++)
-        for (int64_t i = 0; i < p->frames; i++) {
-            float v = p->rows[r * p->capacity + i];
-            mix.samples[i] += v;
-            peak = fmax(peak, fabs((double)v));
-        }
-    for (int64_t i = 0; i < p->frames; i++) peak = fmax(peak, fabs((double)mix.samples[i]));
-    rg_status status = rg_audio_loudness(&mix, lufs, err);
-    rg_audio_free(&mix);
-    RG_TRY(status);
-    if (!(peak > 1e-5) || !isfinite(*lufs))
-        return rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
-    *gain = fmin(pow(10, (wanted - *lufs) / 20), headroom / peak);
-    *lufs += 20 * log10(*gain);
-    return RG_OK;
-}
-
-/* Frames up to the last block in which any role is above -60 dBFS; roles without one are absent. */
-static int64_t trim(const rg_stems *s, uint8_t *activity, bool present[RG_MAX_ROLES])
-{
-    int64_t blocks = rg__store_blocks(s->frames, s->rate), last = 0;
-    for (int32_t r = 0; r < s->n_roles; r++) {
-        rg__store_activity(s->samples + r * s->frames, s->frames, s->rate, activity);
-        present[r] = false;
-        for (int64_t b = 0; b < blocks; b++)
-            if (activity[b] > RG__ACTIVITY_FLOOR) {
-                present[r] = true;
-                if (b + 1 > last) last = b + 1;
-            }
-    }
-    int64_t end = rg__store_block_start(last, s->rate);
-    return end < s->frames ? end : s->frames;
-}
-
-static rg_status make_stems(const player *p, double gain, rg_stems *out, rg_error *err)
-{
-    out->n_roles = p->n_roles;
-    out->rate = p->rate;
-    out->frames = p->frames;
-    if (p->frames < 1) return rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
-    out->samples = malloc((size_t)(p->frames * p->n_roles) * sizeof *out->samples);
-    uint8_t *activity = malloc((size_t)rg__store_blocks(p->frames, p->rate));
-    if (!out->samples || !activity) {
-        free(activity);
-        return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's stems");
-    }
-    for (int64_t i = 0; i < p->frames * p->n_roles; i++)
-        out->samples[i] = (int16_t)lrint(p->rows[i] * gain * 32767);
-    int64_t kept = trim(out, activity, out->present);
-    free(activity);
-    for (int32_t r = 0; r < p->n_roles; r++) {
-        int16_t *row = out->samples + r * kept;
-        memmove(row, out->samples + r * out->frames, (size_t)kept * sizeof *row);
-        if (!out->present[r]) memset(row, 0, (size_t)kept * sizeof *row);
-    }
-    out->frames = kept;
-    return kept > 0 ? RG_OK : rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
 }
 
 static int32_t synth_rate(int32_t rate)
@@ -366,8 +280,7 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
                 .parts = parts,
                 .n_roles = n_roles,
                 .rate = synth_rate(options->rate)};
-    double seconds = options->seconds > 0 ? options->seconds : 240, gain = 0;
-    double wanted = options->loudness < 0 ? options->loudness : -18;
+    double seconds = options->seconds > 0 ? options->seconds : 240;
     rg_status status = place_parts(&p, renderer->soundfont, err);
     if (status == RG_OK) status = start_synth(&p, renderer->soundfont, err);
     if (status == RG_OK) status = play(&p, options->start, seconds, err);
@@ -375,10 +288,8 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
     if (p.settings) p.fluid->delete_fluid_settings(p.settings);
     if (status == RG_OK) status = bring_to_rate(&p, options->rate, err);
     if (status == RG_OK && p.cut) fade_out(&p);
-    if (status == RG_OK) status = find_gain(&p, wanted, &gain, &out->loudness_lufs, err);
-    if (status == RG_OK) status = make_stems(&p, gain, out, err);
+    rg__rows rows = {p.rows, p.capacity, p.frames, n_roles, p.rate};
+    if (status == RG_OK) status = rg__stems_make(&rows, options->loudness, out, err);
     free(p.rows);
-    out->gain_db = gain > 0 ? 20 * log10(gain) : 0;
-    if (status != RG_OK) rg_stems_free(out);
     return status;
 }

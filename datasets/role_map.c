@@ -246,6 +246,53 @@ const rg_role_map *rg_role_map_band(void)
     return &band;
 }
 
+/* ---- the built-in map of recorded stems ---- */
+
+static const struct {
+    const char *name;
+    const char *const *programs, *const *names;
+} stem_rules[] = {
+    {"drums", LIST("47", "112-119"),
+     LIST("drum*", "percussion", "percussions", "kick", "snare", "toms", "hihat", "cymbal*",
+          "overheads", "claps", "shaker", "tambourine", "congas", "bongo*", "timpani", "tabla",
+          "cajon", "beatbox*")},
+    {"bass", LIST("32-39", "43", "87"),
+     LIST("bass", "basses", "contrabass", "doublebass", "!bassoon*", "!basset*")},
+    {"harmony", LIST("0-7", "14-31", "44-46", "48-51", "55", "61-63", "88-103", "104-108"),
+     LIST("other*", "harmon*", "piano*", "key*", "organ*", "guitar*", "string*", "synth*", "pad",
+          "pads", "chord*", "accordion", "banjo", "mandolin", "ukulele", "harp", "harpsichord",
+          "brass", "horn*", "celesta", "cello*", "viola*", "comp", "rhythm")},
+    {"melody", LIST("8-13", "40-42", "56-60", "64-86", "109-111"),
+     LIST("melod*", "lead", "solo", "wind", "flute*", "violin", "trumpet*", "trombone*", "*sax*",
+          "clarinet*", "oboe", "bassoon*", "tuba", "piccolo", "fiddle", "vibraphone", "marimba",
+          "glockenspiel", "xylophone", "whistle")},
+    {"vocals", LIST("52-54"),
+     LIST("vocal*", "voice*", "singer*", "vox", "choir", "rapper", "speaker")},
+};
+enum { N_STEM_RULES = sizeof stem_rules / sizeof stem_rules[0] };
+
+static rg_role_map stems;
+
+static void make_stems(void)
+{
+    stems.n = N_STEM_RULES;
+    for (int32_t r = 0; r < stems.n; r++) {
+        rg_role_rule *rule = &stems.roles[r];
+        rg_copy_text(rule->name, sizeof rule->name, stem_rules[r].name);
+        rule->names_below = 128;
+        add_list(rule->programs, stem_rules[r].programs);
+        set_patterns(rule->names, stem_rules[r].names);
+    }
+    stems.roles[0].drum_channel = true;
+}
+
+const rg_role_map *rg_role_map_stems(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_stems);
+    return &stems;
+}
+
 /* ---- YAML ---- */
 
 static const rg_config_key schema[] = {

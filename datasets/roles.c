@@ -153,6 +153,17 @@ static bool name_matches(const char *text, const char (*patterns)[RG_ROLE_PATTER
     return found;
 }
 
+int32_t rg_role_map_find(const rg_role_map *map, const char *name, int32_t program)
+{
+    for (int32_t r = 0; r < map->n && program >= 0; r++)
+        if (program < 128 ? map->roles[r].programs[program] : map->roles[r].drum_channel) return r;
+    for (int32_t r = 0; r < map->n; r++)
+        if (name_matches(name, map->roles[r].names)) return r;
+    for (int32_t r = 0; r < map->n; r++)
+        if (map->roles[r].rest) return r;
+    return RG_ROLE_DROP;
+}
+
 /* ---- the rule ---- */
 
 enum { FREE = -2 };

@@ -48,6 +48,13 @@ typedef struct rg_role_map {
 const rg_role_map *rg_role_map_band(void);
 /* A user's map; configs/roles/band.yaml is the built-in one written out. */
 rg_status rg_role_map_load(const char *path, rg_role_map *out, rg_error *err) RG_MUST_USE;
+/* drums, bass, harmony, melody, vocals: for names of recorded stems (configs/roles/stems.yaml). */
+const rg_role_map *rg_role_map_stems(void);
+/* The role of a recorded stem: the first that takes `program` (0-127; 128: a drum kit; -1:
+ * unknown), else the first whose names match a word of `name`, else the one that takes the
+ * rest, else
+ * RG_ROLE_DROP. */
+int32_t rg_role_map_find(const rg_role_map *map, const char *name, int32_t program);
 /* {"roles": ["drums", ...]} and a hash of the rules, for provenance: heap text, caller frees. */
 char *rg_role_map_to_json(const rg_role_map *map);
 

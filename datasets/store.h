@@ -89,6 +89,11 @@ rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t r
 double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, int64_t start,
                              int64_t n);
 
+/* "Some Name_2" -> "label.some-name-2", cut to what fits. */
+void rg_song_make_id(char out[RG_ID_SIZE], const char *label, const char *stem);
+/* Underscores to blanks; UTF-8 is left as it is. */
+void rg_song_make_title(char out[128], const char *stem);
+
 /* ---- writing
  * ---------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /*
  * Questions about an open store that need no file: names, rate, roles, songs; names of splits.
  */
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "datasets/store_reader.h"
@@ -87,4 +89,24 @@ const char *rg_store_config_yaml(const rg_store *store)
 const char *rg__store_shard_name(const rg_store *store, int64_t song)
 {
     return store->shards[store->songs[song].shard].name;
+}
+
+void rg_song_make_id(char out[RG_ID_SIZE], const char *label, const char *stem)
+{
+    size_t n = (size_t)snprintf(out, RG_ID_SIZE, "%s.", label);
+    for (const char *c = stem; *c && n + 1 < RG_ID_SIZE; c++) {
+        if (isalnum((unsigned char)*c))
+            out[n++] = (char)tolower((unsigned char)*c);
+        else if (out[n - 1] != '-' && out[n - 1] != '.')
+            out[n++] = '-';
+    }
+    while (out[n - 1] == '-') n--;
+    out[n] = 0;
+}
+
+void rg_song_make_title(char out[128], const char *stem)
+{
+    rg_copy_text(out, 128, stem);
+    for (char *c = out; *c; c++)
+        if (*c == '_') *c = ' ';
 }

@@ -3,7 +3,6 @@
  */
 #include "datasets/corpora/song_list.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,28 +27,6 @@ static bool excluded(const rg_song_source *source, const char *stem)
     for (const char *const *e = source->excluded; e && *e; e++)
         if (strcmp(*e, stem) == 0) return true;
     return false;
-}
-
-/* "Some Name_2" -> "label.some-name-2" */
-static void make_id(char out[RG_ID_SIZE], const char *label, const char *stem)
-{
-    size_t n = (size_t)snprintf(out, RG_ID_SIZE, "%s.", label);
-    for (const char *c = stem; *c && n + 1 < RG_ID_SIZE; c++) {
-        if (isalnum((unsigned char)*c))
-            out[n++] = (char)tolower((unsigned char)*c);
-        else if (out[n - 1] != '-' && out[n - 1] != '.')
-            out[n++] = '-';
-    }
-    while (out[n - 1] == '-') n--;
-    out[n] = 0;
-}
-
-/* Underscores to blanks; UTF-8 is left as it is. */
-static void make_title(char out[128], const char *stem)
-{
-    rg_copy_text(out, 128, stem);
-    for (char *c = out; *c; c++)
-        if (*c == '_') *c = ' ';
 }
 
 static bool is_double(const rg_song_list *list, const rg_candidate *song)
@@ -83,8 +60,8 @@ static rg_status add_song(adding *a, const void *data, size_t n, const char *ste
         list->unusable++;
         return RG_OK;
     }
-    make_id(song->id, a->source->label, stem);
-    make_title(song->title, stem);
+    rg_song_make_id(song->id, a->source->label, stem);
+    rg_song_make_title(song->title, stem);
     rg_copy_text(song->file, sizeof song->file, file);
     rg_sha256_of(data, n, song->sha256);
     rg_midi_content_hash(&song->midi, song->content_hash);

@@ -1,11 +1,13 @@
 /*
- * resonant dataset build | info | verify.
+ * resonant dataset build | import | info | verify.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "datasets/corpora/corpus.h"
+#include "datasets/importers/importer.h"
 #include "datasets/store.h"
 
 const rg_option rg_cmd_dataset_build_options[] = {
@@ -41,6 +43,56 @@ rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error 
     RG_TRY(rg_corpus_build(rg_arg(args, 0), &o, cli->log, err));
     printf("%s\n", o.out);
     return RG_OK;
+}
+
+const rg_option rg_cmd_dataset_import_options[] = {
+    {"out", "STORE", "new folder for the store; an import that was stopped goes on"},
+    {"roles", "FILE", "names to roles, as YAML (configs/roles/stems.yaml shows the built-in one)"},
+    {"list-unmapped", NULL, "print the names that no role takes, with counts, and import nothing"},
+    {"rate", "HZ", "sample rate of the stems (32000)"},
+    {"jobs", "J", "songs imported at once (one per CPU)"},
+    {"lengths", "POLICY", "stems over 50 ms apart: pad, trim or error (pad)"},
+    {"require", "ROLES", "songs without these roles are bad: drums,bass"},
+    {"license", "SPDX", "of songs whose data set states none"},
+    {"skip-bad", NULL, "leave bad songs out and make the store of the others"},
+    {0},
+};
+
+static rg_status length_policy(const rg_args *args, rg_import_lengths *out, rg_error *err)
+{
+    static const char *const names[] = {"pad", "trim", "error"};
+    const char *given = rg_option_text(args, "lengths", names[0]);
+    for (int i = 0; i < 3; i++)
+        if (strcmp(given, names[i]) == 0) {
+            *out = (rg_import_lengths)i;
+            return RG_OK;
+        }
+    return rg_fail(err, RG_ERR_USAGE, "--lengths %s: pad, trim or error was expected", given);
+}
+
+rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    int64_t rate = 0, jobs = 0;
+    rg_import_options o = {.root = rg_arg(args, 1),
+                           .out = rg_option_text(args, "out", NULL),
+                           .role_map = rg_option_text(args, "roles", NULL),
+                           .require = rg_option_text(args, "require", NULL),
+                           .license = rg_option_text(args, "license", NULL),
+                           .skip_bad = rg_option_given(args, "skip-bad"),
+                           .dry = rg_option_given(args, "list-unmapped")};
+    RG_TRY(length_policy(args, &o.lengths, err));
+    RG_TRY(rg_option_int(args, "rate", 8000, 96000, &rate, err));
+    RG_TRY(rg_option_int(args, "jobs", 1, 256, &jobs, err));
+    o.rate = (int32_t)rate;
+    o.jobs = (int32_t)jobs;
+    rg_import_result result;
+    rg_status status = rg_import(rg_arg(args, 0), &o, &result, cli->log, err);
+    if (status == RG_OK && o.dry)
+        printf("%s", result.unmapped.data ? result.unmapped.data : "");
+    else if (status == RG_OK)
+        printf("%s\n", o.out);
+    rg_text_free(&result.unmapped);
+    return status;
 }
 
 const rg_option rg_cmd_dataset_info_options[] = {{"json", NULL, "print JSON"}, {0}};

@@ -1,0 +1,348 @@
+/*
+ * The table of data sets, and an import from beginning to end (importer.h).
+ *
+ * One idea: the steps are find, name roles, hash, settle splits, store; each works on the one list
+ * of songs. Songs of equal content lie on one side of the split: where their data set says
+ * otherwise, test wins over valid over train.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/threads.h"
+#include "datasets/importers/import_internal.h"
+
+enum { DEFAULT_RATE = 32000, MOST_UNMAPPED = 4096 };
+
+static const rg__importer importers[] = {
+    {"folder", "SONG/STEM.wav, also below train, valid and test", "LicenseRef-unknown", "",
+     rg__import_find_folder},
+    {"musdb18hq", "MUSDB18-HQ: 150 songs, vocals, drums, bass, other",
+     "LicenseRef-MUSDB18-academic", "https://sigsep.github.io/datasets/musdb.html",
+     rg__import_find_musdb},
+    {"slakh", "Slakh2100: TrackNNNNN/stems/Sxx.flac, splits as the folders say", "CC-BY-4.0",
+     "http://www.slakh.com", rg__import_find_slakh},
+    {"manifest", "a JSON object a line: {\"path\", \"stems\": {name: path}}", "LicenseRef-unknown",
+     "", rg__import_find_manifest},
+};
+enum { N_IMPORTERS = sizeof importers / sizeof importers[0] };
+
+const char *rg_importer_name(int32_t i)
+{
+    return i >= 0 && i < N_IMPORTERS ? importers[i].name : NULL;
+}
+
+const char *rg_importer_summary(int32_t i)
+{
+    return i >= 0 && i < N_IMPORTERS ? importers[i].summary : NULL;
+}
+
+/* All that an import needs at hand. */
+typedef struct import {
+    rg__import_job job;
+    rg__import_list list;
+    rg_role_map map;
+    const rg_log *log;
+    rg_progress progress;
+    int64_t done;
+    pthread_mutex_t lock; /* of progress and done */
+} import;
+
+/* ---- roles ---- */
+
+typedef struct count {
+    char name[64];
+    int64_t n;
+} count;
+
+static int by_count(const void *a, const void *b)
+{
+    const count *x = a, *y = b;
+    return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : strcmp(x->name, y->name);
+}
+
+static void add_count(count *counts, int32_t *n, const char *name)
+{
+    for (int32_t i = 0; i < *n; i++)
+        if (strcmp(counts[i].name, name) == 0) {
+            counts[i].n++;
+            return;
+        }
+    if (*n == MOST_UNMAPPED) return;
+    rg_copy_text(counts[*n].name, sizeof counts[*n].name, name);
+    counts[(*n)++].n = 1;
+}
+
+static rg_status name_roles(import *im, rg_import_result *result, rg_error *err)
+{
+    int32_t n = 0;
+    count *counts = calloc(MOST_UNMAPPED, sizeof *counts);
+    if (!counts) return rg_fail(err, RG_ERR_NOMEM, "no memory for names of instruments");
+    for (int64_t i = 0; i < im->list.n; i++) {
+        rg__import_song *song = &im->list.songs[i];
+        for (int32_t k = 0; k < song->n; k++) {
+            rg__import_stem *stem = &song->stems[k];
+            stem->role = rg_role_map_find(&im->map, stem->label, stem->program);
+            if (stem->role == RG_ROLE_DROP) add_count(counts, &n, stem->label);
+        }
+        if (song->n == 0) rg_fail(&song->fault, RG_ERR_FORMAT, "has no stems");
+    }
+    qsort(counts, (size_t)n, sizeof *counts, by_count);
+    for (int32_t i = 0; i < n; i++)
+        rg_text_printf(&result->unmapped, "%6lld  %s\n", (long long)counts[i].n, counts[i].name);
+    free(counts);
+    return rg_text_status(&result->unmapped, err);
+}
+
+/* ---- identity ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const rg__import_song *x = a, *y = b;
+    int order = strcmp(x->id, y->id);
+    return order ? order : strcmp(x->file, y->file);
+}
+
+/* Songs whose names differ in signs only, or are long, get a number. */
+static void make_ids_unique(rg__import_list *list)
+{
+    qsort(list->songs, (size_t)list->n, sizeof *list->songs, by_id);
+    char last[RG_ID_SIZE] = "";
+    int again = 0;
+    for (int64_t i = 0; i < list->n; i++) {
+        char *id = list->songs[i].id;
+        again = strcmp(id, last) == 0 ? again + 1 : 0;
+        rg_copy_text(last, sizeof last, id);
+        if (again) snprintf(id, RG_ID_SIZE, "%.52s.%d", last, again + 1);
+    }
+}
+
+static void hash_block(void *ctx, int64_t i, int32_t thread)
+{
+    (void)thread;
+    import *im = ctx;
+    rg__import_song *song = &im->list.songs[i];
+    if (song->fault.code == RG_OK) (void)!rg__import_hash(song, &song->fault);
+}
+
+/* As in the corpora: of 100 contents, 10 test, 10 valid. */
+static rg_split split_of_content(const char *hash)
+{
+    unsigned value = 0;
+    sscanf(hash, "%8x", &value);
+    return value % 100 < 10 ? RG_SPLIT_TEST : value % 100 < 20 ? RG_SPLIT_VALID : RG_SPLIT_TRAIN;
+}
+
+static int by_content(const void *a, const void *b)
+{
+    const rg__import_song *x = *(rg__import_song *const *)a, *y = *(rg__import_song *const *)b;
+    int order = strcmp(x->content_hash, y->content_hash);
+    return order ? order : strcmp(x->id, y->id);
+}
+
+/* One side for songs [first,last) of equal content. */
+static void settle_group(rg__import_song **first, rg__import_song **last)
+{
+    rg_split split = RG_SPLIT_TRAIN;
+    for (rg__import_song **s = first; s < last; s++)
+        if ((*s)->split > split) split = (*s)->split;
+    for (rg__import_song **s = first; s < last; s++) {
+        rg_copy_text((*s)->group, sizeof(*s)->group, (*first)->content_hash);
+        if (s > first) rg__import_note(*s, "has the same stems as '%s'", (*first)->title);
+        if ((*s)->split != split)
+            rg__import_note(*s, "moved from %s to %s, beside its double",
+                            rg_split_name((*s)->split), rg_split_name(split));
+        (*s)->split = split;
+    }
+}
+
+static rg_status settle_splits(import *im, rg_error *err)
+{
+    rg__import_song **order = calloc((size_t)im->list.n + 1, sizeof *order);
+    if (!order) return rg_fail(err, RG_ERR_NOMEM, "no memory for the list of songs");
+    int64_t n = 0;
+    for (int64_t i = 0; i < im->list.n; i++) {
+        rg__import_song *song = &im->list.songs[i];
+        if (song->fault.code != RG_OK) continue;
+        if (!song->has_split) song->split = split_of_content(song->content_hash);
+        order[n++] = song;
+    }
+    qsort(order, (size_t)n, sizeof *order, by_content);
+    for (int64_t first = 0, last; first < n; first = last) {
+        for (last = first + 1; last < n; last++)
+            if (strcmp(order[first]->content_hash, order[last]->content_hash) != 0) break;
+        settle_group(order + first, order + last);
+    }
+    free(order);
+    return RG_OK;
+}
+
+/* ---- storing ---- */
+
+static void store_block(void *ctx, int64_t i, int32_t thread)
+{
+    (void)thread;
+    import *im = ctx;
+    rg__import_song *song = &im->list.songs[i];
+    if (song->fault.code == RG_OK && !rg_store_has(im->job.writer, song->id))
+        (void)!rg__import_store(&im->job, song, &song->fault);
+    pthread_mutex_lock(&im->lock);
+    rg_progress_step(&im->progress, im->log, ++im->done, song->title);
+    pthread_mutex_unlock(&im->lock);
+}
+
+static void tell(const import *im, rg_import_result *result)
+{
+    for (int64_t i = 0; i < im->list.n; i++) {
+        const rg__import_song *song = &im->list.songs[i];
+        size_t k;
+        json_t *note;
+        json_array_foreach(song->notes, k, note)
+            rg_log_line(im->log, RG_LOG_WARNING, "%s: %s", song->title, json_string_value(note));
+        result->warnings += (int64_t)json_array_size(song->notes);
+        result->bad += song->fault.code != RG_OK;
+        char fault[RG_ERROR_TEXT]; /* paths in it may hold anything */
+        rg__import_clean(fault, sizeof fault, song->fault.text);
+        if (song->fault.code != RG_OK)
+            rg_log_line(im->log, RG_LOG_WARNING, "left out: %s: %s", song->title, fault);
+    }
+    result->songs = im->list.n - result->bad;
+    rg_log_line(im->log, RG_LOG_INFO, "%lld songs, %lld left out, %lld warnings",
+                (long long)result->songs, (long long)result->bad, (long long)result->warnings);
+}
+
+static rg_status finish(import *im, const rg_import_result *result, rg_error *err)
+{
+    if (result->songs == 0)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: no song could be imported", im->list.root);
+    if (result->bad && !im->job.options->skip_bad)
+        return rg_fail(err, RG_ERR_FORMAT,
+                       "%lld of %lld songs are bad (listed above); mend them and import again, or "
+                       "leave them out with --skip-bad",
+                       (long long)result->bad, (long long)im->list.n);
+    rg_store_writer *writer = im->job.writer;
+    im->job.writer = NULL;
+    return rg_store_finish(writer, err);
+}
+
+static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
+{
+    char settings[1024];
+    static const char *const lengths[] = {"pad", "trim", "error"};
+    snprintf(settings, sizeof settings,
+             "dataset: %s\nsample_rate: %d\nlengths: %s\nrole_map: '%s'\n", im->job.importer->name,
+             im->job.rate, lengths[im->job.options->lengths], im->job.map_json);
+    rg_store_info info = {.title = im->job.importer->name,
+                          .creator = "resonant dataset import",
+                          .license = im->job.importer->license,
+                          .references = im->job.importer->references,
+                          .config_yaml = settings,
+                          .rate = im->job.rate,
+                          .n_roles = im->map.n};
+    for (int32_t r = 0; r < im->map.n; r++) info.roles[r] = im->map.roles[r].name;
+    im->job.writer = rg_store_create(im->job.options->out, &info, err);
+    if (!im->job.writer) return err ? err->code : RG_ERR_IO;
+    rg_pool *pool = rg_pool_create(im->job.options->jobs, 0, false, err);
+    if (!pool) return err ? err->code : RG_ERR_NOMEM;
+    rg_pool_run(pool, hash_block, im, im->list.n);
+    rg_status status = settle_splits(im, err);
+    rg_progress_start(&im->progress, "importing", (long long)im->list.n);
+    if (status == RG_OK) rg_pool_run(pool, store_block, im, im->list.n);
+    rg_pool_destroy(pool);
+    RG_TRY(status);
+    tell(im, result);
+    return finish(im, result, err);
+}
+
+/* ---- the import ---- */
+
+static rg_status check_options(const rg_import_options *o, rg_error *err)
+{
+    if (!o->dry && (!o->out || !*o->out))
+        return rg_fail(err, RG_ERR_USAGE, "the folder of the store is missing (--out STORE)");
+    if (o->rate != 0 && (o->rate < 8000 || o->rate > 96000))
+        return rg_fail(err, RG_ERR_USAGE, "--rate %d: 8000 to 96000 Hz are allowed", o->rate);
+    if (o->jobs < 0 || o->jobs > 256)
+        return rg_fail(err, RG_ERR_USAGE, "--jobs %d: 1 to 256 are allowed", o->jobs);
+    return RG_OK;
+}
+
+static const rg__importer *find_importer(const char *name, rg_error *err)
+{
+    const char *names[N_IMPORTERS];
+    char list[256] = "";
+    for (int32_t i = 0; i < N_IMPORTERS; i++) {
+        if (strcmp(name, importers[i].name) == 0) return &importers[i];
+        names[i] = importers[i].name;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *near = rg_nearest_name(name, names, N_IMPORTERS);
+    rg_fail(err, RG_ERR_USAGE, "data sets of the form '%s' are not known; %s%s%sknown are: %s",
+            name, near ? "did you mean '" : "", near ? near : "", near ? "'? " : "", list);
+    return NULL;
+}
+
+/* The folder that all files must lie in, resolved: the root, or that of a manifest. */
+static rg_status resolve_root(import *im, rg_error *err)
+{
+    const char *root = im->job.options->root;
+    char *real = realpath(root, NULL);
+    if (!real) return rg_fail(err, RG_ERR_IO, "%s: %s", root, strerror(errno));
+    bool fits = rg_copy_text(im->list.root, sizeof im->list.root, real);
+    free(real);
+    return fits ? RG_OK : rg_fail(err, RG_ERR_USAGE, "%s: the path is too long", root);
+}
+
+static rg_status run(import *im, rg_import_result *result, rg_error *err)
+{
+    const rg_import_options *o = im->job.options;
+    im->map = *rg_role_map_stems();
+    if (o->role_map) RG_TRY(rg_role_map_load(o->role_map, &im->map, err));
+    char *map_json = rg_role_map_to_json(&im->map);
+    if (!map_json) return rg_fail(err, RG_ERR_NOMEM, "no memory for the role map");
+    im->job.map_json = map_json;
+    rg_status status = resolve_root(im, err);
+    if (status == RG_OK) status = im->job.importer->find(&im->list, err);
+    if (status == RG_OK && im->list.n == 0)
+        status = rg_fail(err, RG_ERR_FORMAT, "%s: no songs found; '%s' looks for %s", o->root,
+                         im->job.importer->name, im->job.importer->summary);
+    if (status == RG_OK) status = name_roles(im, result, err);
+    if (status == RG_OK) make_ids_unique(&im->list);
+    if (status == RG_OK && o->dry)
+        tell(im, result);
+    else if (status == RG_OK)
+        status = store_all(im, result, err);
+    rg_store_abandon(im->job.writer);
+    free(map_json);
+    return status;
+}
+
+rg_status rg_import(const char *name, const rg_import_options *options, rg_import_result *result,
+                    const rg_log *log, rg_error *err)
+{
+    *result = (rg_import_result){0};
+    rg_text_init(&result->unmapped, 1 << 20);
+    RG_TRY(check_options(options, err));
+    const rg__importer *importer = find_importer(name, err);
+    if (!importer) return RG_ERR_USAGE;
+    import *im = calloc(1, sizeof *im);
+    if (!im) return rg_fail(err, RG_ERR_NOMEM, "no memory to import a data set");
+    im->job = (rg__import_job){.options = options,
+                               .importer = importer,
+                               .map = &im->map,
+                               .rate = options->rate ? options->rate : DEFAULT_RATE};
+    im->list.options = options;
+    im->list.log = log;
+    im->list.label = importer->name;
+    im->log = log;
+    pthread_mutex_init(&im->lock, NULL);
+    rg_status status = run(im, result, err);
+    rg__import_free(&im->list);
+    pthread_mutex_destroy(&im->lock);
+    free(im);
+    return status;
+}

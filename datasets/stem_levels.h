@@ -1,0 +1,28 @@
+/*
+ * From rows of float samples to a store's stems: one gain for all, int16, the silent end cut off.
+ *
+ * One idea: whatever made the sound (a synthesizer, somebody's files), it gets its levels here, so
+ * that all songs of all stores are alike: stems of a song never move against each other.
+ * Not here: where the rows come from (render.c, importers/).
+ */
+#ifndef RG_DATASETS_STEM_LEVELS_H
+#define RG_DATASETS_STEM_LEVELS_H
+
+#include "datasets/render.h"
+
+/* rows (n_roles,capacity), of which the first `frames` columns count. */
+typedef struct rg__rows {
+    float *rows;
+    int64_t capacity, frames;
+    int32_t n_roles, rate;
+} rg__rows;
+
+/* 2nd-order Butterworth high-pass at 25 Hz, in place: takes away DC and what nobody hears. */
+void rg__stems_high_pass(float *x, int64_t n, int32_t rate);
+
+/* `loudness` of the mix in LUFS, 0: -18; less where the mix or a stem would clip. A role without a
+ * block above -60 dBFS is absent. RG_ERR_FORMAT when nothing sounds. */
+rg_status rg__stems_make(const rg__rows *rows, double loudness, rg_stems *out,
+                         rg_error *err) RG_MUST_USE;
+
+#endif
