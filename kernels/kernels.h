@@ -78,11 +78,12 @@ typedef struct rg_kernel_ctx {
      * fp32; operands below 2^-126, the subnormal ones, may be taken as zeros */
     rg_dtype operands;
     rg_arena *scratch;
-    rg_pool *pool;      /* NULL: one thread */
-    void *stream;       /* the device's stream; NULL on the CPU */
-    uint32_t *fault;    /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
-    struct rg_gpu *gpu; /* whose stream it is (gpu.h); NULL on the CPU */
-    rg_error *error;    /* never NULL */
+    rg_pool *pool;          /* NULL: one thread */
+    void *stream;           /* the device's stream; NULL on the CPU */
+    uint32_t *fault;        /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
+    struct rg_gpu *gpu;     /* whose stream it is (gpu.h); NULL on the CPU */
+    struct rg_tally *tally; /* what kernels that only count add to (tally.h); else NULL */
+    rg_error *error;        /* never NULL */
 } rg_kernel_ctx;
 
 /*

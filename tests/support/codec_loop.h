@@ -125,7 +125,7 @@ static void close_loop(loop *l)
     free(l);
 }
 
-static void run(loop *l, int64_t from, int64_t to)
+static inline void run(loop *l, int64_t from, int64_t to)
 {
     rg_update update;
     for (int64_t step = from; step < to; step++) {
