@@ -136,8 +136,13 @@ static bool is_fusible(const char *slot)
     return false;
 }
 
+enum { TOTAL, PRODUCTS, MEMORY, FUSION, SUMS };
+static const char *const sum_names[SUMS] = {"a step takes at least, ms",
+                                            "  where products bound it", "  where memory bounds it",
+                                            "  copies, sums, activations: fusion's most"};
+
 typedef struct prediction {
-    double total, products, memory, fusion; /* seconds */
+    double seconds[SUMS];
     int32_t n;
     bound rows[RG_TALLY_ROWS]; /* the longest first */
 } prediction;
@@ -147,10 +152,10 @@ static void predict(const card *c, const rg_tally *tally, prediction *p)
     *p = (prediction){.n = tally->n};
     for (int32_t i = 0; i < tally->n; i++) {
         const bound b = p->rows[i] = bound_of(c, &tally->rows[i]);
-        p->total += b.seconds;
-        if (b.by[0] == 'p') p->products += b.seconds;
-        if (b.by[0] == 'm') p->memory += b.seconds;
-        if (is_fusible(b.row->slot)) p->fusion += b.seconds;
+        p->seconds[TOTAL] += b.seconds;
+        if (b.by[0] == 'p') p->seconds[PRODUCTS] += b.seconds;
+        if (b.by[0] == 'm') p->seconds[MEMORY] += b.seconds;
+        if (is_fusible(b.row->slot)) p->seconds[FUSION] += b.seconds;
     }
     qsort(p->rows, (size_t)p->n, sizeof p->rows[0], by_seconds);
 }
@@ -173,21 +178,12 @@ static rg_tally_row sum_of(const rg_tally *tally)
 
 static void print_cards(rg_text *out, const prediction *p)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } lines[] = {{"a step takes at least, ms", offsetof(prediction, total)},
-                 {"  where products bound it", offsetof(prediction, products)},
-                 {"  where memory bounds it", offsetof(prediction, memory)},
-                 {"  copies, sums, activations: fusion's most", offsetof(prediction, fusion)}};
     rg_text_printf(out, "%-44s", "");
     for (int c = 0; c < CARDS; c++) rg_text_printf(out, "%15s", cards[c].name);
     rg_text_printf(out, "\n");
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        rg_text_printf(out, "%-44s", lines[i].name);
-        for (int c = 0; c < CARDS; c++)
-            rg_text_printf(out, "%15.3f",
-                           1e3 * *(const double *)((const char *)&p[c] + lines[i].at));
+    for (int i = 0; i < SUMS; i++) {
+        rg_text_printf(out, "%-44s", sum_names[i]);
+        for (int c = 0; c < CARDS; c++) rg_text_printf(out, "%15.3f", 1e3 * p[c].seconds[i]);
         rg_text_printf(out, "\n");
     }
 }
@@ -199,7 +195,7 @@ static void print_largest(rg_text *out, const char *name, const prediction *p)
     for (int32_t i = 0; i < p->n && i < LARGEST; i++) {
         const bound *b = &p->rows[i];
         rg_text_printf(out, "%4.1f %% %9.3f %-10s %7lld %9.2f %9.1f  %s%s %s\n",
-                       100 * b->seconds / p->total, 1e3 * b->seconds, b->by,
+                       100 * b->seconds / p->seconds[TOTAL], 1e3 * b->seconds, b->by,
                        (long long)b->row->calls, (b->row->products + b->row->other) / 1e9,
                        b->row->bytes / 1e6, b->row->slot, b->row->grad ? ", gradient:" : ":",
                        b->row->shape);
@@ -238,9 +234,10 @@ static json_t *card_json(const card *c, const prediction *p)
 {
     json_t *rows = json_array();
     for (int32_t i = 0; i < p->n; i++) json_array_append_new(rows, row_json(&p->rows[i]));
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:o}", "name", c->name, "bound_ms", 1e3 * p->total,
-                     "products_ms", 1e3 * p->products, "memory_ms", 1e3 * p->memory, "fusion_ms",
-                     1e3 * p->fusion, "rows", rows);
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:o}", "name", c->name, "bound_ms",
+                     1e3 * p->seconds[TOTAL], "products_ms", 1e3 * p->seconds[PRODUCTS],
+                     "memory_ms", 1e3 * p->seconds[MEMORY], "fusion_ms", 1e3 * p->seconds[FUSION],
+                     "rows", rows);
 }
 
 static rg_status print_json(rg_text *out, const char *config, const rg_tally *tally,
