@@ -254,20 +254,20 @@ static const struct {
 } stem_rules[] = {
     {"drums", LIST("47", "112-119"),
      LIST("drum*", "percussion", "percussions", "kick", "snare", "toms", "hihat", "cymbal*",
-          "overheads", "claps", "shaker", "tambourine", "congas", "bongo*", "timpani", "tabla",
-          "cajon", "beatbox*")},
+          "overheads", "claps", "shaker", "tambourine", "conga*", "bongo*", "timpani", "tabla",
+          "cajon", "beatbox*", "gong", "guiro", "maracas", "cowbell", "darbuka", "castanet*")},
     {"bass", LIST("32-39", "43", "87"),
      LIST("bass", "basses", "contrabass", "doublebass", "!bassoon*", "!basset*")},
     {"harmony", LIST("0-7", "14-31", "44-46", "48-51", "55", "61-63", "88-103", "104-108"),
-     LIST("other*", "harmon*", "piano*", "key*", "organ*", "guitar*", "string*", "synth*", "pad",
-          "pads", "chord*", "accordion", "banjo", "mandolin", "ukulele", "harp", "harpsichord",
+     LIST("other*", "harmon*", "!harmonica", "piano*", "key*", "organ*", "guitar*", "string*",
+          "synth*", "pad", "pads", "chord*", "accordion", "banjo", "mandolin", "ukulele", "harp*",
           "brass", "horn*", "celesta", "cello*", "viola*", "comp", "rhythm")},
     {"melody", LIST("8-13", "40-42", "56-60", "64-86", "109-111"),
      LIST("melod*", "lead", "solo", "wind", "flute*", "violin", "trumpet*", "trombone*", "*sax*",
           "clarinet*", "oboe", "bassoon*", "tuba", "piccolo", "fiddle", "vibraphone", "marimba",
-          "glockenspiel", "xylophone", "whistle")},
+          "glockenspiel", "xylophone", "whistle", "harmonica", "recorder", "erhu")},
     {"vocals", LIST("52-54"),
-     LIST("vocal*", "voice*", "singer*", "vox", "choir", "rapper", "speaker")},
+     LIST("vocal*", "voice*", "singer*", "vox", "choir", "rapper", "speaker", "screamer")},
 };
 enum { N_STEM_RULES = sizeof stem_rules / sizeof stem_rules[0] };
 

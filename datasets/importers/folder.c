@@ -112,7 +112,8 @@ static void musdb_facts(rg__import_song *song, const char *name)
         if (strcmp(name, musdb_errata[i].track) != 0) continue;
         rg__import_note(song, "known defect: %s", musdb_errata[i].note);
         for (int32_t k = 0; musdb_errata[i].bleeds && k < song->n; k++)
-            song->stems[k].bleed |= strcmp(song->stems[k].label, musdb_errata[i].bleeds) == 0;
+            if (strcmp(song->stems[k].label, musdb_errata[i].bleeds) == 0)
+                rg__import_bleeds(song, &song->stems[k]);
     }
     for (size_t s = 0; s < sizeof stems / sizeof *stems; s++) {
         bool there = false;

@@ -91,25 +91,33 @@ static char *resolve(const rg__import_list *list, rg__import_song *song, const c
     return NULL;
 }
 
-void rg__import_stem_file(const rg__import_list *list, rg__import_song *song, const char *folder,
-                          const char *name, const char *label, int32_t program)
+rg__import_stem *rg__import_stem_file(const rg__import_list *list, rg__import_song *song,
+                                      const char *folder, const char *name, const char *label,
+                                      int32_t program)
 {
     if (song->n == RG__IMPORT_STEMS) {
         rg_fail(&song->fault, RG_ERR_FORMAT, "has more than %d stems", RG__IMPORT_STEMS);
-        return;
+        return NULL;
     }
     char *path = resolve(list, song, folder, name);
-    if (!path) return;
+    if (!path) return NULL;
     rg__import_stem *grown = realloc(song->stems, (size_t)(song->n + 1) * sizeof *grown);
     if (!grown) {
         rg_fail(&song->fault, RG_ERR_NOMEM, "no memory for its stems");
         free(path);
-        return;
+        return NULL;
     }
     song->stems = grown;
     rg__import_stem *stem = &grown[song->n++];
     *stem = (rg__import_stem){.path = path, .program = program, .role = RG_ROLE_DROP};
     rg__import_clean(stem->label, sizeof stem->label, label);
+    return stem;
+}
+
+void rg__import_bleeds(rg__import_song *song, rg__import_stem *stem)
+{
+    stem->bleed = true;
+    rg__import_note(song, "'%s' holds other instruments too", stem->label);
 }
 
 void rg__import_mixture_file(const rg__import_list *list, rg__import_song *song, const char *folder,
@@ -169,7 +177,67 @@ static rg_status walk(rg__import_list *list, const char *folder, const rg_split 
     return status;
 }
 
+static rg_status search(rg__import_list *list, const char *folder, int depth,
+                        rg__import_try_fn *one, rg_error *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    RG_TRY(rg_fs_list(folder, &names, &n, err));
+    rg_status status = RG_OK;
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        char path[RG__IMPORT_PATH];
+        bool is_song = false;
+        status = rg_fs_join(path, sizeof path, folder, names[i], err);
+        if (status != RG_OK || names[i][0] == '.' || !rg_fs_is_folder(path)) continue;
+        status = one(list, path, names[i], &is_song, err);
+        if (status == RG_OK && !is_song && depth > 1)
+            status = search(list, path, depth - 1, one, err);
+    }
+    rg_fs_free_names(names, n);
+    return status;
+}
+
+rg_status rg__import_search(rg__import_list *list, int depth, rg__import_try_fn *one, rg_error *err)
+{
+    return search(list, list->root, depth, one, err);
+}
+
 rg_status rg__import_walk(rg__import_list *list, rg__import_song_fn *one, rg_error *err)
 {
     return walk(list, list->root, NULL, one, err);
+}
+
+/* ---- metadata ---- */
+
+bool rg__import_metadata(const rg__import_list *list, const char *folder, const char *name,
+                         char path[RG__IMPORT_PATH], rg_error *fault)
+{
+    if (rg_fs_join(path, RG__IMPORT_PATH, folder, name, fault) != RG_OK) return false;
+    char *real = realpath(path, NULL);
+    if (!real)
+        rg_fail(fault, RG_ERR_IO, "'%s': %s", name, strerror(errno));
+    else if (!lies_below(list->root, real) || !rg_fs_is_file(real))
+        rg_fail(fault, RG_ERR_FORMAT, "'%s' is not a file inside the data set; it is not read",
+                name);
+    free(real);
+    return fault->code == RG_OK;
+}
+
+const rg_yaml_node *rg__import_yaml(const rg__import_list *list, const char *folder,
+                                    const char *name, rg_arena *arena, rg_error *fault)
+{
+    char path[RG__IMPORT_PATH], *text = NULL;
+    size_t n = 0;
+    const rg_yaml_node *root = NULL;
+    if (rg__import_metadata(list, folder, name, path, fault) &&
+        rg_fs_read_all(path, RG_YAML_BYTES, &text, &n, fault) == RG_OK)
+        root = rg_yaml_parse(arena, text, n, name, fault);
+    free(text);
+    return root;
+}
+
+const char *rg__import_scalar(const rg_yaml_node *map, const char *key)
+{
+    const rg_yaml_node *node = map && map->kind == RG_YAML_MAP ? rg_yaml_member(map, key) : NULL;
+    return node && node->kind == RG_YAML_SCALAR ? node->text : "";
 }

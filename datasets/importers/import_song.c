@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "audio/audio.h"
-#include "base/hash.h"
 #include "datasets/importers/import_internal.h"
 #include "datasets/stem_levels.h"
 
@@ -30,27 +29,6 @@ typedef struct mixing {
     int32_t original_rate;
     json_t *facts; /* of the stems, for the provenance */
 } mixing;
-
-/* ---- content ---- */
-
-static int by_text(const void *a, const void *b)
-{
-    return memcmp(a, b, RG_SHA256_HEX);
-}
-
-rg_status rg__import_hash(rg__import_song *song, rg_error *err)
-{
-    char hash[RG_SHA256_HEX], (*each)[RG_SHA256_HEX] = calloc((size_t)song->n + 1, sizeof *each);
-    if (!each) return rg_fail(err, RG_ERR_NOMEM, "no memory to hash stems");
-    rg_status status = RG_OK;
-    for (int32_t k = 0; status == RG_OK && k < song->n; k++)
-        status = rg_sha256_file(song->stems[k].path, each[k], err);
-    qsort(each, (size_t)song->n, sizeof *each, by_text);
-    rg_sha256_of(each, (size_t)song->n * sizeof *each, hash);
-    free(each);
-    snprintf(song->content_hash, sizeof song->content_hash, "%.32s", hash);
-    return status;
-}
 
 /* ---- one file ---- */
 
@@ -90,7 +68,6 @@ static void note_levels(rg__import_song *song, const rg__import_stem *stem, cons
     if (fabs(levels->dc) > dc_limit)
         rg__import_note(song, "'%s' has an offset of %.3f, which is filtered out", stem->label,
                         levels->dc);
-    if (stem->bleed) rg__import_note(song, "'%s' holds other instruments too", stem->label);
     if (stem->role == RG_ROLE_DROP)
         rg__import_note(song, "no role takes '%s'; it is left out", stem->label);
 }

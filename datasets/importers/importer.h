@@ -29,8 +29,9 @@ typedef struct rg_import_options {
     int32_t rate;         /* of the stems, Hz; 0: 32000 */
     int32_t jobs;         /* songs imported at once; 0: one per CPU */
     rg_import_lengths lengths;
-    bool skip_bad; /* a store is made although songs were bad */
-    bool dry;      /* finds songs and roles, and reads and writes no sound */
+    bool skip_bad;     /* a store is made although songs were bad */
+    bool keep_doubles; /* songs that a data set's own lists call doubles are taken too */
+    bool dry;          /* finds songs and roles, and reads and writes no sound */
 } rg_import_options;
 
 /* What an import found. */

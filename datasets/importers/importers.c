@@ -1,9 +1,8 @@
 /*
  * The table of data sets, and an import from beginning to end (importer.h).
  *
- * One idea: the steps are find, name roles, hash, settle splits, store; each works on the one list
- * of songs. Songs of equal content lie on one side of the split: where their data set says
- * otherwise, test wins over valid over train.
+ * One idea: the steps are find, name roles, settle splits, store; each works on the one list of
+ * songs. Not here: what one song needs (import_song.c), sides of the split (import_splits.c).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,8 +22,12 @@ static const rg__importer importers[] = {
     {"musdb18hq", "MUSDB18-HQ: 150 songs, vocals, drums, bass, other",
      "LicenseRef-MUSDB18-academic", "https://sigsep.github.io/datasets/musdb.html",
      rg__import_find_musdb},
-    {"slakh", "Slakh2100: TrackNNNNN/stems/Sxx.flac, splits as the folders say", "CC-BY-4.0",
-     "http://www.slakh.com", rg__import_find_slakh},
+    {"slakh", "Slakh2100: TrackNNNNN/stems/Sxx.flac, without the doubles that redux leaves out",
+     "CC-BY-4.0", "http://www.slakh.com", rg__import_find_slakh},
+    {"moisesdb", "MoisesDB: UUID/data.json and UUID/STEM/TRACK.wav", "CC-BY-NC-SA-4.0",
+     "https://arxiv.org/abs/2307.15913", rg__import_find_moisesdb},
+    {"medleydb", "MedleyDB: TRACK_STEMS/TRACK_STEM_01.wav and TRACK_METADATA.yaml",
+     "CC-BY-NC-SA-4.0", "https://medleydb.weebly.com", rg__import_find_medleydb},
     {"manifest", "a JSON object a line: {\"path\", \"stems\": {name: path}}", "LicenseRef-unknown",
      "", rg__import_find_manifest},
 };
@@ -85,7 +88,10 @@ static rg_status name_roles(import *im, rg_import_result *result, rg_error *err)
         rg__import_song *song = &im->list.songs[i];
         for (int32_t k = 0; k < song->n; k++) {
             rg__import_stem *stem = &song->stems[k];
-            stem->role = rg_role_map_find(&im->map, stem->label, stem->program);
+            stem->role = RG_ROLE_DROP;
+            if (stem->hint[0]) stem->role = rg_role_map_find(&im->map, stem->hint, stem->program);
+            if (stem->role == RG_ROLE_DROP)
+                stem->role = rg_role_map_find(&im->map, stem->label, stem->program);
             if (stem->role == RG_ROLE_DROP) add_count(counts, &n, stem->label);
         }
         if (song->n == 0) rg_fail(&song->fault, RG_ERR_FORMAT, "has no stems");
@@ -118,66 +124,6 @@ static void make_ids_unique(rg__import_list *list)
         rg_copy_text(last, sizeof last, id);
         if (again) snprintf(id, RG_ID_SIZE, "%.52s.%d", last, again + 1);
     }
-}
-
-static void hash_block(void *ctx, int64_t i, int32_t thread)
-{
-    (void)thread;
-    import *im = ctx;
-    rg__import_song *song = &im->list.songs[i];
-    if (song->fault.code == RG_OK) (void)!rg__import_hash(song, &song->fault);
-}
-
-/* As in the corpora: of 100 contents, 10 test, 10 valid. */
-static rg_split split_of_content(const char *hash)
-{
-    unsigned value = 0;
-    sscanf(hash, "%8x", &value);
-    return value % 100 < 10 ? RG_SPLIT_TEST : value % 100 < 20 ? RG_SPLIT_VALID : RG_SPLIT_TRAIN;
-}
-
-static int by_content(const void *a, const void *b)
-{
-    const rg__import_song *x = *(rg__import_song *const *)a, *y = *(rg__import_song *const *)b;
-    int order = strcmp(x->content_hash, y->content_hash);
-    return order ? order : strcmp(x->id, y->id);
-}
-
-/* One side for songs [first,last) of equal content. */
-static void settle_group(rg__import_song **first, rg__import_song **last)
-{
-    rg_split split = RG_SPLIT_TRAIN;
-    for (rg__import_song **s = first; s < last; s++)
-        if ((*s)->split > split) split = (*s)->split;
-    for (rg__import_song **s = first; s < last; s++) {
-        rg_copy_text((*s)->group, sizeof(*s)->group, (*first)->content_hash);
-        if (s > first) rg__import_note(*s, "has the same stems as '%s'", (*first)->title);
-        if ((*s)->split != split)
-            rg__import_note(*s, "moved from %s to %s, beside its double",
-                            rg_split_name((*s)->split), rg_split_name(split));
-        (*s)->split = split;
-    }
-}
-
-static rg_status settle_splits(import *im, rg_error *err)
-{
-    rg__import_song **order = calloc((size_t)im->list.n + 1, sizeof *order);
-    if (!order) return rg_fail(err, RG_ERR_NOMEM, "no memory for the list of songs");
-    int64_t n = 0;
-    for (int64_t i = 0; i < im->list.n; i++) {
-        rg__import_song *song = &im->list.songs[i];
-        if (song->fault.code != RG_OK) continue;
-        if (!song->has_split) song->split = split_of_content(song->content_hash);
-        order[n++] = song;
-    }
-    qsort(order, (size_t)n, sizeof *order, by_content);
-    for (int64_t first = 0, last; first < n; first = last) {
-        for (last = first + 1; last < n; last++)
-            if (strcmp(order[first]->content_hash, order[last]->content_hash) != 0) break;
-        settle_group(order + first, order + last);
-    }
-    free(order);
-    return RG_OK;
 }
 
 /* ---- storing ---- */
@@ -247,8 +193,7 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
     if (!im->job.writer) return err ? err->code : RG_ERR_IO;
     rg_pool *pool = rg_pool_create(im->job.options->jobs, 0, false, err);
     if (!pool) return err ? err->code : RG_ERR_NOMEM;
-    rg_pool_run(pool, hash_block, im, im->list.n);
-    rg_status status = settle_splits(im, err);
+    rg_status status = rg__import_settle(&im->list, pool, err);
     rg_progress_start(&im->progress, "importing", (long long)im->list.n);
     if (status == RG_OK) rg_pool_run(pool, store_block, im, im->list.n);
     rg_pool_destroy(pool);

@@ -54,6 +54,7 @@ const rg_option rg_cmd_dataset_import_options[] = {
     {"lengths", "POLICY", "stems over 50 ms apart: pad, trim or error (pad)"},
     {"require", "ROLES", "songs without these roles are bad: drums,bass"},
     {"license", "SPDX", "of songs whose data set states none"},
+    {"keep-doubles", NULL, "take tracks that the data set's own lists leave out as doubles"},
     {"skip-bad", NULL, "leave bad songs out and make the store of the others"},
     {0},
 };
@@ -79,6 +80,7 @@ rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error
                            .require = rg_option_text(args, "require", NULL),
                            .license = rg_option_text(args, "license", NULL),
                            .skip_bad = rg_option_given(args, "skip-bad"),
+                           .keep_doubles = rg_option_given(args, "keep-doubles"),
                            .dry = rg_option_given(args, "list-unmapped")};
     RG_TRY(length_policy(args, &o.lengths, err));
     RG_TRY(rg_option_int(args, "rate", 8000, 96000, &rate, err));
