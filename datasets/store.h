@@ -85,6 +85,11 @@ rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64
 rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t role, int32_t rate,
                                   float **out, int64_t *n, rg_error *err) RG_MUST_USE;
 
+/* A new folder with a file for each role that the song has (drums.wav, or .flac: the store's own
+ * samples) and song.json: labels, tempo, beats, roles, provenance. Appears whole or not at all. */
+rg_status rg_store_export(const rg_store *store, int64_t song, const char *folder, bool flac,
+                          rg_error *err) RG_MUST_USE;
+
 /* Share of 100-ms blocks in [start, start+n) frames where the role is above -60 dBFS. */
 double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, int64_t start,
                              int64_t n);
@@ -94,8 +99,7 @@ void rg_song_make_id(char out[RG_ID_SIZE], const char *label, const char *stem);
 /* Underscores to blanks; UTF-8 is left as it is. */
 void rg_song_make_title(char out[128], const char *stem);
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- where songs come from, and writing ---- */
 
 typedef struct rg_store_info {
     const char *title, *creator, *license, *references, *config_yaml;
@@ -111,6 +115,11 @@ typedef struct rg_provenance {
         *track_id;
     uint64_t seed;
 } rg_provenance;
+
+/* A song's provenance, with texts on the heap that rg_provenance_free frees. Any thread. */
+rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance *out,
+                              rg_error *err) RG_MUST_USE;
+void rg_provenance_free(rg_provenance *provenance);
 
 typedef struct rg_store_writer rg_store_writer;
 /* Goes on with an unfinished store of the same info in `folder`; refuses another one's, and a

@@ -62,7 +62,6 @@ rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_
 /* The provenance of a song with texts on the heap. */
 rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id,
                                     rg_provenance *out, rg_error *err) RG_MUST_USE;
-void rg__store_free_provenance(rg_provenance *provenance);
 /* The columns of /songs: n songs are written, or read into `songs` (allocated; caller frees). */
 bool rg__store_write_columns(hid_t file, const rg_song *songs, int64_t n);
 rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, int64_t *n,

@@ -1,5 +1,5 @@
 /*
- * Reading samples of a store: by pread from any thread; whole songs at another rate.
+ * Reading samples of a store: by pread from any thread; whole songs at another rate; provenance.
  *
  * One idea: where a song's array lies is known since the store was opened, so a read is one pread
  * at file speed. Repacked shards are read through HDF5 under a lock.
@@ -89,5 +89,23 @@ rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t r
     rg_audio_free(&whole);
     *out = made.samples;
     *n = made.frames;
+    return status;
+}
+
+rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance *out,
+                              rg_error *err)
+{
+    const rg__entry *e = &store->songs[song];
+    rg__shard *sh = &store->shards[e->shard];
+    char path[RG__PATH];
+    *out = (rg_provenance){0};
+    RG_TRY(rg_fs_join(path, sizeof path, store->folder, sh->name, err));
+    pthread_mutex_lock((pthread_mutex_t *)&store->lock);
+    rg__h5_quiet();
+    if (sh->file < 0) sh->file = rg__h5_open(path); /* stays open for the next song */
+    rg_status status = sh->file < 0
+                           ? rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open")
+                           : rg__store_load_provenance(sh->file, path, e->song.id, out, err);
+    pthread_mutex_unlock((pthread_mutex_t *)&store->lock);
     return status;
 }

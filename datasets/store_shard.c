@@ -105,7 +105,7 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
             rg_fail(err, RG_ERR_FORMAT, "%s: was damaged on disk; remove it and build again", path);
     if (status == RG_OK && !rg__store_write_song(file, g->info->n_roles, row, &provenance, samples))
         status = rg__h5_fail(err, RG_ERR_IO, path, "writing it into its shard failed");
-    rg__store_free_provenance(&provenance);
+    rg_provenance_free(&provenance);
     free(block);
     free(samples);
     return status;

@@ -267,7 +267,7 @@ static bool write_provenance(hid_t file, const rg_song *s, const rg_provenance *
     return ok;
 }
 
-void rg__store_free_provenance(rg_provenance *p)
+void rg_provenance_free(rg_provenance *p)
 {
     for (size_t i = 0; i < N_PROVENANCE; i++) free((char *)*provenance_text(p, i));
     *p = (rg_provenance){0};
@@ -285,7 +285,7 @@ rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id
         ok = (*provenance_text(out, i) = rg__h5_get_long_text(at, provenance_texts[i].name));
     if (at >= 0) H5Gclose(at);
     if (ok) return RG_OK;
-    rg__store_free_provenance(out);
+    rg_provenance_free(out);
     return rg__h5_fail(err, RG_ERR_FORMAT, path, "its provenance is malformed");
 }
 

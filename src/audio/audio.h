@@ -58,6 +58,8 @@ size_t rg_pcm_sample_bytes(rg_pcm_type type);
 rg_status rg_audio_write_wav(const char *path, const rg_audio *audio, rg_pcm_type type,
                              int64_t *clipped, rg_error *err) RG_MUST_USE;
 rg_status rg_pcm_write_wav(const char *path, const rg_pcm *pcm, rg_error *err) RG_MUST_USE;
+/* The same values as FLAC: S16 or S24, up to 8 channels; RG_ERR_UNSUPPORTED for others. */
+rg_status rg_pcm_write_flac(const char *path, const rg_pcm *pcm, rg_error *err) RG_MUST_USE;
 rg_status rg_pcm_to_audio(const rg_pcm *pcm, rg_audio *out, rg_error *err) RG_MUST_USE;
 
 /* New audio at `rate` (soxr HQ); length round(frames * rate / audio->rate). Same rate: a copy. */

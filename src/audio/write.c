@@ -1,9 +1,9 @@
 /*
- * Writing WAV files, atomically and with the same bytes every time.
+ * Writing WAV and FLAC files, atomically and with the same bytes every time.
  *
- * One idea: there is one writer, rg_pcm_write_wav, which puts down the sample values it is given;
- * floats are quantised to values first. No PEAK chunk (it holds the time of day), RF64 only when
- * the data does not fit a WAV.
+ * One idea: there is one writer, write_file, which puts down the sample values it is given; floats
+ * are quantised to values first. No PEAK chunk (it holds the time of day), RF64 only when the data
+ * does not fit a WAV.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ static const struct encoding {
     [RG_PCM_S32] = {SF_FORMAT_PCM_32, 32, 4}, [RG_PCM_F32] = {SF_FORMAT_FLOAT, 0, 4},
     [RG_PCM_F64] = {SF_FORMAT_DOUBLE, 0, 8},  [RG_PCM_U8] = {SF_FORMAT_PCM_U8, 8, 1},
 };
+enum { FLAC_CHANNELS = 8 };
 static const int64_t wav_limit = 0xfffff000; /* bytes of data that a 32-bit WAV can hold */
 
 static sf_count_t write_frames(SNDFILE *file, const rg_pcm *pcm)
@@ -31,12 +32,11 @@ static sf_count_t write_frames(SNDFILE *file, const rg_pcm *pcm)
     return sf_writef_int(file, pcm->samples, pcm->frames);
 }
 
-static rg_status write_to(rg_sndio *io, const char *path, const rg_pcm *pcm, rg_error *err)
+static rg_status write_to(rg_sndio *io, const char *path, const rg_pcm *pcm, int container,
+                          rg_error *err)
 {
-    const struct encoding *encoding = &encodings[pcm->type];
-    int64_t bytes = pcm->frames * pcm->channels * encoding->bytes;
     SF_INFO info = {.samplerate = pcm->rate, .channels = pcm->channels};
-    info.format = (bytes > wav_limit ? SF_FORMAT_RF64 : SF_FORMAT_WAV) | encoding->code;
+    info.format = container | encodings[pcm->type].code;
     SNDFILE *file = sf_open_virtual(rg_sndio_calls(), SFM_WRITE, &info, io);
     if (!file)
         return rg_fail(err, io->fault ? RG_ERR_IO : RG_ERR_UNSUPPORTED, "%s: cannot write: %s",
@@ -59,17 +59,32 @@ static rg_status check_shape(const char *path, int64_t frames, int32_t channels,
     return RG_OK;
 }
 
-rg_status rg_pcm_write_wav(const char *path, const rg_pcm *pcm, rg_error *err)
+static rg_status write_file(const char *path, const rg_pcm *pcm, int container, rg_error *err)
 {
     RG_TRY(check_shape(path, pcm->frames, pcm->channels, pcm->rate, err));
     rg_atomic_file file;
     RG_TRY(rg_fs_begin(&file, path, err));
     rg_sndio io;
     rg_sndio_attach(&io, file.fd);
-    rg_status status = write_to(&io, path, pcm, err);
+    rg_status status = write_to(&io, path, pcm, container, err);
     if (status == RG_OK) return rg_fs_commit(&file, err);
     rg_fs_abandon(&file);
     return status;
+}
+
+rg_status rg_pcm_write_wav(const char *path, const rg_pcm *pcm, rg_error *err)
+{
+    int64_t bytes = pcm->frames * pcm->channels * encodings[pcm->type].bytes;
+    return write_file(path, pcm, bytes > wav_limit ? SF_FORMAT_RF64 : SF_FORMAT_WAV, err);
+}
+
+rg_status rg_pcm_write_flac(const char *path, const rg_pcm *pcm, rg_error *err)
+{
+    if ((pcm->type != RG_PCM_S16 && pcm->type != RG_PCM_S24) || pcm->channels > FLAC_CHANNELS)
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "%s: FLAC holds 16 or 24 bits in up to %d channels; write a WAV", path,
+                       FLAC_CHANNELS);
+    return write_file(path, pcm, SF_FORMAT_FLAC, err);
 }
 
 /* One sample as an int32 whose upper `bits` bits hold the value. */

@@ -2,12 +2,12 @@
  * Folders that appear whole (fs.h): made under another name, then renamed.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/fs_private.h"
 #include "base/text.h"
 
 static rg_status check_empty(const char *path, rg_error *err)
@@ -38,21 +38,6 @@ rg_status rg_fs_begin_folder(rg_atomic_folder *folder, const char *path, rg_erro
     return rg_fs_make_folders(folder->temporary, err);
 }
 
-static rg_status sync_parent(const char *path, rg_error *err)
-{
-    char parent[1100];
-    const rg_fs_calls *calls = rg_fs_current();
-    const char *slash = strrchr(path, '/');
-    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    if (!parent[0]) snprintf(parent, sizeof parent, "/");
-    int fd = calls->open(parent, O_RDONLY | O_DIRECTORY, 0);
-    int failed = fd < 0 || calls->fsync(fd) < 0;
-    int saved = errno;
-    if (fd >= 0) calls->close(fd);
-    if (!failed) return RG_OK;
-    return rg_fail(err, RG_ERR_IO, "%s: cannot sync: %s", parent, strerror(saved));
-}
-
 rg_status rg_fs_commit_folder(rg_atomic_folder *folder, rg_error *err)
 {
     RG_TRY(check_empty(folder->path, err));
@@ -61,7 +46,7 @@ rg_status rg_fs_commit_folder(rg_atomic_folder *folder, rg_error *err)
         return rg_fail(err, RG_ERR_IO, "%s: cannot rename to %s: %s", folder->temporary,
                        folder->path, strerror(errno));
     folder->temporary[0] = 0;
-    return sync_parent(folder->path, err);
+    return rg__fs_sync_folder_of(folder->path, err);
 }
 
 void rg_fs_abandon_folder(rg_atomic_folder *folder)

@@ -1,5 +1,5 @@
 /*
- * resonant dataset build | import | info | verify.
+ * resonant dataset build | import | info | export | verify.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +118,53 @@ rg_status rg_cmd_dataset_info(const rg_args *args, const rg_cli *cli, rg_error *
     if (status == RG_OK) fputs(text.data, stdout);
     rg_text_free(&text);
     rg_store_close(store);
+    return status;
+}
+
+const rg_option rg_cmd_dataset_export_options[] = {
+    {"song", "ID", "which song (required)"},
+    {"out", "DIR", "new folder for its stems and song.json (required)"},
+    {"format", "FORMAT", "wav or flac (wav)"},
+    {0},
+};
+
+/* The song of this id, or the ids that begin alike as advice. */
+static rg_status find_song(const rg_store *store, const char *id, int64_t *song, rg_error *err)
+{
+    *song = rg_store_find_song(store, id);
+    if (*song >= 0) return RG_OK;
+    int64_t n = rg_store_songs(store);
+    const char **ids = malloc((size_t)n * sizeof *ids);
+    for (int64_t i = 0; ids && i < n; i++) ids[i] = rg_store_song(store, i)->id;
+    const char *near = ids ? rg_nearest_name(id, ids, (size_t)n) : NULL;
+    rg_status status =
+        near ? rg_fail(err, RG_ERR_USAGE, "%s: has no song '%.100s'; did you mean '%s'?",
+                       rg_store_folder(store), id, near)
+             : rg_fail(err, RG_ERR_USAGE, "%s: has no song '%.100s'; its first is '%s'",
+                       rg_store_folder(store), id, rg_store_song(store, 0)->id);
+    free(ids);
+    return status;
+}
+
+rg_status rg_cmd_dataset_export(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    const char *id = rg_option_text(args, "song", NULL), *out = rg_option_text(args, "out", NULL);
+    const char *format = rg_option_text(args, "format", "wav");
+    bool flac = strcmp(format, "flac") == 0;
+    int64_t song;
+    (void)cli;
+    if (!id) return rg_fail(err, RG_ERR_USAGE, "dataset export: --song ID is missing");
+    if (!out)
+        return rg_fail(err, RG_ERR_USAGE, "dataset export: --out DIR is missing: where it goes");
+    if (!flac && strcmp(format, "wav") != 0)
+        return rg_fail(err, RG_ERR_USAGE, "dataset export: --format is wav or flac, not '%s'",
+                       format);
+    rg_store *store = rg_store_open(rg_arg(args, 0), err);
+    if (!store) return err->code;
+    rg_status status = find_song(store, id, &song, err);
+    if (status == RG_OK) status = rg_store_export(store, song, out, flac, err);
+    rg_store_close(store);
+    if (status == RG_OK) printf("%s\n", out);
     return status;
 }
 

@@ -15,6 +15,8 @@ const rg_command rg_commands[] = {
         "folder|musdb18hq|slakh|moisesdb|medleydb|manifest ROOT --out STORE",
         "make a stem store from a data set of yours", 2, 2),
     ROW("dataset info", dataset_info, "STORE", "songs, hours, roles and splits of a store", 1, 1),
+    ROW("dataset export", dataset_export, "STORE --song ID --out DIR",
+        "write a song's stems and what is known about it", 1, 1),
     ROW("dataset verify", dataset_verify, "STORE", "check every song of a store", 1, 1),
     ROW("tokens build", tokens_build, "CONFIG [key=value...]",
         "encode a store with the codecs of a tracks configuration", 1, -1),

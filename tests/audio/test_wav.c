@@ -1,6 +1,6 @@
 /*
- * WAV reading and writing: exact sample values in every depth, odd lengths, refusals by name, and
- * no half-written file when a call fails.
+ * WAV and FLAC reading and writing: exact sample values in every depth, odd lengths, refusals by
+ * name, and no half-written file when a call fails.
  */
 #include "test.h"
 
@@ -62,6 +62,31 @@ START_TEST(every_depth_and_odd_length_returns_bit_for_bit)
                 rg_pcm_free(&in);
                 rg_pcm_free(&out);
             }
+}
+END_TEST
+
+START_TEST(flac_holds_the_same_values)
+{
+    char path[1024];
+    path_of(path, "exact.flac");
+    for (int t = 0; t < 2; t++)
+        for (int32_t channels = 1; channels <= 3; channels++) {
+            rg_error err = {0};
+            rg_pcm in = make_pcm(t ? RG_PCM_S24 : RG_PCM_S16, 4097, channels, 32000), out;
+            RG_ASSERT_OK(rg_pcm_write_flac(path, &in, &err), &err);
+            RG_ASSERT_OK(rg_pcm_read(path, &out, &err), &err);
+            ck_assert_int_eq(out.type, in.type);
+            ck_assert_int_eq(out.frames, in.frames);
+            ck_assert_int_eq(out.channels, channels);
+            ck_assert_mem_eq(in.samples, out.samples,
+                             (size_t)(in.frames * channels) * rg_pcm_sample_bytes(in.type));
+            rg_pcm_free(&in);
+            rg_pcm_free(&out);
+        }
+    rg_error err = {0};
+    rg_pcm wide = make_pcm(RG_PCM_F32, 10, 1, 32000);
+    ck_assert_int_eq(rg_pcm_write_flac(path, &wide, &err), RG_ERR_UNSUPPORTED);
+    rg_pcm_free(&wide);
 }
 END_TEST
 
@@ -240,7 +265,7 @@ START_TEST(a_failed_call_leaves_the_old_file_or_the_new)
 }
 END_TEST
 
-RG_TEST_MAIN("wav", 60, every_depth_and_odd_length_returns_bit_for_bit,
+RG_TEST_MAIN("wav", 60, every_depth_and_odd_length_returns_bit_for_bit, flac_holds_the_same_values,
              the_same_sound_gives_the_same_file, floats_are_clipped_and_counted,
              bad_files_are_refused_by_name, not_finite_floats_are_not_written,
              a_failed_call_leaves_the_old_file_or_the_new)

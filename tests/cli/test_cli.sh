@@ -63,6 +63,27 @@ expect 1 "CUDA" "$resonant" train c.yaml --device cuda
 expect 2 "did you mean 'debian-band-v0'" "$resonant" dataset build debian-bnad-v0 --out s
 [ -e x ] || [ -e s ] && bad "a refused command left files" || ok
 
+# ---- songs of a store ----
+mkdir -p stems/a\ song
+python3 - <<'PY'
+import struct
+data = b"".join(struct.pack("<h", (i * 37) % 9000 - 4500) for i in range(32000))
+for name in "drums", "bass":
+    with open(f"stems/a song/{name}.wav", "wb") as f:
+        f.write(struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1, 1,
+                            32000, 64000, 2, 16, b"data", len(data)) + data)
+PY
+prints "a-store" "$resonant" dataset import folder stems --out a-store
+expect 2 "--song ID is missing" "$resonant" dataset export a-store --out song
+expect 2 "--out DIR is missing" "$resonant" dataset export a-store --song folder.a-song
+expect 2 "did you mean 'folder.a-song'" "$resonant" dataset export a-store --song folder.a-snog --out song
+expect 2 "has no song '../../x'" "$resonant" dataset export a-store --song ../../x --out song
+expect 2 "wav or flac, not 'mp3'" "$resonant" dataset export a-store --song folder.a-song --out song --format mp3
+[ ! -e song ] && ok || bad "a refused export leaves a folder"
+prints "song" "$resonant" dataset export a-store --song folder.a-song --out song --format flac
+[ -s song/drums.flac ] && [ -s song/bass.flac ] && grep -q '"id": "folder.a-song"' song/song.json && ok || bad "the exported song lacks a file"
+expect 2 "song" "$resonant" dataset export a-store --song folder.a-song --out song
+
 # ---- configurations: file:line:column ----
 printf 'task: codec\nname: a\nstesp: 5\n' >c.yaml
 expect 2 "c.yaml:3:1" "$resonant" config validate c.yaml

@@ -8,7 +8,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config git libyaml-dev libja
 libxxhash-dev libssl-dev libfftw3-dev libsndfile1-dev libsoxr-dev libebur128-dev libpng-dev \
 libhdf5-dev libfluidsynth3"
 TEST_PACKAGES="g++ check locales timgm6mb-soundfont clang clang-format libkissfft-dev pmccabe python3 \
-opus-tools openmpi-bin libopenmpi-dev"
+python3-h5py opus-tools openmpi-bin libopenmpi-dev"
 CI_PACKAGES="clang-tidy cppcheck valgrind libclang-rt-14-dev util-linux"
 
 # need_packages NAME...: installs those that are missing; returns 1 with one line when it may not.
