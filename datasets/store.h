@@ -127,6 +127,11 @@ typedef struct rg_store_writer rg_store_writer;
 rg_store_writer *rg_store_create(const char *folder, const rg_store_info *info, rg_error *err);
 /* Whether a song of this id is already complete in it (a killed build goes on). */
 bool rg_store_has(const rg_store_writer *writer, const char *id);
+/* The same, and what /songs says of it: texts, split and frames; the rest of *out is zeros. */
+bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song *out);
+/* Removes added songs that are not wanted (any more). */
+rg_status rg_store_keep(rg_store_writer *writer, bool (*wanted)(void *ctx, const char *id),
+                        void *ctx, rg_error *err) RG_MUST_USE;
 /* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels and checksum
  * are computed here. A present role that is all zeros is refused: mark it absent. On disk, whole,
  * when this returns. Any thread. */

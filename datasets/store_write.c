@@ -178,6 +178,22 @@ bool rg_store_has(const rg_store_writer *writer, const char *id)
     return good_id(id) && staged_path(writer, id, path) && rg_fs_exists(path);
 }
 
+bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song *out)
+{
+    char path[RG__PATH];
+    rg_song *row = NULL;
+    int64_t n = 0;
+    if (!rg_store_has(writer, id) || !staged_path(writer, id, path)) return false;
+    rg__h5_quiet();
+    hid_t file = rg__h5_open(path);
+    if (file < 0) return false;
+    bool there = rg__store_read_columns(file, path, &row, &n, NULL) == RG_OK && n == 1;
+    if (there) *out = row[0];
+    free(row);
+    H5Fclose(file);
+    return there;
+}
+
 static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
                             rg_error *err)
 {
@@ -291,6 +307,25 @@ static bool is_staged(const char *name)
 {
     size_t n = strlen(name);
     return n > 3 && strcmp(name + n - 3, ".h5") == 0;
+}
+
+rg_status rg_store_keep(rg_store_writer *writer, bool (*wanted)(void *ctx, const char *id),
+                        void *ctx, rg_error *err)
+{
+    char **names = NULL, id[RG_ID_SIZE], path[RG__PATH];
+    size_t n = 0;
+    RG_TRY(rg_fs_list(writer->unfinished, &names, &n, err));
+    rg_status status = RG_OK;
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        if (!is_staged(names[i])) continue;
+        snprintf(id, sizeof id, "%.*s", (int)(strlen(names[i]) - 3), names[i]);
+        if (wanted(ctx, id)) continue;
+        status = rg_fs_join(path, sizeof path, writer->unfinished, names[i], err);
+        if (status == RG_OK && rg_fs_current()->unlink(path) != 0)
+            status = rg_fail(err, RG_ERR_IO, "%s: cannot be removed", path);
+    }
+    rg_fs_free_names(names, n);
+    return status;
 }
 
 rg_status rg_store_finish(rg_store_writer *writer, rg_error *err)

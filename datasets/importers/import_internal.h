@@ -10,6 +10,7 @@
 
 #include "base/threads.h"
 #include "base/yaml.h"
+#include "datasets/importers/import_print.h"
 #include "datasets/importers/importer.h"
 #include "datasets/roles.h"
 
@@ -32,8 +33,9 @@ typedef struct rg__import_song {
     char *mixture;  /* resolved; NULL: none */
     rg__import_stem *stems;
     int32_t n;
-    json_t *notes;  /* array of texts */
-    rg_error fault; /* why it cannot be imported */
+    rg__print *print; /* NULL until it is made */
+    json_t *notes;    /* array of texts */
+    rg_error fault;   /* why it cannot be imported */
 } rg__import_song;
 
 typedef struct rg__import_list {

@@ -135,6 +135,7 @@ void rg__import_free(rg__import_list *list)
         for (int32_t k = 0; k < song->n; k++) free(song->stems[k].path);
         free(song->stems);
         free(song->mixture);
+        free(song->print);
         json_decref(song->notes);
     }
     free(list->songs);

@@ -14,7 +14,8 @@
 #include "datasets/importers/import_internal.h"
 #include "datasets/stem_levels.h"
 
-static const double pad_seconds = 0.05, dc_limit = 0.01, residual_limit_db = -30;
+static const double pad_seconds = 0.05, dc_limit = 0.01, residual_limit_db = -30,
+                    cancelling_db = -9;
 
 typedef struct row {
     float *samples; /* NULL while empty */
@@ -32,14 +33,49 @@ typedef struct mixing {
 
 /* ---- one file ---- */
 
-static rg_status read_mono(const mixing *m, const char *path, rg_audio *out, rg_audio *original,
-                           rg_levels *levels, rg_error *err)
+/* Channels that are each other's opposite leave nothing of their mean. */
+static void note_cancelling(rg__import_song *song, const char *label, const rg_audio *read,
+                            const rg_audio *mono)
+{
+    double each = 0, mean = 0;
+    for (int64_t i = 0; i < read->frames * read->channels; i++)
+        each += (double)read->samples[i] * read->samples[i];
+    for (int64_t i = 0; i < mono->frames; i++) mean += (double)mono->samples[i] * mono->samples[i];
+    double db = 10 * log10(mean * read->channels / fmax(each, 1e-30) + 1e-12);
+    if (each > 0 && db < cancelling_db)
+        rg__import_note(song,
+                        "the channels of '%s' cancel each other: their mean is %.0f dB below them; "
+                        "--stereo left takes one",
+                        label, -db);
+}
+
+/* One channel of all, by the policy. */
+static rg_status fold(const mixing *m, const char *label, const rg_audio *read, rg_audio *out,
+                      rg_error *err)
+{
+    rg_import_downmix policy = m->job->options->downmix;
+    if (read->channels == 1 || policy == RG_IMPORT_MEAN) {
+        RG_TRY(rg_audio_to_channels(read, 1, out, err));
+        if (read->channels > 1) note_cancelling(m->song, label, read, out);
+        return RG_OK;
+    }
+    if (policy == RG_IMPORT_MONO)
+        return rg_fail(err, RG_ERR_FORMAT, "'%s' has %d channels; --stereo mean, left or right",
+                       label, read->channels);
+    RG_TRY(rg_audio_make(out, read->frames, 1, read->rate, err));
+    const float *from = read->samples + (policy == RG_IMPORT_RIGHT);
+    for (int64_t i = 0; i < read->frames; i++) out->samples[i] = from[i * read->channels];
+    return RG_OK;
+}
+
+static rg_status read_mono(const mixing *m, const char *path, const char *label, rg_audio *out,
+                           rg_audio *original, rg_levels *levels, rg_error *err)
 {
     rg_audio read = {0}, mono = {0};
     RG_TRY(rg_audio_read(path, &read, err));
     *levels = rg_audio_levels(&read);
     *original = (rg_audio){.frames = read.frames, .channels = read.channels, .rate = read.rate};
-    rg_status status = rg_audio_to_channels(&read, 1, &mono, err);
+    rg_status status = fold(m, label, &read, &mono, err);
     rg_audio_free(&read);
     if (status == RG_OK) status = rg_audio_resample(&mono, m->job->rate, out, err);
     rg_audio_free(&mono);
@@ -76,7 +112,7 @@ static rg_status add_stem(mixing *m, const rg__import_stem *stem, rg_error *err)
 {
     rg_audio audio = {0}, original;
     rg_levels levels;
-    RG_TRY(read_mono(m, stem->path, &audio, &original, &levels, err));
+    RG_TRY(read_mono(m, stem->path, stem->label, &audio, &original, &levels, err));
     note_levels(m->song, stem, &levels);
     if (m->original_rate && m->original_rate != original.rate)
         rg__import_note(m->song, "'%s' has %d Hz, others have %d", stem->label, original.rate,
@@ -118,7 +154,7 @@ static rg_status compare_mixture(const mixing *m, int64_t frames, rg_error *err)
     double energy = 0, rest = 0;
     const row *sum = &m->sum;
     if (!m->song->mixture) return RG_OK;
-    RG_TRY(read_mono(m, m->song->mixture, &mix, &original, &levels, err));
+    RG_TRY(read_mono(m, m->song->mixture, "mixture", &mix, &original, &levels, err));
     for (int64_t i = 0; i < frames; i++) {
         double whole = i < mix.frames ? mix.samples[i] : 0;
         double apart = whole - (i < sum->length ? sum->samples[i] : 0);

@@ -13,6 +13,14 @@
 #include "base/text.h"
 #include "datasets/store.h"
 
+/* How several channels become one. */
+typedef enum rg_import_downmix {
+    RG_IMPORT_MEAN,
+    RG_IMPORT_LEFT, /* the first channel */
+    RG_IMPORT_RIGHT,
+    RG_IMPORT_MONO /* a song with more than one counts as bad */
+} rg_import_downmix;
+
 /* What is done to stems of one song that differ by more than 50 ms (less is padded). */
 typedef enum rg_import_lengths {
     RG_IMPORT_PAD,  /* silence at the end of the shorter ones */
@@ -25,10 +33,12 @@ typedef struct rg_import_options {
     const char *out;      /* folder of the store */
     const char *role_map; /* YAML (roles.h); NULL: the built-in map of stems */
     const char *require;  /* "drums,bass": songs without these roles are bad; NULL: none */
+    const char *beside;   /* store whose songs' sides are kept to; NULL: none */
     const char *license;  /* SPDX, of songs whose data set states none; NULL: not known */
     int32_t rate;         /* of the stems, Hz; 0: 32000 */
     int32_t jobs;         /* songs imported at once; 0: one per CPU */
     rg_import_lengths lengths;
+    rg_import_downmix downmix;
     bool skip_bad;     /* a store is made although songs were bad */
     bool keep_doubles; /* songs that a data set's own lists call doubles are taken too */
     bool dry;          /* finds songs and roles, and reads and writes no sound */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/threads.h"
 #include "datasets/importers/import_internal.h"
 
@@ -112,7 +113,7 @@ static int by_id(const void *a, const void *b)
     return order ? order : strcmp(x->file, y->file);
 }
 
-/* Songs whose names differ in signs only, or are long, get a number. */
+/* Songs whose names differ in signs only, or are long, get a hash of where they lie. */
 static void make_ids_unique(rg__import_list *list)
 {
     qsort(list->songs, (size_t)list->n, sizeof *list->songs, by_id);
@@ -122,18 +123,31 @@ static void make_ids_unique(rg__import_list *list)
         char *id = list->songs[i].id;
         again = strcmp(id, last) == 0 ? again + 1 : 0;
         rg_copy_text(last, sizeof last, id);
-        if (again) snprintf(id, RG_ID_SIZE, "%.52s.%d", last, again + 1);
+        if (!again) continue;
+        const char *file = list->songs[i].file;
+        uint32_t place = (uint32_t)rg_xxh3(file, strlen(file)) + (uint32_t)again;
+        snprintf(id, RG_ID_SIZE, "%.52s.%08x", last, place);
     }
+    qsort(list->songs, (size_t)list->n, sizeof *list->songs, by_id);
 }
 
 /* ---- storing ---- */
+
+/* Whether it is there already, with this content on this side of the split. */
+static bool is_stored(const rg_store_writer *writer, const rg__import_song *song)
+{
+    rg_song there;
+    return rg_store_find_added(writer, song->id, &there) && there.split == song->split &&
+           strcmp(there.group, song->group) == 0 &&
+           strcmp(there.content_hash, song->content_hash) == 0;
+}
 
 static void store_block(void *ctx, int64_t i, int32_t thread)
 {
     (void)thread;
     import *im = ctx;
     rg__import_song *song = &im->list.songs[i];
-    if (song->fault.code == RG_OK && !rg_store_has(im->job.writer, song->id))
+    if (song->fault.code == RG_OK && !is_stored(im->job.writer, song))
         (void)!rg__import_store(&im->job, song, &song->fault);
     pthread_mutex_lock(&im->lock);
     rg_progress_step(&im->progress, im->log, ++im->done, song->title);
@@ -160,6 +174,21 @@ static void tell(const import *im, rg_import_result *result)
                 (long long)result->songs, (long long)result->bad, (long long)result->warnings);
 }
 
+/* An earlier import into the same folder may have had songs that are bad now, or gone. */
+static bool is_wanted(void *ctx, const char *id)
+{
+    const rg__import_list *list = &((const import *)ctx)->list;
+    int64_t low = 0, high = list->n; /* the list is sorted by id */
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        int order = strcmp(list->songs[middle].id, id);
+        if (order == 0) return list->songs[middle].fault.code == RG_OK;
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return false;
+}
+
 static rg_status finish(import *im, const rg_import_result *result, rg_error *err)
 {
     if (result->songs == 0)
@@ -170,6 +199,7 @@ static rg_status finish(import *im, const rg_import_result *result, rg_error *er
                        "leave them out with --skip-bad",
                        (long long)result->bad, (long long)im->list.n);
     rg_store_writer *writer = im->job.writer;
+    RG_TRY(rg_store_keep(writer, is_wanted, im, err));
     im->job.writer = NULL;
     return rg_store_finish(writer, err);
 }
@@ -178,9 +208,13 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
 {
     char settings[1024];
     static const char *const lengths[] = {"pad", "trim", "error"};
+    static const char *const downmixes[] = {"mean", "left", "right", "error"};
+    const rg_import_options *o = im->job.options;
     snprintf(settings, sizeof settings,
-             "dataset: %s\nsample_rate: %d\nlengths: %s\nrole_map: '%s'\n", im->job.importer->name,
-             im->job.rate, lengths[im->job.options->lengths], im->job.map_json);
+             "dataset: %s\nsample_rate: %d\nlengths: %s\nstereo: %s\nrequire: '%.200s'\n"
+             "role_map: '%s'\n",
+             im->job.importer->name, im->job.rate, lengths[o->lengths], downmixes[o->downmix],
+             o->require ? o->require : "", im->job.map_json);
     rg_store_info info = {.title = im->job.importer->name,
                           .creator = "resonant dataset import",
                           .license = im->job.importer->license,

@@ -52,6 +52,8 @@ const rg_option rg_cmd_dataset_import_options[] = {
     {"rate", "HZ", "sample rate of the stems (32000)"},
     {"jobs", "J", "songs imported at once (one per CPU)"},
     {"lengths", "POLICY", "stems over 50 ms apart: pad, trim or error (pad)"},
+    {"stereo", "POLICY", "several channels become one: mean, left, right or error (mean)"},
+    {"beside", "STORE", "songs that are in STORE too lie on the side of the split they have there"},
     {"require", "ROLES", "songs without these roles are bad: drums,bass"},
     {"license", "SPDX", "of songs whose data set states none"},
     {"keep-doubles", NULL, "take tracks that the data set's own lists leave out as doubles"},
@@ -59,30 +61,39 @@ const rg_option rg_cmd_dataset_import_options[] = {
     {0},
 };
 
-static rg_status length_policy(const rg_args *args, rg_import_lengths *out, rg_error *err)
+/* Which of the names (NULL at the end) the option gives; the first one when it is not given. */
+static rg_status policy(const rg_args *args, const char *option, const char *const *names,
+                        int32_t *out, rg_error *err)
 {
-    static const char *const names[] = {"pad", "trim", "error"};
-    const char *given = rg_option_text(args, "lengths", names[0]);
-    for (int i = 0; i < 3; i++)
-        if (strcmp(given, names[i]) == 0) {
-            *out = (rg_import_lengths)i;
-            return RG_OK;
-        }
-    return rg_fail(err, RG_ERR_USAGE, "--lengths %s: pad, trim or error was expected", given);
+    char list[64] = "";
+    const char *given = rg_option_text(args, option, names[0]);
+    for (*out = 0; names[*out]; ++*out) {
+        if (strcmp(given, names[*out]) == 0) return RG_OK;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", *out ? ", " : "", names[*out]);
+    }
+    return rg_fail(err, RG_ERR_USAGE, "--%s %s: expected one of %s", option, given, list);
 }
 
 rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
+    static const char *const lengths[] = {"pad", "trim", "error", NULL};
+    static const char *const downmixes[] = {"mean", "left", "right", "error", NULL};
     int64_t rate = 0, jobs = 0;
+    int32_t length = 0, downmix = 0;
     rg_import_options o = {.root = rg_arg(args, 1),
                            .out = rg_option_text(args, "out", NULL),
                            .role_map = rg_option_text(args, "roles", NULL),
+                           .beside = rg_option_text(args, "beside", NULL),
                            .require = rg_option_text(args, "require", NULL),
                            .license = rg_option_text(args, "license", NULL),
                            .skip_bad = rg_option_given(args, "skip-bad"),
                            .keep_doubles = rg_option_given(args, "keep-doubles"),
                            .dry = rg_option_given(args, "list-unmapped")};
-    RG_TRY(length_policy(args, &o.lengths, err));
+    RG_TRY(policy(args, "lengths", lengths, &length, err));
+    RG_TRY(policy(args, "stereo", downmixes, &downmix, err));
+    o.lengths = (rg_import_lengths)length;
+    o.downmix = (rg_import_downmix)downmix;
     RG_TRY(rg_option_int(args, "rate", 8000, 96000, &rate, err));
     RG_TRY(rg_option_int(args, "jobs", 1, 256, &jobs, err));
     o.rate = (int32_t)rate;

@@ -73,6 +73,52 @@ START_TEST(rates_and_channels)
 }
 END_TEST
 
+/* The second channel of two is the first one's opposite, or silent. */
+static void make_stereo(const char *path, float second)
+{
+    rg_audio a = {0};
+    rg_error err = {0};
+    RG_ASSERT_OK(rg_audio_make(&a, SECOND, 2, RATE, &err), &err);
+    for (int64_t i = 0; i < SECOND; i++) {
+        a.samples[2 * i] = 0.4f * (float)sin(6.283185307179586 * 200 * (double)i / RATE);
+        a.samples[2 * i + 1] = second * a.samples[2 * i];
+    }
+    make_parent(path);
+    RG_ASSERT_OK(rg_audio_write_wav(at(path), &a, RG_PCM_S16, NULL, &err), &err);
+    rg_audio_free(&a);
+}
+
+START_TEST(stereo_policies)
+{
+    static const struct {
+        float second;
+        rg_import_downmix policy;
+        bool present;
+    } cases[] = {{-1, RG_IMPORT_MEAN, false}, {-1, RG_IMPORT_LEFT, true},
+                 {0, RG_IMPORT_MEAN, true},   {0, RG_IMPORT_LEFT, true},
+                 {0, RG_IMPORT_RIGHT, false}, {0, RG_IMPORT_MONO, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rg_error err = {0};
+        make_stereo("in/A/drums.wav", cases[i].second);
+        MAKE("in/A/bass.wav", 80, 0.3);
+        bool mono = cases[i].policy == RG_IMPORT_MONO;
+        rg_status status =
+            import("folder", "in", (rg_import_options){.downmix = cases[i].policy}, &err);
+        ck_assert_msg(status == (mono ? RG_ERR_FORMAT : RG_OK), "%s", err.text);
+        if (mono) ASSERT_TOLD("'drums' has 2 channels");
+        bool cancels = cases[i].second < 0 && cases[i].policy == RG_IMPORT_MEAN;
+        ck_assert_int_eq(strstr(log_text, "channels of 'drums' cancel each other") != NULL,
+                         cancels);
+        if (mono) continue;
+        rg_store *store = rg_store_open(at("store"), &err);
+        ck_assert_msg(store != NULL, "%s", err.text);
+        ck_assert_int_eq(has(store, song_of(store, "A"), "drums"), cases[i].present);
+        rg_store_close(store);
+        RG_ASSERT_OK(rg_fs_remove_tree(at("store"), &err), &err);
+    }
+}
+END_TEST
+
 START_TEST(beyond_full_scale_and_offset)
 {
     MAKE("in/A/drums.wav", 200, 1.7, .type = RG_PCM_F32);
@@ -297,6 +343,6 @@ START_TEST(goes_on)
 END_TEST
 
 RG_TEST_MAIN("import", 60, absent_is_not_silence, required_roles, lengths, rates_and_channels,
-             beyond_full_scale_and_offset, not_finite, truncated_file, sum_and_mixture,
-             doubles_share_a_side, unmapped_names, musdb, stem_mp4, slakh, manifest, hostile_names,
-             built_in_map_is_the_file, goes_on)
+             stereo_policies, beyond_full_scale_and_offset, not_finite, truncated_file,
+             sum_and_mixture, doubles_share_a_side, unmapped_names, musdb, stem_mp4, slakh,
+             manifest, hostile_names, built_in_map_is_the_file, goes_on)

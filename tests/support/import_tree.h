@@ -77,21 +77,28 @@ static inline void make(sound s)
 
 #define MAKE(file, tone, ...) make((sound){.path = file, .hz = tone, .level = __VA_ARGS__})
 
-static inline rg_status import(const char *name, const char *root, rg_import_options o,
-                               rg_error *err)
+/* By full paths, as a child process needs them: its test folder would be another. */
+static inline rg_status import_from(const char *name, const char *root, const char *out,
+                                    rg_import_options o, rg_error *err)
 {
     rg_import_result result;
-    char full[1400], out[1400];
-    snprintf(full, sizeof full, "%s", at(root));
-    snprintf(out, sizeof out, "%s", at("store"));
-    o.root = full;
+    o.root = root;
     o.out = out;
     o.rate = o.rate ? o.rate : RATE;
-    o.jobs = 2;
+    o.jobs = o.jobs ? o.jobs : 2;
     log_text[0] = 0;
     rg_status status = rg_import(name, &o, &result, &test_log, err);
     rg_text_free(&result.unmapped);
     return status;
+}
+
+static inline rg_status import(const char *name, const char *root, rg_import_options o,
+                               rg_error *err)
+{
+    char full[1400], out[1400];
+    snprintf(full, sizeof full, "%s", at(root));
+    snprintf(out, sizeof out, "%s", at("store"));
+    return import_from(name, full, out, o, err);
 }
 
 static inline rg_store *imported_with(const char *name, const char *root, rg_import_options o)
