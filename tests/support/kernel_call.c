@@ -6,6 +6,7 @@
  */
 #include "kernel_call.h"
 
+#include <math.h>
 #include <sys/mman.h>
 
 #include "base/rng.h"
@@ -176,6 +177,41 @@ static void buffer_free(buffer *b)
     b->map = NULL;
 }
 
+/* Numbers of 16 bits, apart from the code under test: digits with the leading one, and the least
+ * normal number is 2^(least - 1), as frexp counts. */
+typedef struct half_format {
+    int digits, least;
+} half_format;
+
+static const half_format halves[RG_DTYPE_COUNT] = {[RG_F16] = {11, -13}, [RG_BF16] = {8, -125}};
+
+/* The nearest, ties to even; from halfway beyond the largest number on infinity. */
+static uint16_t half_bits(rg_dtype type, double value)
+{
+    const half_format h = halves[type];
+    const double infinity = ldexp(1, 3 - h.least); /* the number whose bits infinity has */
+    const int sign = signbit(value) ? 0x8000 : 0;
+    int exponent;
+    if (isnan(value)) return 0x7fff;
+    const double size = fmin(fabs(value), infinity);
+    frexp(size, &exponent);
+    if (exponent < h.least) exponent = h.least;
+    const int steps = (int)nearbyint(ldexp(size, h.digits - exponent));
+    const int bits = ((exponent - h.least) << (h.digits - 1)) + steps;
+    const int most = (5 - 2 * h.least) << (h.digits - 1);
+    return (uint16_t)(sign | (bits < most ? bits : most));
+}
+
+static double half_value(rg_dtype type, uint16_t bits)
+{
+    const half_format h = halves[type];
+    const int one = 1 << (h.digits - 1), field = (bits & 0x7fff) / one, rest = bits % one;
+    const double sign = bits & 0x8000 ? -1 : 1;
+    if (field == 5 - 2 * h.least) return rest ? NAN : sign * INFINITY;
+    return sign * (field ? ldexp(rest + one, field - 1 + h.least - h.digits)
+                         : ldexp(rest, h.least - h.digits));
+}
+
 static void buffer_put(buffer *b, int64_t i, double value)
 {
     switch (b->type) {
@@ -187,6 +223,10 @@ static void buffer_put(buffer *b, int64_t i, double value)
         break;
     case RG_I32:
         ((int32_t *)(void *)b->data)[i] = (int32_t)value;
+        break;
+    case RG_F16:
+    case RG_BF16:
+        ((uint16_t *)(void *)b->data)[i] = half_bits(b->type, value);
         break;
     default:
         b->data[i] = (unsigned char)value;
@@ -202,6 +242,9 @@ static double buffer_get(const buffer *b, int64_t i)
         return ((const double *)(const void *)b->data)[i];
     case RG_I32:
         return ((const int32_t *)(const void *)b->data)[i];
+    case RG_F16:
+    case RG_BF16:
+        return half_value(b->type, ((const uint16_t *)(const void *)b->data)[i]);
     default:
         return b->data[i];
     }
@@ -229,13 +272,35 @@ static void set_pointer(run *r, size_t offset, const void *p)
     memcpy(r->args + offset, &p, sizeof p);
 }
 
+static bool is_half(rg_dtype type)
+{
+    return halves[type].digits > 0;
+}
+
+static rg_dtype field_type(const rg_call_field *f, rg_dtype real)
+{
+    if (f->type != RG_DTYPE_COUNT) return f->type;
+    return is_half(real) && !f->stored ? RG_F32 : real;
+}
+
+/* Weights are operands of products: rounded beforehand, a product rounds nothing. */
+static bool is_weight(const rg_call *c, int32_t i)
+{
+    for (int32_t p = 0; p < c->n_packs; p++)
+        if (c->packs[p].field == i) return true;
+    return false;
+}
+
 static void bind_field(run *r, int32_t i, rg_dtype real, const rg_variant *v)
 {
     const rg_call_field *f = &r->call->fields[i];
     if (v->leave && !strcmp(v->leave, f->name)) return;
     buffer *b = &r->buffers[i];
-    *b = buffer_make(f->n, f->type == RG_DTYPE_COUNT ? real : f->type, v->placement);
-    for (int64_t j = 0; j < f->n; j++) buffer_put(b, j, f->values[j]);
+    const bool round = is_half(v->stored) && (f->stored || is_weight(r->call, i));
+    *b = buffer_make(f->n, field_type(f, real), v->placement);
+    for (int64_t j = 0; j < f->n; j++)
+        buffer_put(
+            b, j, round ? half_value(v->stored, half_bits(v->stored, f->values[j])) : f->values[j]);
     if (v->nan && !strcmp(v->nan, f->name)) buffer_put(b, f->n / 2, NAN);
     if (f->add >= 0) memcpy(r->args + f->add, &v->add, sizeof v->add);
     if (!f->out) {
@@ -350,24 +415,40 @@ static double rms(const double *x, int64_t n)
     return count ? sqrt(sum / (double)count) : 0;
 }
 
-void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
-                     const rg_outcome *seen, double unit)
+/* One output; `at` is what bounds every element, `own` the element's own share. */
+static void compare_field(const rg_call *c, const char *level, const rg_call_field *f,
+                          const double *a, const double *b, double at, double own)
+{
+    for (int64_t i = 0; i < f->n; i++) {
+        const double allowed = at + own * fabs(a[i]);
+        const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= allowed
+                           : isnan(a[i])  ? isnan(b[i])
+                                          : a[i] == b[i];
+        REQUIRE(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level, c->name,
+                f->name, (long long)i, b[i], a[i], allowed);
+    }
+}
+
+void rg_call_compare_halves(const rg_call *c, const char *level, const rg_outcome *truth,
+                            const rg_outcome *seen, const rg_half_bound *bound)
 {
     REQUIRE(truth->status == seen->status, "%s, %s: %s where the reference says %s", level, c->name,
             rg_status_text(seen->status), rg_status_text(truth->status));
-    for (int32_t f = 0; f < c->n_fields; f++) {
-        const double *a = truth->values[f], *b = seen->values[f];
+    for (int32_t i = 0; i < c->n_fields; i++) {
+        const rg_call_field *f = &c->fields[i];
+        const double *a = truth->values[i], *b = seen->values[i];
         if (!a || !b) continue;
-        const double tolerance = unit * sqrt(c->fields[f].length) * (rms(a, c->fields[f].n) + 1e-6);
-        for (int64_t i = 0; i < c->fields[f].n; i++) {
-            const double allowed = tolerance + unit * fabs(a[i]);
-            const bool close = isfinite(a[i]) ? fabs(a[i] - b[i]) <= allowed
-                               : isnan(a[i])  ? isnan(b[i])
-                                              : a[i] == b[i];
-            REQUIRE(close, "%s, %s: %s[%lld] = %.9g, the reference %.9g, allowed %.3g", level,
-                    c->name, c->fields[f].name, (long long)i, b[i], a[i], allowed);
-        }
+        const double size = rms(a, f->n);
+        const double sums = bound->unit * sqrt(f->length) * (size + 1e-6) + bound->between * size;
+        compare_field(c, level, f, a, b, sums + (f->stored ? bound->least : 0),
+                      bound->unit + (f->stored ? bound->stored : 0));
     }
+}
+
+void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
+                     const rg_outcome *seen, double unit)
+{
+    rg_call_compare_halves(c, level, truth, seen, &(rg_half_bound){.unit = unit});
 }
 
 void rg_call_same_bits(const rg_call *c, const char *what, const rg_outcome *a, const rg_outcome *b)

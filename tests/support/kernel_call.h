@@ -25,6 +25,7 @@ typedef struct rg_call_field {
     rg_dtype type;  /* RG_DTYPE_COUNT: the table's real */
     bool out;       /* written by the call (and read, when the call says so) */
     bool nullable;  /* may be left out */
+    bool stored;    /* in the table's 16 bits where it has them; others are floats there */
     ptrdiff_t add;  /* offset of its accumulate flag; -1: none */
     int64_t n;      /* elements */
     double length;  /* of its longest sum: the unit of the bound */
@@ -78,6 +79,7 @@ typedef struct rg_variant {
     const char *leave; /* this output is NULL */
     const char *nan;   /* this input holds one NaN, in its middle */
     rg_dtype operands; /* of products: F32 or BF16 */
+    rg_dtype stored;   /* F16, BF16: what is stored so, and weights, hold only such values */
     rg_pool *pool;     /* NULL: one thread */
     rg_arena *scratch; /* NULL: one that is large enough */
     rg_gpu *gpu;       /* buffers cross over to it, and it gives the stream; NULL: the CPU */
@@ -99,6 +101,16 @@ void rg_call_run(const rg_call *c, const rg_kernels *k, const rg_variant *v, rg_
  * + its own size), NaN for NaN. */
 void rg_call_compare(const rg_call *c, const char *level, const rg_outcome *truth,
                      const rg_outcome *seen, double unit);
+
+/* How far an output may be from the truth in a table of 16-bit activations. */
+typedef struct rg_half_bound {
+    double unit;    /* of fp32 sums, as above */
+    double stored;  /* rounding of a result that is stored in 16 bits, relative to itself */
+    double least;   /* the same where such numbers are subnormal, absolute */
+    double between; /* what was rounded on the way, relative to the output's rms */
+} rg_half_bound;
+void rg_call_compare_halves(const rg_call *c, const char *level, const rg_outcome *truth,
+                            const rg_outcome *seen, const rg_half_bound *bound);
 /* Fails the test unless the outputs present in both have the same bits. */
 void rg_call_same_bits(const rg_call *c, const char *what, const rg_outcome *a,
                        const rg_outcome *b);

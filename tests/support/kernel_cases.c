@@ -557,6 +557,8 @@ static uint64_t seed_of(const kernel_case *k)
     return seed;
 }
 
+#include "kernel_stored.inc"
+
 void rg_kernel_case_build(int32_t index, bool grad, rg_arena *memory, rg_call *c)
 {
     const kernel_case *k = &cases[index];
@@ -568,4 +570,5 @@ void rg_kernel_case_build(int32_t index, bool grad, rg_arena *memory, rg_call *c
                       (long long)k->p[i]);
     snprintf(c->name + n, sizeof c->name - (size_t)n, ")");
     k->build(c, k->p, grad);
+    mark_stored(c, k->slot);
 }
