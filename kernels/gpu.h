@@ -42,6 +42,8 @@ int rg_gpu_libraries(rg_gpu_library out[RG_GPU_LIBRARIES]);
 rg_gpu *rg_gpu_open(int32_t index, rg_error *err);
 void rg_gpu_close(rg_gpu *gpu); /* waits for what is queued; NULL is fine */
 
+int32_t rg_gpu_index(const rg_gpu *gpu);
+
 /* The table for activations stored as F32, F16 or BF16; NULL where the GPU has no such products. */
 const rg_kernels *rg_gpu_kernels(rg_gpu *gpu, rg_dtype activations, rg_error *err);
 /* Sets what kernels need to know of the GPU: stream, fault word, gpu. */

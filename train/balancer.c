@@ -21,13 +21,9 @@ static rg_status mean_norm(rg_exec *ex, const rg_tensor *g, double *out)
     int64_t items = g->shape.dim[0], n = rg_shape_count(g->shape) / items;
     *out = 0;
     for (int64_t b = 0; b < items; b++) {
-        double squares = 0;
-        bool finite = true;
-        rg_norm_args args = {.g = (const float *)g->data + b * n,
-                             .n = n,
-                             .sum_squares = &squares,
-                             .finite = &finite};
-        RG_TRY(ex->kernels->norm(&ex->kernel_ctx, &args));
+        double squares;
+        bool finite;
+        RG_TRY(rg_exec_norm(ex, (const float *)g->data + b * n, n, &squares, &finite));
         *out += finite ? sqrt(squares) / (double)items : NAN;
     }
     return RG_OK;

@@ -104,7 +104,7 @@ static rg_status pool_latents(rg_codec_run *run, int64_t step, int64_t batches, 
         rg_tensor *z = rg_codec_run_encode(run, x, NULL);
         if (!z) return rg_exec_status(ex);
         int64_t n = rg_shape_count(z->shape);
-        memcpy(out + i * n, z->data, (size_t)n * sizeof *out);
+        rg_tensor_floats(z, 0, n, out + i * n);
         rg_tape_rewind(ex, mark);
         if (rg_comm_all_gather(comm, out + i * n, out + (i - rank) * n, (size_t)n * sizeof *out,
                                &err) != RG_OK)
@@ -136,13 +136,13 @@ rg_status rg_codec_run_start_books(rg_codec_run *run, int64_t step, double *wait
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
     int64_t per_batch = vectors_per_batch(run), n = rg_codec_run_pool(run);
     rg_mark mark = rg_tape_mark(ex);
-    rg_tensor *pool = rg_tensor_new(ex, RG_F32, RG_SHAPE(n, c->dimension));
-    if (!pool) return rg_exec_status(ex);
+    float *pool = rg_arena_alloc(ex->step, (size_t)(n * c->dimension) * sizeof *pool);
+    if (!pool) return rg_exec_fail(ex, RG_ERR_NOMEM, "step arena is full; use a smaller pool");
     bool recording = rg_set_recording(ex, false);
-    rg_status status = pool_latents(run, step, n / per_batch, pool->data, wait);
+    rg_status status = pool_latents(run, step, n / per_batch, pool, wait);
     rg_set_recording(ex, recording);
     if (status == RG_OK)
-        status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool->data, n,
+        status = rg_quantizer_start(rg_encodec_quantizer(run->model), ex, pool, n,
                                     (double)(per_batch * run->micros),
                                     rg_rng_stream(run->context.seed, STREAM_CODEBOOKS, 0));
     rg_tape_rewind(ex, mark);
@@ -165,14 +165,17 @@ int32_t rg_codec_run_draw_books(const rg_codec_run *run, int64_t step)
 
 void rg_codec_run_keep_codes(rg_codec_run *run, const rg_rvq_out *q, int32_t micro)
 {
+    rg_exec *ex = run->context.ex;
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
     int64_t m = vectors_per_batch(run), all = m * run->micros;
     int64_t width = c->dimension;
-    memcpy(run->codes + micro * m * c->codebooks, q->codes->data,
+    const int32_t *codes = rg_tensor_read(ex, q->codes);
+    const float *residuals = rg_tensor_read(ex, q->residuals);
+    if (!codes || !residuals) return; /* the exec's error says why */
+    memcpy(run->codes + micro * m * c->codebooks, codes,
            (size_t)(m * c->codebooks) * sizeof *run->codes);
     for (int64_t k = 0; k < run->n_q; k++) {
-        memcpy(run->residuals + (k * all + micro * m) * width,
-               (const float *)q->residuals->data + k * m * width,
+        memcpy(run->residuals + (k * all + micro * m) * width, residuals + k * m * width,
                (size_t)(m * width) * sizeof *run->residuals);
     }
 }

@@ -35,8 +35,10 @@ rg_status rg_codec_loss_make(rg_codec_loss *loss, rg_exec *ex, int32_t rate, int
         rg_mel_bank bank = {rate, n_fft[i], bands, mel_low_hz, 0, RG_MEL_HTK, false};
         loss->n_fft[i] = n_fft[i];
         loss->bank[i] = rg_tensor_state(ex, RG_F32, RG_SHAPE(n_fft[i] / 2 + 1, bands));
-        if (!loss->bank[i]) return rg_fail(err, rg_exec_status(ex), "%s", ex->error.text);
-        RG_TRY(rg_mel_bank_make(&bank, loss->bank[i]->data, err));
+        float *weights = rg_tensor_fill(ex, loss->bank[i]);
+        if (weights) RG_TRY(rg_mel_bank_make(&bank, weights, err));
+        if (!rg_tensor_filled(ex, loss->bank[i], weights))
+            return rg_fail(err, rg_exec_status(ex), "%s", ex->error.text);
     }
     return RG_OK;
 }

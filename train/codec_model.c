@@ -172,14 +172,19 @@ rg_status rg_codec_run_make_model(rg_codec_run *run, rg_error *err)
 static void loudness_of(rg_exec *ex, const rg_tensor *x, rg_tensor **loudness, rg_tensor **inverse)
 {
     int64_t items = x->shape.dim[0], frames = x->shape.dim[1], channels = x->shape.dim[2], at = 0;
-    rg_tensor *both = rg_tensor_new(ex, RG_F32, RG_SHAPE(2, items));
-    if (!both) return;
-    float *level = both->data, *over = level + items;
+    int64_t n = rg_shape_count(x->shape);
+    float *level = rg_arena_alloc(ex->step, (size_t)(2 * items + n) * sizeof *level);
+    if (!level) {
+        rg_exec_fail(ex, RG_ERR_NOMEM, "step arena is full; use a smaller batch");
+        return;
+    }
+    float *over = level + items, *samples = over + items;
+    rg_tensor_floats(x, 0, n, samples);
     for (int64_t b = 0; b < items; b++) {
         double power = 0;
         for (int64_t t = 0; t < frames; t++) {
             double mono = 0;
-            for (int64_t c = 0; c < channels; c++) mono += rg_tensor_get(x, at++);
+            for (int64_t c = 0; c < channels; c++) mono += (double)samples[at++];
             power += mono * mono / (double)(channels * channels);
         }
         level[b] = (float)(sqrt(power / (double)frames) + 1e-8);

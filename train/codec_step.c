@@ -188,7 +188,7 @@ rg_status rg_codec_run_learn(rg_codec_run *run, int64_t step, int32_t micro, rg_
     }
     RG_TRY(improve(run, step, x, y, &q, metrics));
     if (q.codes) rg_codec_run_keep_codes(run, &q, micro);
-    return RG_OK;
+    return rg_exec_status(run->context.ex);
 }
 
 rg_status rg_codec_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,

@@ -37,9 +37,9 @@ static trial try_crop(rg_codec_run *run, int64_t i, bool quantized)
 static void count_codes(rg_codec_run *run, const rg_tensor *codes)
 {
     const rg_encodec_config *c = rg_encodec_config_of(run->model);
-    const int32_t *code = codes->data;
+    const int32_t *code = rg_tensor_read(run->context.ex, codes);
     int64_t n = rg_shape_count(codes->shape);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; code && i < n; i++) {
         if (code[i] >= 0) run->valid_counts[i % c->codebooks * c->entries + code[i]]++;
     }
 }
@@ -52,10 +52,12 @@ rg_status rg_codec_run_measure(rg_codec_run *run, int64_t i, bool quantized)
     RG_TRY(rg_exec_status(ex));
     RG_TRY(rg_codec_mel_distance(ex, &run->loss, rg_codec_rows(ex, t.y), rg_codec_rows(ex, t.x),
                                  &run->valid_mel[i]));
-    run->valid_db[i] = rg_si_sdr(t.x->data, t.y->data, rg_shape_count(t.x->shape));
+    const float *x = rg_tensor_read(ex, t.x), *y = rg_tensor_read(ex, t.y);
+    if (!x || !y) return rg_exec_status(ex);
+    run->valid_db[i] = rg_si_sdr(x, y, rg_shape_count(t.x->shape));
     if (t.codes) count_codes(run, t.codes);
     rg_tape_rewind(ex, mark);
-    return RG_OK;
+    return rg_exec_status(ex);
 }
 
 /* Mean of the crops' values over all songs, or over one; NAN values are left out. */
@@ -121,9 +123,13 @@ rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, j
 /* ---- audio ---- */
 
 static rg_status write_wav(rg_codec_run *run, const char *folder, const char *what, int64_t crop,
-                           float *samples, rg_error *err)
+                           const rg_tensor *signal, rg_error *err)
 {
     char name[64], path[1024];
+    int64_t n = rg_shape_count(signal->shape);
+    float *samples = rg_arena_alloc(run->context.ex->step, (size_t)n * sizeof *samples);
+    if (!samples) return rg_fail(err, RG_ERR_NOMEM, "no memory for a sample");
+    rg_tensor_floats(signal, 0, n, samples);
     rg_audio audio = {.samples = samples,
                       .frames = run->valid.frames,
                       .channels = rg_encodec_config_of(run->model)->channels,
@@ -140,8 +146,8 @@ static rg_status write_crop(rg_codec_run *run, const char *folder, int64_t crop,
     rg_mark mark = rg_tape_mark(ex);
     trial t = try_crop(run, crop, quantized);
     RG_TRY(rg_exec_status(ex));
-    RG_TRY(write_wav(run, folder, "original", crop, t.x->data, err));
-    RG_TRY(write_wav(run, folder, "decoded", crop, t.y->data, err));
+    RG_TRY(write_wav(run, folder, "original", crop, t.x, err));
+    RG_TRY(write_wav(run, folder, "decoded", crop, t.y, err));
     rg_tape_rewind(ex, mark);
     return RG_OK;
 }

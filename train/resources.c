@@ -14,11 +14,12 @@ static rg_status rehearse(const rg_task *task, void *self, rg_exec *ex, bool tra
                           int32_t items, double *bytes)
 {
     rg_step_begin(ex, 0);
-    rg_arena_watch(ex->step);
-    rg_arena_watch(ex->scratch);
+    rg_arena *step = ex->step_data, *scratch = ex->kernel_ctx.scratch;
+    rg_arena_watch(step);
+    rg_arena_watch(scratch);
     rg_status status = task->rehearse(self, training, items);
     if (status == RG_OK) status = rg_exec_status(ex);
-    *bytes = (double)(rg_arena_high_water(ex->step) + rg_arena_high_water(ex->scratch));
+    *bytes = (double)(rg_arena_high_water(step) + rg_arena_high_water(scratch));
     rg_step_begin(ex, 0);
     return status;
 }
@@ -48,11 +49,19 @@ rg_status rg_activation_bytes(const rg_task *task, void *self, rg_exec *ex, doub
     return RG_OK;
 }
 
+/* What steps and data may take: on a GPU what the arenas have taken already. */
+static double memory_for_steps(const rg_exec *ex, double data)
+{
+    if (!ex->gpu) return (double)rg_memory_available();
+    return data +
+           (double)(rg_arena_capacity(ex->step_data) + rg_arena_capacity(ex->kernel_ctx.scratch));
+}
+
 static rg_status check_memory(const rg_task *task, void *self, rg_exec *ex, const char *disk,
                               const rg_log *log, rg_error *err)
 {
     const rg_params *params = task->params(self);
-    double activations, data = (double)task->bytes(self), have = (double)rg_memory_available();
+    double activations, data = (double)task->bytes(self), have = memory_for_steps(ex, data);
     RG_TRY(rg_activation_bytes(task, self, ex, &activations, err));
     double model = 0;
     for (const rg_params *p = params; p; p = rg_params_companion(p))

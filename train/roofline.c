@@ -47,9 +47,10 @@ static rg_status open_step(step *s, const char *config_path, const char *const *
     if (!s->task) return err->code;
     s->config = rg_config_load(config_path, s->schema, n_schema, overrides, n, err);
     if (!s->config) return err->code;
-    RG_TRY(rg_machine_make(&s->machine, s->config, NULL, err));
+    RG_TRY(rg_machine_make(&s->machine, s->config, NULL, NULL, log, err));
     const rg_task_context context = {.config = s->config,
                                      .ex = s->machine.ex,
+                                     .host = s->machine.host,
                                      .log = log,
                                      .seed = s->machine.ex->seed,
                                      .loss_scale = loss_scale};

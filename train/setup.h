@@ -11,11 +11,15 @@
  * on the same CPUs, a share of these. */
 typedef struct rg_machine {
     rg_pool *pool;
-    rg_exec *ex;
+    rg_gpu *gpu;        /* NULL: the CPU */
+    rg_exec *ex;        /* what is trained */
+    rg_exec *host;      /* of the CPU; ex itself where that is the CPU's */
     double peak_gflops; /* measured; 0: unknown */
 } rg_machine;
-rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const rg_comm *comm,
-                          rg_error *err) RG_MUST_USE;
+/* `device`: "auto" takes a GPU when there is one and says in the log what it took and why; NULL:
+ * the CPU. */
+rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const char *device,
+                          const rg_comm *comm, const rg_log *log, rg_error *err) RG_MUST_USE;
 void rg_machine_free(rg_machine *machine);
 
 /* Everything that decides bits or speed, as JSON text (heap). */

@@ -28,6 +28,7 @@ typedef struct rg_train_options {
     const char *command_line;
     const char *version;               /* for env.json */
     const volatile sig_atomic_t *stop; /* set to a signal number: checkpoint and return */
+    const char *device;                /* "auto", "cpu", "cuda" or "cuda:N"; NULL: cpu */
     rg_comm *comm; /* the processes that train together, each of which calls this; NULL: one */
 } rg_train_options;
 

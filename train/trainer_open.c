@@ -80,6 +80,7 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
     rg_exec *ex = t->machine.ex;
     rg_task_context context = {.config = t->config,
                                .ex = ex,
+                               .host = t->machine.host,
                                .log = &t->log,
                                .seed = ex->seed,
                                .resumes = resumes,
@@ -119,7 +120,7 @@ rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
     char checkpoint[RG_RUN_PATH] = "";
     bool resume = t->options->resume, writes = t->rank == 0;
     RG_TRY(open_config(t, err));
-    RG_TRY(rg_machine_make(&t->machine, t->config, t->comm, err));
+    RG_TRY(rg_machine_make(&t->machine, t->config, t->options->device, t->comm, &t->log, err));
     if (resume) RG_TRY(find_run(t, checkpoint, err));
     RG_TRY(rg__trainer_agree(t, checkpoint, err));
     RG_TRY(open_task(t, checkpoint[0], err));

@@ -130,6 +130,11 @@ void rg_gpu_close(rg_gpu *gpu)
     free(gpu);
 }
 
+int32_t rg_gpu_index(const rg_gpu *gpu)
+{
+    return gpu->index;
+}
+
 void rg_gpu_context(rg_gpu *gpu, rg_kernel_ctx *ctx)
 {
     ctx->gpu = gpu;

@@ -137,10 +137,6 @@ static rg_status shape_of(rg_kernel_ctx *ctx, const rg_spectrogram_args *a, shap
     s->power = a->power;
     s->floor = (float)a->log_floor;
     if (!a->bank) return RG_OK;
-    if (s->bands > s->bins)
-        return rg_fail(ctx->error, RG_ERR_UNSUPPORTED,
-                       "%d bands of %d bins: a GPU takes as many bands as bins at most", s->bands,
-                       s->bins);
     RG_TRY(find_ranges(ctx, s->bank, s->bands, s->bins, 1, s->bands, &s->band_bins));
     return find_ranges(ctx, s->bank, s->bins, s->bands, s->bands, 1, &s->bin_bands);
 }
@@ -157,6 +153,13 @@ static rg_status spectrogram_forward(rg_kernel_ctx *ctx, const rg_spectrogram_ar
                        s, (const T *)a->stft.x, (T *)a->y, (T *)a->log_y));
 }
 
+/* Gradients of the bands lie behind the bins' values; more bands than bins need more. */
+static size_t grad_shared(const shape *s)
+{
+    const size_t more = s->bands > s->bins ? (size_t)(s->bands - s->bins) : 0;
+    return rg_frame_shared(s->of.n) + more * sizeof(float);
+}
+
 template <class T>
 static rg_status spectrogram_grad(rg_kernel_ctx *ctx, const rg_spectrogram_grad_args *g)
 {
@@ -169,7 +172,7 @@ static rg_status spectrogram_grad(rg_kernel_ctx *ctx, const rg_spectrogram_grad_
     if (!frames) return ctx->error->code;
     if (count > 0)
         RG_TRY(rg_cuda_check(ctx, RG_LAUNCH(spectrogram_grad_kernel<T>, dim3((unsigned)count),
-                                            rg_frame_block(s.of.n), rg_frame_shared(s.of.n),
+                                            rg_frame_block(s.of.n), grad_shared(&s),
                                             (cudaStream_t)ctx->stream, s, (const T *)a->stft.x,
                                             (const T *)g->dy, (const T *)g->dlog_y, frames)));
     return rg_overlap(ctx, s.of, a->stft.batch, frames, (T *)g->dx, g->add_dx);

@@ -50,6 +50,12 @@ const rg_kernels *rg_gpu_kernels(rg_gpu *gpu, rg_dtype activations, rg_error *er
     return NULL;
 }
 
+int32_t rg_gpu_index(const rg_gpu *gpu)
+{
+    (void)gpu;
+    return 0;
+}
+
 void rg_gpu_context(rg_gpu *gpu, rg_kernel_ctx *ctx)
 {
     (void)gpu, (void)ctx;

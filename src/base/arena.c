@@ -193,6 +193,11 @@ void rg_arena_reset(rg_arena *arena)
     rg_arena_restore(arena, (rg_arena_mark){0, 0});
 }
 
+size_t rg_arena_capacity(const rg_arena *arena)
+{
+    return arena->capacity;
+}
+
 size_t rg_arena_used(const rg_arena *arena)
 {
     return arena->low + arena->high;

@@ -44,6 +44,7 @@ rg_arena_mark rg_arena_save(const rg_arena *arena);
 void rg_arena_restore(rg_arena *arena, rg_arena_mark mark); /* frees all that came after the mark */
 void rg_arena_reset(rg_arena *arena);
 
+size_t rg_arena_capacity(const rg_arena *arena);
 size_t rg_arena_used(const rg_arena *arena);       /* both ends */
 size_t rg_arena_high_water(const rg_arena *arena); /* most used since rg_arena_watch, or ever */
 void rg_arena_watch(rg_arena *arena); /* the high-water mark starts from what is used now */

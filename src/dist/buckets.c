@@ -107,7 +107,7 @@ void rg_zero_begin(rg_zero *zero)
 
 rg_status rg_zero_send(rg_zero *zero, rg_exec *ex, bool whole_only, rg_error *err)
 {
-    float *g = zero->params->gradients;
+    float *g = zero->params->host.gradients;
     for (size_t i = 0; i < zero->params->n_views && !whole_only; i++) {
         if (!zero->unfolded[i]) RG_TRY(rg_params_unfold_view(zero->params, ex, i));
         zero->unfolded[i] = true;

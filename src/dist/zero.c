@@ -40,8 +40,8 @@ rg_status rg_zero_check(const rg_zero_options *o, int64_t accumulate, rg_error *
 static size_t copy_gradients(rg_params *params, char *to, const char *from)
 {
     size_t at = (size_t)params->padded * sizeof(float);
-    if (to) memcpy(to, params->gradients, at);
-    if (from) memcpy(params->gradients, from, at);
+    if (to) memcpy(to, params->host.gradients, at);
+    if (from) memcpy(params->host.gradients, from, at);
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;
         size_t bytes = (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype);
@@ -55,7 +55,7 @@ static size_t copy_gradients(rg_params *params, char *to, const char *from)
 
 static void set_zero(rg_params *params)
 {
-    memset(params->gradients, 0, (size_t)params->padded * sizeof(float));
+    memset(params->host.gradients, 0, (size_t)params->padded * sizeof(float));
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;
         if (rg_view_is_flat(params, params->views[i])) continue;
@@ -70,7 +70,7 @@ void rg_zero_forget_gradients(rg_params *params)
     zero->current = 0;
     memset(zero->seen, 0, sizeof zero->seen);
     zero->seen[0] = true;
-    memset(params->gradients + params->elements, 0,
+    memset(params->host.gradients + params->elements, 0,
            (size_t)(params->padded - params->elements) * sizeof(float));
     rg_zero_begin(zero);
 }
@@ -101,11 +101,11 @@ static rg_status add_shards(rg_zero *zero, rg_exec *ex)
         change_shard(zero, j);
         for (size_t i = 0; i < zero->params->n_views; i++)
             RG_TRY(rg_params_unfold_view(zero->params, ex, i));
-        memcpy(zero->kept[j], zero->params->gradients,
+        memcpy(zero->kept[j], zero->params->host.gradients,
                (size_t)zero->params->padded * sizeof(float));
         zero->parts[j] = (const float *)(void *)zero->kept[j];
     }
-    rg_tree_add(zero->parts, zero->local, zero->params->gradients, zero->params->padded);
+    rg_tree_add(zero->parts, zero->local, zero->params->host.gradients, zero->params->padded);
     for (size_t i = 0; i < zero->params->n_views; i++) zero->unfolded[i] = true;
     return RG_OK;
 }
@@ -122,7 +122,7 @@ static rg_status sum_squares(rg_zero *zero, rg_exec *ex, double *sum, rg_error *
         int64_t slice = at->n / zero->world, first = at->at + zero->rank * slice;
         for (int64_t i = 0; i < slice; i += RG_ZERO_UNIT) {
             bool finite;
-            rg_norm_args norm = {.g = zero->params->gradients + first + i,
+            rg_norm_args norm = {.g = zero->params->host.gradients + first + i,
                                  .n = RG_ZERO_UNIT,
                                  .sum_squares = &mine[k++],
                                  .finite = &finite};
@@ -148,7 +148,7 @@ static rg_status name_nonfinite(rg_zero *zero, rg_update *update, rg_error *err)
     for (int32_t b = 0; b < zero->n_buckets; b++) {
         const bucket *at = &zero->buckets[b];
         int64_t slice = at->n / zero->world, from = at->at + zero->rank * slice;
-        int64_t i = rg_first_nonfinite(zero->params->gradients + from, slice);
+        int64_t i = rg_first_nonfinite(zero->params->host.gradients + from, slice);
         if (i < slice && -(double)(from + i) > first) first = -(double)(from + i);
     }
     RG_TRY(rg_comm_allreduce(zero->comm, RG_COMM_MAX_F64, &first, 1, err));
@@ -230,9 +230,9 @@ rg_status rg_zero_gather(rg_params *params, rg_error *err)
 {
     for (; params; params = rg_params_companion(params)) {
         if (!params->zero) continue;
-        RG_TRY(gather_flat(params->zero, params->moment1, err));
-        RG_TRY(gather_flat(params->zero, params->moment2, err));
-        RG_TRY(gather_flat(params->zero, params->ema, err));
+        RG_TRY(gather_flat(params->zero, params->host.moment1, err));
+        RG_TRY(gather_flat(params->zero, params->host.moment2, err));
+        RG_TRY(gather_flat(params->zero, params->host.ema, err));
     }
     return RG_OK;
 }
@@ -241,9 +241,10 @@ rg_status rg_zero_gather(rg_params *params, rg_error *err)
 static void forget_range(float *flat, int64_t from, int64_t to)
 {
     const uintptr_t page = 4096;
+    if (!flat) return;
     uintptr_t low = ((uintptr_t)(flat + from) + page - 1) / page * page;
     uintptr_t high = (uintptr_t)(flat + to) / page * page;
-    if (flat && high > low) (void)madvise((void *)low, high - low, MADV_DONTNEED);
+    if (high > low) (void)madvise((void *)low, high - low, MADV_DONTNEED);
 }
 
 void rg_zero_forget(rg_params *params)
@@ -253,10 +254,10 @@ void rg_zero_forget(rg_params *params)
         for (int32_t b = 0; zero && b < zero->n_buckets; b++) {
             const bucket *at = &zero->buckets[b];
             int64_t slice = at->n / zero->world, own = at->at + zero->rank * slice;
-            float *const flats[] = {params->moment1, params->moment2, params->ema};
+            float *const moments[] = {params->host.moment1, params->host.moment2, params->host.ema};
             for (size_t f = 0; f < 3; f++) {
-                forget_range(flats[f], at->at, own);
-                forget_range(flats[f], own + slice, at->at + at->n);
+                forget_range(moments[f], at->at, own);
+                forget_range(moments[f], own + slice, at->at + at->n);
             }
         }
     }
@@ -268,8 +269,8 @@ rg_status rg_zero_check_same(rg_params *params, rg_error *err)
     uint64_t hash[2] = {0}, *all = calloc((size_t)rg_comm_world(comm), sizeof hash);
     if (!all) return rg_fail(err, RG_ERR_NOMEM, "out of memory");
     for (const rg_params *p = params; p; p = rg_params_companion(p)) {
-        hash[0] = hash[0] * 31 + rg_xxh3(p->values, (size_t)p->elements * sizeof(float));
-        hash[1] = hash[1] * 31 + rg_xxh3(p->states, (size_t)p->state_bytes);
+        hash[0] = hash[0] * 31 + rg_xxh3(p->host.values, (size_t)p->elements * sizeof(float));
+        hash[1] = hash[1] * 31 + rg_xxh3(p->host.states, (size_t)p->state_bytes);
     }
     rg_status status = rg_comm_all_gather(comm, hash, all, sizeof hash, err);
     for (int32_t r = 1; r < rg_comm_world(comm) && status == RG_OK; r++) {

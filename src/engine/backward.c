@@ -100,7 +100,7 @@ static free_block *take_block(walk *w, size_t bytes)
         return found;
     }
     free_block *made = rg_arena_alloc(w->ex->scratch, sizeof *made);
-    void *data = rg_arena_alloc_high(w->ex->step, bytes);
+    void *data = rg_arena_alloc_high(w->ex->step_data, bytes);
     if (!made || !data) return NULL;
     *made = (free_block){.bytes = bytes, .data = data};
     return made;
@@ -118,9 +118,9 @@ static void give_back(walk *w, grad_slot *slot)
 /* Memory for the first gradient that arrives at t; contents undefined. */
 static rg_status place_gradient(walk *w, const rg_tensor *t, grad_slot *slot)
 {
-    slot->grad = (rg_tensor){.shape = t->shape, .dtype = t->dtype, .device = t->device, .id = -1};
+    slot->grad = (rg_tensor){.shape = t->shape, .dtype = t->dtype, .gpu = t->gpu, .id = -1};
     if (slot->wanted) {
-        slot->grad.data = rg_arena_alloc(w->ex->step, bytes_of(t));
+        slot->grad.data = rg_arena_alloc(w->ex->step_data, bytes_of(t));
     } else {
         slot->own = take_block(w, bytes_of(t));
         slot->grad.data = slot->own ? slot->own->data : NULL;
@@ -133,15 +133,22 @@ static rg_status place_gradient(walk *w, const rg_tensor *t, grad_slot *slot)
 
 /* ---- roots ---- */
 
-static void fill_ones(const rg_tensor *t)
+/* Through the door where the memory is a device's. */
+static rg_status fill_ones(rg_exec *ex, rg_tensor *t)
 {
-    int64_t n = rg_shape_count(t->shape);
+    const int64_t n = rg_shape_count(t->shape);
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    void *ones = t->gpu ? rg_arena_alloc(ex->scratch, bytes_of(t)) : t->data;
+    if (!ones && n) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
     for (int64_t i = 0; i < n; i++) {
         if (t->dtype == RG_F64)
-            ((double *)t->data)[i] = 1;
+            ((double *)ones)[i] = 1;
         else
-            ((float *)t->data)[i] = 1;
+            ((float *)ones)[i] = 1;
     }
+    const rg_status status = t->gpu ? rg_tensor_put(ex, t, ones) : RG_OK;
+    rg_arena_restore(ex->scratch, mark);
+    return status;
 }
 
 /* (+)= over whole tensors of the kernels' real type. */
@@ -182,14 +189,13 @@ static rg_status seed_root(walk *w, const rg_tensor *root, const rg_tensor *seed
     if (!slot->grad.data) {
         RG_TRY(place_gradient(w, root, slot));
         if (seed) return copy_tensor(ex, seed, &slot->grad, false);
-        fill_ones(&slot->grad);
-        return RG_OK;
+        return fill_ones(ex, &slot->grad);
     }
     rg_tensor ones = *root;
     if (!seed) {
-        ones.data = rg_arena_alloc(ex->scratch, bytes_of(root));
+        ones.data = rg_arena_alloc(ex->kernel_ctx.scratch, bytes_of(root));
         if (!ones.data) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
-        fill_ones(&ones);
+        RG_TRY(fill_ones(ex, &ones));
     }
     return copy_tensor(ex, seed ? seed : &ones, &slot->grad, true);
 }
@@ -249,9 +255,10 @@ static rg_status visit(walk *w, const rg_node *n)
     if (!arrived || !leads_to_target(w, n)) return RG_OK;
     RG_TRY(check_versions(ex, n));
     RG_TRY(prepare_din(w, n, header, din));
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_arena *kernel_scratch = ex->kernel_ctx.scratch;
+    rg_arena_mark mark = rg_arena_save(kernel_scratch);
     rg_status status = n->op->backward(ex, n, dout, din);
-    rg_arena_restore(ex->scratch, mark);
+    rg_arena_restore(kernel_scratch, mark);
     if (status != RG_OK) {
         rg_exec_fail(ex, status, "%s", rg_status_text(status));
         rg_error_prefix(&ex->error, "%s, backward", n->op->name);
@@ -331,7 +338,8 @@ rg_status rg_backward(rg_exec *ex, rg_tensor *const *roots, rg_tensor *const *se
     for (int32_t i = 0; out && i < n_wrt; i++) out[i] = NULL;
     if (ex->error.code) return ex->error.code;
     rg_arena_mark scratch = rg_arena_save(ex->scratch);
-    size_t high = rg_arena_save(ex->step).high;
+    size_t high = rg_arena_save(ex->step_data).high;
+    rg_arena_mark device = rg_arena_save(ex->kernel_ctx.scratch);
     size_t n_slots = (size_t)ex->n_param_ids + (size_t)ex->next_id;
     walk w = {.ex = ex, .slots = rg_arena_zalloc(ex->scratch, n_slots * sizeof *w.slots)};
     if (!w.slots) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
@@ -342,8 +350,9 @@ rg_status rg_backward(rg_exec *ex, rg_tensor *const *roots, rg_tensor *const *se
     }
     if (status == RG_OK) status = hand_out(&w, wrt, n_wrt, out);
     if (status == RG_OK && ex->listener) ex->listener->end(ex->listener->ctx, wrt, n_wrt);
-    rg_arena_mark step = rg_arena_save(ex->step);
-    rg_arena_restore(ex->step, (rg_arena_mark){.low = step.low, .high = high});
+    rg_arena_mark step = rg_arena_save(ex->step_data);
+    rg_arena_restore(ex->step_data, (rg_arena_mark){.low = step.low, .high = high});
+    rg_arena_restore(ex->kernel_ctx.scratch, device);
     rg_arena_restore(ex->scratch, scratch);
     return status == RG_OK ? RG_OK : rg_exec_fail(ex, status, "%s", rg_status_text(status));
 }

@@ -120,6 +120,8 @@ static void add_param(rg_st_writer *w, rg_params *params, const rg_param *p, boo
 rg_status rg_checkpoint_save(const char *path, const rg_params *params, const rg_checkpoint *state,
                              rg_error *err)
 {
+    for (const rg_params *q = params; q; q = rg_params_companion(q))
+        RG_TRY(rg_params_fetch(q, err));
     rg_st_writer *w = rg_st_writer_create(err);
     if (!w) return RG_ERR_NOMEM;
     rg_params *p = (rg_params *)(uintptr_t)params; /* only read */

@@ -14,14 +14,17 @@
 #include "base/rng.h"
 #include "engine/op.h"
 #include "engine/tensor.h"
+#include "kernels/gpu.h"
 
 typedef struct rg_exec_options {
     const rg_kernels *kernels; /* required */
     rg_pool *pool;             /* borrowed; NULL: one thread */
+    rg_gpu *gpu;               /* borrowed; its memory and stream; NULL: the CPU */
     rg_dtype operands;         /* of products: see rg_kernel_ctx */
     uint64_t seed;
-    size_t step_bytes, scratch_bytes,
-        persist_bytes;     /* address space to reserve; 0: 64 GiB, 16 GiB, 16 GiB */
+    /* Of data. CPU: addresses to reserve, 0: 64, 16, 16 GiB; GPU: memory taken at once, 0: 4, 1, 1
+     * GiB. */
+    size_t step_bytes, scratch_bytes, persist_bytes;
     int32_t tape_capacity; /* entries; 0: 65536 */
 } rg_exec_options;
 
@@ -34,10 +37,15 @@ typedef struct rg_backward_listener {
 } rg_backward_listener;
 
 struct rg_exec {
-    rg_device device;
+    rg_gpu *gpu; /* NULL: the CPU */
     const rg_kernels *kernels;
     rg_kernel_ctx kernel_ctx;
+    /* the host's: headers, tape, what the engine itself needs */
     rg_arena *persist, *step, *scratch;
+    /* where tensors' data lie: the same arenas on the CPU, device memory on a GPU. Scratch of
+     * kernels and operators is kernel_ctx.scratch. */
+    rg_arena *persist_data, *step_data;
+    void *device_memory[3];     /* under the data's arenas on a GPU */
     uint64_t seed, step_number; /* key of all random numbers drawn by operators */
     bool recording;
     rg_node **tape;
@@ -65,7 +73,7 @@ rg_status rg_exec_fail(rg_exec *ex, rg_status code, const char *fmt, ...) RG_PRI
 void rg_step_begin(rg_exec *ex, uint64_t step);
 
 typedef struct rg_mark {
-    rg_arena_mark arena;
+    rg_arena_mark arena, data;
     int32_t n_tape, next_id;
 } rg_mark;
 rg_mark rg_tape_mark(rg_exec *ex);
@@ -86,12 +94,28 @@ rg_tensor *rg_tensor_from_ints(rg_exec *ex, rg_shape shape, const int32_t *value
 rg_tensor *rg_tensor_state(rg_exec *ex, rg_dtype type, rg_shape shape);
 /* Shares data, cuts the tape. */
 rg_tensor *rg_detach(rg_exec *ex, rg_tensor *t);
-/* Element i as a double, of any type. */
+/*
+ * The door between host and device; on the CPU a plain copy or access. put: all elements from host
+ * memory in the tensor's own type. get: element i as a double, floats: elements first .. first+n-1,
+ * both of any type; on a GPU they wait for all that is queued and give NaN when that fails.
+ */
+rg_status rg_tensor_put(rg_exec *ex, rg_tensor *t, const void *values);
 double rg_tensor_get(const rg_tensor *t, int64_t i);
-/* Elements first .. first+n-1 as floats, of any type. */
+/*
+ * Whole tensors at that door. fill: host memory for all elements of a new tensor t, undefined;
+ * when it is written, rg_tensor_filled(t) sends it and returns t. read: host memory with t's
+ * elements, as of now. On the CPU both are t->data, on a GPU memory of the step; NULL after an
+ * error.
+ */
+void *rg_tensor_fill(rg_exec *ex, const rg_tensor *t);
+rg_tensor *rg_tensor_filled(rg_exec *ex, rg_tensor *t, const void *values);
+const void *rg_tensor_read(rg_exec *ex, const rg_tensor *t);
 void rg_tensor_floats(const rg_tensor *t, int64_t first, int64_t n, float *out);
 /* Sets `bytes` of memory on the exec's device to zero. */
 void rg_exec_zero(rg_exec *ex, void *data, size_t bytes);
+/* Sum of squares of g (n) on the exec's device and whether all are finite, on the host. */
+rg_status rg_exec_norm(rg_exec *ex, const float *g, int64_t n, double *sum_squares,
+                       bool *finite) RG_MUST_USE;
 
 /* Gives n new parameters ids and tells where their gradients go (tensors whose data may be NULL:
  * not trained). Returns the first id, or -1 after an error. For rg_params. */

@@ -45,12 +45,13 @@ static double ema_decay_at(const rg_adamw *o)
 rg_adamw_args rg_adamw_args_of(const rg_adamw *o, rg_params *params, double lr, double grad_scale)
 {
     double t = (double)(o->step + 1);
-    return (rg_adamw_args){.w = rg_params_values(params),
-                           .m = rg_params_moment1(params),
-                           .v = rg_params_moment2(params),
-                           .ema = o->ema_decay > 0 ? rg_params_ema(params) : NULL,
-                           .g = rg_params_gradients(params),
-                           .decay = rg_params_decay(params),
+    const flats *f = &params->on;
+    return (rg_adamw_args){.w = f->values,
+                           .m = f->moment1,
+                           .v = f->moment2,
+                           .ema = o->ema_decay > 0 ? f->ema : NULL,
+                           .g = f->gradients,
+                           .decay = f->decay,
                            .n = rg_params_elements(params),
                            .lr = lr,
                            .beta1 = o->beta1,
@@ -82,7 +83,7 @@ static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, d
 {
     rg_adamw_args args = rg_adamw_args_of(o, params, lr, grad_scale);
     rg_arena_mark mark = rg_arena_save(ex->scratch);
-    rg_status status = rg_params_matrices(params, ex, &args);
+    rg_status status = rg_params_matrices(params, ex, &args); /* a list for the host */
     if (status == RG_OK) status = ex->kernels->adamw(&ex->kernel_ctx, &args);
     rg_arena_restore(ex->scratch, mark);
     if (status != RG_OK) return rg_exec_fail(ex, status, "the optimizer's update failed");
@@ -90,25 +91,37 @@ static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, d
     return rg_params_updated(params, ex);
 }
 
+/* The first gradient that is not finite, by name. */
+static rg_status name_nonfinite(const rg_params *params, rg_exec *ex, char *out, size_t size)
+{
+    const size_t bytes = (size_t)params->elements * sizeof(float);
+    const float *g = params->on.gradients;
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    if (params->gpu) {
+        float *copy = rg_arena_alloc(ex->scratch, bytes);
+        if (!copy) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
+        RG_TRY(rg_gpu_get(params->gpu, copy, g, bytes, &ex->error));
+        g = copy;
+    }
+    rg_copy_text(out, size, rg_params_name_of(params, rg_first_nonfinite(g, params->elements)));
+    rg_arena_restore(ex->scratch, mark);
+    return RG_OK;
+}
+
 /* The update of one process. */
 static rg_status update_all(rg_adamw *optimizer, rg_params *params, rg_exec *ex, double lr,
                             double grad_scale, rg_update *update)
 {
     RG_TRY(rg_params_unfold_gradients(params, ex));
-    double sum_squares = 0;
-    bool finite = true;
-    rg_norm_args norm = {.g = rg_params_gradients(params),
-                         .n = rg_params_elements(params),
-                         .sum_squares = &sum_squares,
-                         .finite = &finite};
-    rg_status status = ex->kernels->norm(&ex->kernel_ctx, &norm);
+    double sum_squares;
+    bool finite;
+    rg_status status =
+        rg_exec_norm(ex, params->on.gradients, params->elements, &sum_squares, &finite);
     if (status != RG_OK) return rg_exec_fail(ex, status, "the gradients' norm failed");
     grad_scale = rg_adamw_scale(optimizer, grad_scale, sum_squares, update);
     if (finite) return apply(optimizer, params, ex, lr, grad_scale);
     update->skipped = true;
-    int64_t at = rg_first_nonfinite(norm.g, norm.n);
-    rg_copy_text(update->nonfinite, sizeof update->nonfinite, rg_params_name_of(params, at));
-    return RG_OK;
+    return name_nonfinite(params, ex, update->nonfinite, sizeof update->nonfinite);
 }
 
 rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,

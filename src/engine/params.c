@@ -28,6 +28,8 @@ void rg_params_destroy(rg_params *params)
     free(params->views);
     free(params->trainable);
     rg_zero_detach(params);
+    rg_arena_destroy(params->device_arena);
+    if (params->gpu) rg_gpu_free(params->gpu, params->device_memory);
     rg_arena_destroy(params->arena);
     free(params);
 }
@@ -180,44 +182,44 @@ int64_t rg_params_elements(const rg_params *params)
 
 rg_tensor *const *rg_params_trainable(const rg_params *params, int32_t *n)
 {
-    *n = params->gradients ? (int32_t)params->n_views : 0;
+    *n = params->on.gradients ? (int32_t)params->n_views : 0;
     return params->trainable;
 }
 
 float *rg_params_values(rg_params *params)
 {
-    return params->values;
+    return params->host.values;
 }
 
 float *rg_params_gradients(rg_params *params)
 {
-    return params->gradients;
+    return params->host.gradients;
 }
 
 float *rg_params_moment1(rg_params *params)
 {
-    return params->moment1;
+    return params->host.moment1;
 }
 
 float *rg_params_moment2(rg_params *params)
 {
-    return params->moment2;
+    return params->host.moment2;
 }
 
 float *rg_params_ema(rg_params *params)
 {
-    return params->ema;
+    return params->host.ema;
 }
 
 const uint8_t *rg_params_decay(const rg_params *params)
 {
-    return params->decay;
+    return params->host.decay;
 }
 
 void *rg_param_data(rg_params *params, const rg_param *param)
 {
-    if (param->kind == RG_PARAM_STATE) return params->states + param->offset;
-    return params->values + param->offset;
+    if (param->kind == RG_PARAM_STATE) return params->host.states + param->offset;
+    return params->host.values + param->offset;
 }
 
 const char *rg_params_name_of(const rg_params *params, int64_t i)

@@ -70,8 +70,14 @@ void rg_params_use_as_matrix(rg_params *params, rg_tensor *tensor);
 rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
                            rg_error *err) RG_MUST_USE;
 
-/* Folds weight norm and packs shadow copies; raises every version. After any change of values. */
+/* Folds weight norm and packs shadow copies; raises every version. After any change of values,
+ * which on a GPU are sent there first, with moments, EMA and states. */
 rg_status rg_params_refresh(rg_params *params, rg_exec *ex) RG_MUST_USE;
+/* States change on the host only, by their tensors' `host`; rg_tensor_put or refresh sends them.
+ *
+ * On a GPU: brings what rg_params_values and the like point to up to date with what steps have made
+ * of it, and waits. Before saving, and before a change that refresh is to send. */
+rg_status rg_params_fetch(const rg_params *params, rg_error *err) RG_MUST_USE;
 /* Maps the gradients of folded weights to (dg, dv); once per step, after the last backward, before
  * the norm. */
 rg_status rg_params_unfold_gradients(rg_params *params, rg_exec *ex) RG_MUST_USE;
@@ -87,7 +93,9 @@ int64_t rg_params_bytes(const rg_params *params); /* memory that rg_params_finis
 /* The tensors to hand to rg_backward as wrt: all trained ones (n is 0 when not trainable). */
 rg_tensor *const *rg_params_trainable(const rg_params *params, int32_t *n);
 
-float *rg_params_values(rg_params *params); /* flat, rg_params_elements long; also below */
+/* Flat, rg_params_elements long, the host's: on a GPU as of the last rg_params_fetch, and no
+ * gradients (NULL). */
+float *rg_params_values(rg_params *params);
 float *rg_params_gradients(rg_params *params);
 float *rg_params_moment1(rg_params *params);
 float *rg_params_moment2(rg_params *params);

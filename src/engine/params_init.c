@@ -102,7 +102,7 @@ static void fill(float *out, int64_t n, rg_init init, rg_rng rng, rg_pool *pool)
 static void fill_norms(const rg_params *params, const entry *g)
 {
     rg_weight_norm_args a = rg_weight_norm_sizes(g->v->shape, g->axis);
-    const float *v = params->values + g->v->offset;
+    const float *v = params->host.values + g->v->offset;
     for (int64_t k = 0; k < a.n; k++) {
         double sum = 0;
         for (int64_t o = 0; o < a.outer; o++)
@@ -110,7 +110,7 @@ static void fill_norms(const rg_params *params, const entry *g)
                 double x = v[(o * a.n + k) * a.inner + i];
                 sum += x * x;
             }
-        params->values[g->param.offset + k] = (float)sqrt(sum);
+        params->host.values[g->param.offset + k] = (float)sqrt(sum);
     }
 }
 
@@ -121,11 +121,12 @@ void rg_params_initialise(rg_params *params, uint64_t seed, rg_pool *pool)
         if (e->param.kind == RG_PARAM_STATE) continue;
         int64_t n = rg_shape_count(e->param.shape);
         rg_rng rng = rg_rng_make(seed, rg_xxh3(e->param.name, strlen(e->param.name)));
-        fill(params->values + e->param.offset, n, e->init, rng, pool);
-        if (params->decay && n) memset(params->decay + e->param.offset, e->param.decay, (size_t)n);
+        fill(params->host.values + e->param.offset, n, e->init, rng, pool);
+        if (params->host.decay && n)
+            memset(params->host.decay + e->param.offset, e->param.decay, (size_t)n);
     }
     for (size_t i = 0; i < params->n_entries; i++)
         if (params->entries[i]->v) fill_norms(params, params->entries[i]);
-    if (params->ema && params->elements)
-        memcpy(params->ema, params->values, (size_t)params->elements * sizeof(float));
+    if (params->host.ema && params->elements)
+        memcpy(params->host.ema, params->host.values, (size_t)params->elements * sizeof(float));
 }

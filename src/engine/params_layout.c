@@ -32,9 +32,9 @@ static rg_status check_names(const rg_params *params, rg_error *err)
     return status;
 }
 
-static size_t round_up(size_t bytes)
+static size_t round_up(size_t bytes, size_t align)
 {
-    return (bytes + RG_ALIGN) / RG_ALIGN * RG_ALIGN; /* never 0 */
+    return (bytes + align) / align * align; /* never 0 */
 }
 
 static void set_offsets(rg_params *params)
@@ -45,7 +45,7 @@ static void set_offsets(rg_params *params)
         int64_t n = rg_shape_count(p->shape);
         if (p->kind == RG_PARAM_STATE) {
             p->offset = (int64_t)bytes;
-            bytes += round_up((size_t)n * rg_dtype_size(p->dtype));
+            bytes += round_up((size_t)n * rg_dtype_size(p->dtype), RG_ALIGN);
         } else {
             p->offset = params->elements;
             params->elements += n;
@@ -54,17 +54,20 @@ static void set_offsets(rg_params *params)
     params->state_bytes = (int64_t)bytes;
 }
 
-/* The same walk twice: without an arena it only counts, with one it takes zeroed memory. */
+/* The same walk twice: without an arena it only counts, with one it takes memory. */
 typedef struct taker {
     rg_arena *arena;
-    size_t bytes;
-    bool trainable;
+    size_t bytes, align;
+    bool failed; /* what was counted was not enough */
 } taker;
 
 static void *take(taker *t, size_t bytes)
 {
-    t->bytes += round_up(bytes);
-    return t->arena ? rg_arena_zalloc(t->arena, round_up(bytes)) : NULL;
+    const size_t all = round_up(bytes, t->align);
+    t->bytes += all;
+    void *taken = t->arena ? rg_arena_alloc(t->arena, all) : NULL;
+    t->failed = t->failed || (t->arena && !taken);
+    return taken;
 }
 
 static size_t packed_bytes(const view *v, const rg_kernels *kernels)
@@ -76,16 +79,17 @@ static size_t packed_bytes(const view *v, const rg_kernels *kernels)
     return full > half ? full : half;
 }
 
-static void take_view(rg_params *params, taker *t, view *v, const rg_kernels *kernels)
+static void take_view(rg_params *params, taker *t, view *v, bool trainable,
+                      const rg_kernels *kernels)
 {
     size_t bytes = (size_t)rg_shape_count(v->tensor.shape) * rg_dtype_size(params->real);
     v->tensor.dtype = params->real;
     if (!rg_view_is_flat(params, v)) {
         v->tensor.data = take(t, bytes);
-        if (t->trainable) v->gradient.data = take(t, bytes);
+        if (trainable) v->gradient.data = take(t, bytes);
     } else if (t->arena) {
-        v->tensor.data = params->values + v->plain->offset;
-        if (t->trainable) v->gradient.data = params->gradients + v->plain->offset;
+        v->tensor.data = params->on.values + v->plain->offset;
+        if (trainable) v->gradient.data = params->on.gradients + v->plain->offset;
     }
     size_t packed = packed_bytes(v, kernels);
     if (packed) v->packed = take(t, packed);
@@ -95,39 +99,84 @@ static void take_view(rg_params *params, taker *t, view *v, const rg_kernels *ke
     v->gradient.data = data;
 }
 
-static void lay_out(rg_params *params, taker *t, const rg_kernels *kernels)
+static void take_flats(const rg_params *params, flats *f, taker *t, bool trained, bool gradients)
 {
-    size_t n = (size_t)params->padded;
-    params->values = take(t, n * sizeof(float));
-    if (t->trainable) {
-        params->gradients = take(t, n * sizeof(float));
-        params->moment1 = take(t, n * sizeof(float));
-        params->moment2 = take(t, n * sizeof(float));
-        params->ema = take(t, n * sizeof(float));
-        params->decay = take(t, n);
+    const size_t n = (size_t)params->padded;
+    f->values = take(t, n * sizeof(float));
+    if (gradients) f->gradients = take(t, n * sizeof(float));
+    if (trained) {
+        f->moment1 = take(t, n * sizeof(float));
+        f->moment2 = take(t, n * sizeof(float));
+        f->ema = take(t, n * sizeof(float));
+        f->decay = take(t, n);
     }
-    params->states = take(t, (size_t)params->state_bytes);
-    for (size_t i = 0; i < params->n_views; i++) take_view(params, t, params->views[i], kernels);
+    f->states = take(t, (size_t)params->state_bytes);
+}
+
+/* What kernels use. */
+static void lay_out(rg_params *params, taker *t, bool trainable, const rg_kernels *kernels)
+{
+    take_flats(params, &params->on, t, trainable, trainable);
+    for (size_t i = 0; i < params->n_views; i++)
+        take_view(params, t, params->views[i], trainable, kernels);
+}
+
+static rg_status check_room(const rg_params *params, size_t bytes, bool trainable, rg_error *err)
+{
+    const double have = (double)rg_memory_available(), mib = 1024.0 * 1024.0;
+    if ((double)bytes <= have) return RG_OK;
+    return rg_fail(err, RG_ERR_NOMEM,
+                   "a model of %.1f M parameters needs %.0f MiB of memory%s, and %.0f MiB are "
+                   "free; make it smaller",
+                   (double)params->elements / 1e6, (double)bytes / mib,
+                   trainable ? " to be trained" : "", have / mib);
+}
+
+/* Zeroed memory of the host, for what `counted` has counted. */
+static rg_status take_host(rg_params *params, taker *counted, bool trainable, rg_error *err)
+{
+    RG_TRY(check_room(params, counted->bytes, trainable, err));
+    params->arena = rg_arena_create(counted->bytes, "parameters", err);
+    if (!params->arena) return RG_ERR_NOMEM;
+    void *all = rg_arena_zalloc(params->arena, counted->bytes);
+    if (!all) return rg_fail(err, RG_ERR_NOMEM, "no memory for parameters");
+    rg_arena_reset(params->arena);
+    counted->arena = params->arena;
+    return RG_OK;
+}
+
+static rg_status take_device(rg_params *params, taker *counted, rg_error *err)
+{
+    params->device_memory = rg_gpu_alloc(params->gpu, counted->bytes, err);
+    if (!params->device_memory) return err->code;
+    RG_TRY(rg_gpu_zero(params->gpu, params->device_memory, counted->bytes, err));
+    counted->arena = params->device_arena =
+        rg_arena_create_over(params->device_memory, counted->bytes, "device parameters", err);
+    return counted->arena ? RG_OK : err->code;
 }
 
 static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_error *err)
 {
-    taker counting = {.trainable = trainable};
-    lay_out(params, &counting, ex->kernels);
-    double have = (double)rg_memory_available(), mib = 1024.0 * 1024.0;
-    if ((double)counting.bytes > have)
-        return rg_fail(err, RG_ERR_NOMEM,
-                       "a model of %.1f M parameters needs %.0f MiB of memory%s, and %.0f MiB are "
-                       "free; make it smaller",
-                       (double)params->elements / 1e6, (double)counting.bytes / mib,
-                       trainable ? " to be trained" : "", have / mib);
-    params->arena = rg_arena_create(counting.bytes, "parameters", err);
-    if (!params->arena) return RG_ERR_NOMEM;
-    taker taking = {.arena = params->arena, .trainable = trainable};
-    lay_out(params, &taking, ex->kernels);
+    taker data = {.align = params->gpu ? RG_ARENA_DEVICE_ALIGN : RG_ALIGN},
+          copy = {.align = RG_ALIGN};
+    lay_out(params, &data, trainable, ex->kernels);
+    if (params->gpu) {
+        take_flats(params, &params->host, &copy, trainable, false);
+        RG_TRY(take_host(params, &copy, trainable, err));
+        RG_TRY(take_device(params, &data, err));
+        take_flats(params, &params->host, &copy, trainable, false);
+    } else {
+        RG_TRY(take_host(params, &data, trainable, err));
+    }
+    lay_out(params, &data, trainable, ex->kernels);
+    if (!params->gpu) params->host = params->on;
+    if (data.failed || copy.failed) return rg_fail(err, RG_ERR_NOMEM, "no memory for parameters");
     for (size_t i = 0; i < params->n_entries; i++) {
         entry *e = params->entries[i];
-        if (e->param.kind == RG_PARAM_STATE) e->state.data = params->states + e->param.offset;
+        if (e->param.kind != RG_PARAM_STATE) continue;
+        e->state.data = params->on.states + e->param.offset;
+        e->state.host = params->host.states + e->param.offset;
+        e->state.gpu = params->gpu;
     }
     return RG_OK;
 }
@@ -146,7 +195,7 @@ static rg_status register_views(rg_params *params, rg_exec *ex)
     for (size_t i = 0; i < params->n_views; i++) {
         params->trainable[i] = &params->views[i]->tensor;
         params->trainable[i]->id = first + (int32_t)i;
-        params->trainable[i]->device = ex->device;
+        params->trainable[i]->gpu = ex->gpu;
     }
     return RG_OK;
 }
@@ -159,6 +208,7 @@ rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool t
     if (params->finished) return rg_fail(err, RG_ERR_USAGE, "parameters are finished already");
     RG_TRY(check_names(params, err));
     params->real = ex->kernels->real;
+    params->gpu = ex->gpu;
     set_offsets(params);
     params->padded = params->elements;
     if (trainable && ex->flat_multiple > 0)

@@ -10,6 +10,7 @@
 #define RG_ENGINE_PARAMS_PRIVATE_H
 
 #include "engine/params.h"
+#include "kernels/gpu.h"
 
 /* What operators see: one plain parameter, or the weight folded from a (g, v) pair. */
 typedef struct view {
@@ -30,6 +31,12 @@ typedef struct entry {
     int32_t axis;    /* of a g: the axis it belongs to */
 } entry;
 
+/* The flat buffers; all but decay and states (padded) long. */
+typedef struct flats {
+    float *values, *gradients, *moment1, *moment2, *ema;
+    uint8_t *decay, *states;
+} flats;
+
 struct rg_params {
     entry **entries;
     view **views;
@@ -39,8 +46,13 @@ struct rg_params {
     int64_t padded;       /* numbers of a flat buffer: elements, then zeros */
     struct rg_zero *zero; /* owned; NULL: one process updates all */
     rg_arena *arena;
-    float *values, *gradients, *moment1, *moment2, *ema;
-    uint8_t *decay, *states;
+    /* What files and people read and write; and what kernels do: on the CPU the same buffers, on a
+     * GPU its own, which rg_params_refresh and rg_params_fetch copy to and fro. A GPU's gradients
+     * have no copy on the host. */
+    flats host, on;
+    rg_gpu *gpu; /* NULL: the CPU */
+    rg_arena *device_arena;
+    void *device_memory;
     rg_dtype real, packed_type;
     rg_params *companion; /* borrowed */
     rg_error error;       /* of a declaration; told by finish */

@@ -3,7 +3,8 @@
  *
  * One idea: refresh goes from values to views (fold, convert, pack), unfold from the views'
  * gradients to the flat ones; both may be repeated. What is packed as it lies in the values AdamW
- * packs while it updates them, so that a step reads them once.
+ * packs while it updates them, so that a step reads them once. On a GPU refresh begins with what
+ * the host has, and rg_params_fetch brings back what the steps made of it.
  */
 #include <string.h>
 
@@ -35,7 +36,7 @@ static rg_status no_scratch(rg_exec *ex)
 static rg_status set_plain(rg_params *params, const view *v)
 {
     if (rg_view_is_flat(params, v)) return RG_OK;
-    const float *from = params->values + v->plain->offset;
+    const float *from = params->on.values + v->plain->offset;
     double *to = v->tensor.data;
     for (int64_t i = 0, n = rg_shape_count(v->tensor.shape); i < n; i++) to[i] = from[i];
     return RG_OK;
@@ -44,8 +45,8 @@ static rg_status set_plain(rg_params *params, const view *v)
 static rg_status fold(rg_params *params, rg_exec *ex, const view *v)
 {
     rg_weight_norm_args args = rg_weight_norm_sizes(v->v->shape, v->axis);
-    args.v = as_real(params, ex, params->values + v->v->offset, rg_shape_count(v->v->shape));
-    args.g = as_real(params, ex, params->values + v->g->offset, args.n);
+    args.v = as_real(params, ex, params->on.values + v->v->offset, rg_shape_count(v->v->shape));
+    args.g = as_real(params, ex, params->on.values + v->g->offset, args.n);
     args.w = v->tensor.data;
     if (!args.v || !args.g) return no_scratch(ex);
     return ex->kernels->weight_norm.forward(&ex->kernel_ctx, &args);
@@ -75,10 +76,11 @@ static rg_status pack(const rg_params *params, rg_exec *ex, view *v)
 
 static rg_status refresh_view(rg_params *params, rg_exec *ex, view *v, bool packed)
 {
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_arena *scratch = ex->kernel_ctx.scratch;
+    rg_arena_mark mark = rg_arena_save(scratch);
     rg_status status = v->plain ? set_plain(params, v) : fold(params, ex, v);
     if (status == RG_OK && !packed) status = pack(params, ex, v);
-    rg_arena_restore(ex->scratch, mark);
+    rg_arena_restore(scratch, mark);
     v->tensor.version++;
     return status;
 }
@@ -118,8 +120,53 @@ static rg_status refresh(rg_params *params, rg_exec *ex, bool after_adamw)
     return RG_OK;
 }
 
+/* ---- between the host's copy and a GPU's ---- */
+
+/* A buffer that both have, and its bytes. What only the host changes goes one way. */
+typedef struct pair {
+    void *host, *on;
+    size_t bytes;
+    bool sent_only;
+} pair;
+enum { PAIRS = 6 };
+
+static void list_pairs(const rg_params *params, pair out[PAIRS])
+{
+    const flats *h = &params->host, *d = &params->on;
+    const size_t bytes = (size_t)params->elements * sizeof(float);
+    const pair all[PAIRS] = {{h->values, d->values, bytes, false},
+                             {h->moment1, d->moment1, bytes, false},
+                             {h->moment2, d->moment2, bytes, false},
+                             {h->ema, d->ema, bytes, false},
+                             {h->decay, d->decay, (size_t)params->elements, true},
+                             {h->states, d->states, (size_t)params->state_bytes, true}};
+    memcpy(out, all, sizeof all);
+}
+
+static rg_status send(rg_params *params, rg_exec *ex)
+{
+    pair all[PAIRS];
+    list_pairs(params, all);
+    for (int i = 0; params->gpu && i < PAIRS; i++)
+        if (all[i].host)
+            RG_TRY(rg_gpu_put(params->gpu, all[i].on, all[i].host, all[i].bytes, &ex->error));
+    return RG_OK;
+}
+
+rg_status rg_params_fetch(const rg_params *params, rg_error *err)
+{
+    pair all[PAIRS];
+    list_pairs(params, all);
+    for (int i = 0; params->gpu && i < PAIRS; i++)
+        if (all[i].host && !all[i].sent_only)
+            RG_TRY(rg_gpu_get(params->gpu, all[i].host, all[i].on, all[i].bytes, err));
+    return RG_OK;
+}
+
 rg_status rg_params_refresh(rg_params *params, rg_exec *ex)
 {
+    if (ex->error.code) return ex->error.code;
+    RG_TRY(send(params, ex));
     return refresh(params, ex, false);
 }
 
@@ -137,10 +184,10 @@ static rg_status unfold_pair(rg_params *params, rg_exec *ex, const view *v)
 {
     rg_weight_norm_args args = rg_weight_norm_sizes(v->v->shape, v->axis);
     int64_t n = rg_shape_count(v->v->shape);
-    float *dg = params->gradients + v->g->offset, *dv = params->gradients + v->v->offset;
+    float *dg = params->on.gradients + v->g->offset, *dv = params->on.gradients + v->v->offset;
     bool same = params->real == RG_F32;
-    args.v = as_real(params, ex, params->values + v->v->offset, n);
-    args.g = as_real(params, ex, params->values + v->g->offset, args.n);
+    args.v = as_real(params, ex, params->on.values + v->v->offset, n);
+    args.g = as_real(params, ex, params->on.values + v->g->offset, args.n);
     args.dw = v->gradient.data;
     args.dg = same ? (void *)dg : rg_arena_alloc(ex->scratch, (size_t)args.n * sizeof(double));
     args.dv = same ? (void *)dv : rg_arena_alloc(ex->scratch, (size_t)n * sizeof(double));
@@ -156,13 +203,14 @@ static rg_status unfold_view(rg_params *params, rg_exec *ex, const view *v)
 {
     if (rg_view_is_flat(params, v)) return RG_OK;
     if (v->plain) {
-        to_floats(v->gradient.data, params->gradients + v->plain->offset,
+        to_floats(v->gradient.data, params->on.gradients + v->plain->offset,
                   rg_shape_count(v->tensor.shape));
         return RG_OK;
     }
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_arena *scratch = ex->kernel_ctx.scratch;
+    rg_arena_mark mark = rg_arena_save(scratch);
     rg_status status = unfold_pair(params, ex, v);
-    rg_arena_restore(ex->scratch, mark);
+    rg_arena_restore(scratch, mark);
     return status;
 }
 
@@ -176,32 +224,43 @@ rg_status rg_params_unfold_view(rg_params *params, rg_exec *ex, size_t i)
 rg_status rg_params_unfold_gradients(rg_params *params, rg_exec *ex)
 {
     if (ex->error.code) return ex->error.code;
-    if (!params->gradients)
+    if (!params->on.gradients)
         return rg_exec_fail(ex, RG_ERR_USAGE, "these parameters were finished as not trainable");
     for (size_t i = 0; i < params->n_views; i++) RG_TRY(rg_params_unfold_view(params, ex, i));
     return RG_OK;
 }
 
+/* A GPU that fails to clear memory fails the next call too, which tells it. */
+static void clear(const rg_params *params, void *data, size_t bytes)
+{
+    rg_error err = {0};
+    if (!params->gpu)
+        memset(data, 0, bytes);
+    else
+        (void)!rg_gpu_zero(params->gpu, data, bytes, &err);
+}
+
 void rg_params_zero_gradients(rg_params *params)
 {
-    if (!params->gradients) return;
+    if (!params->on.gradients) return;
     rg_zero_forget_gradients(params);
-    memset(params->gradients, 0, (size_t)params->elements * sizeof(float));
+    clear(params, params->on.gradients, (size_t)params->elements * sizeof(float));
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;
         if (rg_view_is_flat(params, params->views[i])) continue;
-        memset(g->data, 0, (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype));
+        clear(params, g->data, (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype));
     }
 }
 
 rg_status rg_params_swap_ema(rg_params *params, rg_exec *ex)
 {
-    if (!params->ema)
+    if (!params->host.ema)
         return rg_exec_fail(ex, RG_ERR_USAGE, "parameters that are not trained have no EMA");
+    RG_TRY(rg_params_fetch(params, &ex->error));
     for (int64_t i = 0; i < params->elements; i++) {
-        float value = params->values[i];
-        params->values[i] = params->ema[i];
-        params->ema[i] = value;
+        float value = params->host.values[i];
+        params->host.values[i] = params->host.ema[i];
+        params->host.ema[i] = value;
     }
     return rg_params_refresh(params, ex);
 }

@@ -75,9 +75,10 @@ static rg_status run(rg_exec *ex, const rg_op *op, rg_node *n)
 {
     RG_TRY(check_inputs(ex, op, n->in));
     RG_TRY(make_outputs(ex, op, n));
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    rg_arena *scratch = ex->kernel_ctx.scratch;
+    rg_arena_mark mark = rg_arena_save(scratch);
     rg_status status = op->forward(ex, n);
-    rg_arena_restore(ex->scratch, mark);
+    rg_arena_restore(scratch, mark);
     RG_TRY(status);
     if (op->flops) ex->flops += op->flops(n);
     return ex->recording ? record(ex, n) : RG_OK;
@@ -117,13 +118,16 @@ rg_status rg_apply(rg_exec *ex, const rg_op *op, rg_tensor *const in[], const vo
 
 rg_mark rg_tape_mark(rg_exec *ex)
 {
-    return (rg_mark){
-        .arena = rg_arena_save(ex->step), .n_tape = ex->n_tape, .next_id = ex->next_id};
+    return (rg_mark){.arena = rg_arena_save(ex->step),
+                     .data = rg_arena_save(ex->step_data),
+                     .n_tape = ex->n_tape,
+                     .next_id = ex->next_id};
 }
 
 void rg_tape_rewind(rg_exec *ex, rg_mark mark)
 {
     rg_arena_restore(ex->step, mark.arena);
+    rg_arena_restore(ex->step_data, mark.data);
     ex->n_tape = mark.n_tape;
     ex->next_id = mark.next_id;
 }

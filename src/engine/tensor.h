@@ -14,8 +14,6 @@
 
 enum { RG_MAX_DIMS = 4 };
 
-typedef enum rg_device { RG_CPU, RG_CUDA } rg_device;
-
 typedef struct rg_shape {
     int32_t ndim;
     int64_t dim[RG_MAX_DIMS];
@@ -33,11 +31,12 @@ typedef struct rg_node rg_node;
 typedef struct rg_tensor {
     rg_shape shape;
     rg_dtype dtype;
-    rg_device device;
+    struct rg_gpu *gpu; /* whose memory `data` lies in; NULL: the host's */
     uint32_t flags;
     int32_t id;       /* index into gradient tables; parameters first */
     uint32_t version; /* parameters: raised whenever their values change */
     void *data;
+    void *host; /* states of an rg_params: their elements on the host, on the CPU `data` itself */
     const void *packed; /* parameters: shadow copy for this exec's kernels, or NULL */
     rg_dtype packed_type;
     const rg_node *node; /* producer; NULL for leaves and after rg_detach */

@@ -74,6 +74,7 @@ rg_status rg_weights_save(const char *path, const char *prefix, rg_params *param
 {
     if (ema && !rg_params_ema(params))
         return rg_fail(err, RG_ERR_USAGE, "%s: parameters that are not trained have no EMA", path);
+    RG_TRY(rg_params_fetch(params, err));
     rg_st_writer *w = rg_st_writer_create(err);
     if (!w) return RG_ERR_NOMEM;
     rg_model_file_version(w, "weights");

@@ -23,9 +23,9 @@ static rg_status encode_whole(rg_exec *ex, rg_codec *codec, const float *x, int6
     rg_tensor *in = rg_tensor_from_floats(ex, RG_SHAPE(1, n, codec->config.channels), x);
     rg_tensor *z = rg_encodec_encode(ex, codec->model, in);
     rg_rvq_out out = rg_rvq(ex, z, rg_codec_books(ex, codec), NULL, n_q);
+    const int32_t *found = rg_tensor_read(ex, out.codes);
     rg_status status = rg_exec_status(ex);
-    if (status == RG_OK)
-        memcpy(codes, out.codes->data, (size_t)(frames * codec->config.codebooks) * sizeof *codes);
+    if (found) memcpy(codes, found, (size_t)(frames * codec->config.codebooks) * sizeof *codes);
     rg_tape_rewind(ex, mark);
     return status;
 }
@@ -155,7 +155,7 @@ rg_status rg_codec_dequantize(const rg_codec *codec, const int32_t *codes, int64
                               float *out)
 {
     const rg_encodec_config *c = &codec->config;
-    const float *books = rg_encodec_quantizer(codec->model)->books->data;
+    const float *books = rg_encodec_quantizer(codec->model)->books->host;
     int64_t dim = c->dimension;
     memset(out, 0, (size_t)(frames * dim) * sizeof *out);
     for (int64_t i = 0; i < frames * c->codebooks; i++) {

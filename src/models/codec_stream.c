@@ -96,7 +96,7 @@ rg_tensor *rg_codec_books(rg_exec *ex, const rg_codec *codec)
 {
     rg_tensor *books = rg_encodec_quantizer(codec->model)->books;
     if (ex->kernels->real == books->dtype) return books;
-    return rg_tensor_from_floats(ex, books->shape, books->data);
+    return rg_tensor_from_floats(ex, books->shape, books->host);
 }
 
 /* One piece of samples to codes; the number of frames, or -1 after an error. */

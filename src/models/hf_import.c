@@ -172,9 +172,9 @@ static rg_status put_values(import *m, size_t i, rg_params *params, const float 
 static void set_started(rg_quantizer *q)
 {
     const int64_t entries = (int64_t)q->n_books * q->entries;
-    memcpy(q->sums->data, q->books->data, (size_t)(entries * q->dim) * sizeof(float));
-    for (int64_t i = 0; i < entries; i++) ((float *)q->cluster_size->data)[i] = 1;
-    for (int32_t i = 0; i < q->n_books; i++) ((int32_t *)q->started->data)[i] = 1;
+    memcpy(q->sums->host, q->books->host, (size_t)(entries * q->dim) * sizeof(float));
+    for (int64_t i = 0; i < entries; i++) ((float *)q->cluster_size->host)[i] = 1;
+    for (int32_t i = 0; i < q->n_books; i++) ((int32_t *)q->started->host)[i] = 1;
 }
 
 static rg_status read_values(import *m, rg_codec *codec, rg_error *err)

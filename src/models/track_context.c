@@ -51,15 +51,16 @@ static rg_tensor *prompt_tokens(rg_exec *ex, const rg_track_config *c, const tra
 {
     int32_t books = c->n_fields + 1;
     rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, books, books));
-    if (!codes) return NULL;
-    memset(codes->data, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
+    int32_t *out = rg_tensor_fill(ex, codes);
+    if (!out) return NULL;
+    memset(out, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
     for (int32_t b = 0; b < batch->items; b++) {
-        int32_t *item = (int32_t *)codes->data + (int64_t)b * books * books;
+        int32_t *item = out + (int64_t)b * books * books;
         item[c->n_fields] = 0;
         for (int32_t f = 0; f < c->n_fields; f++)
             item[(f + 1) * books + f] = batch->conditions[b * c->n_fields + f] + 1;
     }
-    return rg_embedding(ex, codes, net->prompt);
+    return rg_embedding(ex, rg_tensor_filled(ex, codes, out), net->prompt);
 }
 
 /* Of one role in one window: 0 nothing known, 1 some frames, 2 all, 3 absent. */
@@ -80,13 +81,14 @@ static rg_tensor *state_tokens(rg_exec *ex, const rg_track_config *c, const trac
 {
     int32_t roles = c->n_roles;
     rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, roles, roles));
-    if (!codes) return NULL;
-    memset(codes->data, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
+    int32_t *out = rg_tensor_fill(ex, codes);
+    if (!out) return NULL;
+    memset(out, 0xff, (size_t)rg_shape_count(codes->shape) * sizeof(int32_t));
     for (int64_t b = 0; b < batch->items; b++)
         for (int32_t r = 0; r < roles; r++)
-            ((int32_t *)codes->data)[(b * roles + r) * roles + r] =
+            out[(b * roles + r) * roles + r] =
                 state_summary(batch->state[r] + b * batch->frames, batch->frames);
-    return rg_embedding(ex, codes, net->states);
+    return rg_embedding(ex, rg_tensor_filled(ex, codes, out), net->states);
 }
 
 /*
@@ -122,12 +124,12 @@ static rg_tensor *context_positions(rg_exec *ex, const rg_track_config *c, int32
 {
     int32_t patches = frames / c->patch, lead = c->n_fields + 1 + c->n_roles;
     rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(lead + shown * patches));
-    if (!pos) return NULL;
-    float *p = pos->data;
+    float *p = rg_tensor_fill(ex, pos);
+    if (!p) return NULL;
     memset(p, 0, (size_t)lead * sizeof *p);
     for (int32_t i = 0; i < shown * patches; i++)
         p[lead + i] = (float)(i % patches * c->patch) + 0.5F * (float)(c->patch - 1);
-    return pos;
+    return rg_tensor_filled(ex, pos, p);
 }
 
 static void keys_of_layers(rg_exec *ex, const rg_track_config *c, const track_net *net,
@@ -152,8 +154,11 @@ static void read_context(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *b
     rg_tensor *read = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
     out->context_mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
     out->context_pos = context_positions(ex, c, batch->frames, shown->n);
-    if (!read || !out->context_mask || !out->context_pos) return;
-    fill_masks(c, batch, shown, read->data, out->context_mask->data);
+    uint8_t *reads = rg_tensor_fill(ex, read), *hears = rg_tensor_fill(ex, out->context_mask);
+    if (!reads || !hears || !out->context_pos) return;
+    fill_masks(c, batch, shown, reads, hears);
+    read = rg_tensor_filled(ex, read, reads);
+    out->context_mask = rg_tensor_filled(ex, out->context_mask, hears);
     rg_tensor *memory = rg_encoder_run(ex, net->encoder, c->encoder_layers, &net->encoder_norm, x,
                                        out->context_pos, read, c->dropout);
     keys_of_layers(ex, c, net, memory, out->context_kv);
@@ -165,7 +170,8 @@ static rg_tensor *beat_of(rg_exec *ex, const rg_track_batch *batch, int32_t step
 {
     rg_tensor *x =
         rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(batch->items, steps, RG_BEAT_FEATURES));
-    if (!x) return NULL;
+    void *out = rg_tensor_fill(ex, x);
+    if (!out) return NULL;
     for (int64_t b = 0; b < batch->items; b++)
         for (int64_t s = 0; s < steps; s++) {
             int64_t t = s < batch->frames ? s : batch->frames - 1;
@@ -173,12 +179,12 @@ static rg_tensor *beat_of(rg_exec *ex, const rg_track_batch *batch, int32_t step
             for (int64_t i = 0; i < RG_BEAT_FEATURES; i++) {
                 int64_t at = (b * steps + s) * RG_BEAT_FEATURES + i;
                 if (x->dtype == RG_F64)
-                    ((double *)x->data)[at] = from[i];
+                    ((double *)out)[at] = from[i];
                 else
-                    ((float *)x->data)[at] = from[i];
+                    ((float *)out)[at] = from[i];
             }
         }
-    return x;
+    return rg_tensor_filled(ex, x, out);
 }
 
 static rg_tensor *marks_of(rg_exec *ex, const rg_track_config *c, const rg_track_batch *batch,
@@ -186,15 +192,16 @@ static rg_tensor *marks_of(rg_exec *ex, const rg_track_config *c, const rg_track
 {
     int64_t books = c->n_fields + 1;
     rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, steps, books));
-    if (!codes) return NULL;
+    int32_t *out = rg_tensor_fill(ex, codes);
+    if (!out) return NULL;
     for (int64_t b = 0; b < batch->items; b++)
         for (int64_t s = 0; s < steps; s++) {
             int64_t t = s < batch->frames ? s : batch->frames - 1;
-            int32_t *row = (int32_t *)codes->data + (b * steps + s) * books;
+            int32_t *row = out + (b * steps + s) * books;
             memcpy(row, batch->conditions + b * c->n_fields, (size_t)c->n_fields * sizeof(int32_t));
             row[c->n_fields] = batch->activity[b * batch->frames + t];
         }
-    return codes;
+    return rg_tensor_filled(ex, codes, out);
 }
 
 rg_status track_reading_make(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,

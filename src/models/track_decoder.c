@@ -104,14 +104,15 @@ rg_tensor *track_decoder_tokens(rg_exec *ex, rg_tracks *tracks, int32_t role, co
 {
     int64_t books = tracks->config.roles[role].books;
     rg_tensor *in = rg_tensor_new(ex, RG_I32, RG_SHAPE(items, n, books));
-    if (!in) return NULL;
+    int32_t *read_codes = rg_tensor_fill(ex, in);
+    if (!read_codes) return NULL;
     for (int64_t b = 0; b < items; b++)
         for (int64_t s = 0; s < n; s++)
             for (int64_t q = 0; q < books; q++) {
                 int64_t t = first + s - 1 - q;
                 bool read = t >= 0 && t < frames && seen[b * frames + t];
-                ((int32_t *)in->data)[(b * n + s) * books + q] =
+                read_codes[(b * n + s) * books + q] =
                     read ? codes[(b * frames + t) * books + q] : -1;
             }
-    return rg_embedding(ex, in, tracks->net[role].tokens);
+    return rg_embedding(ex, rg_tensor_filled(ex, in, read_codes), tracks->net[role].tokens);
 }

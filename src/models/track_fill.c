@@ -20,7 +20,8 @@ struct rg_track_fill {
     int32_t *codes;                   /* (rows,T,K) */
     uint8_t *seen, *cells;            /* (rows,T) */
     rg_kv_cache self[RG_TRACK_LAYERS];
-    rg_arena *room;
+    rg_arena *room, *data; /* of headers, and of what they head: the same on the CPU */
+    void *device_memory;   /* under `data` on a GPU */
     track_reading kept;    /* persistent room for a reading */
     track_reading reading; /* this fill's view of it, without what it lacks; tensors in `views` */
     rg_tensor views[3 * RG_TRACK_LAYERS + 5];
@@ -59,30 +60,48 @@ static int32_t list_room(rg_track_fill *f, request out[MAX_REQUESTS])
     return n;
 }
 
+static size_t size_of(const request *r)
+{
+    return (size_t)rg_shape_count(r->shape) * rg_dtype_size(r->type);
+}
+
+/* Arenas for `bytes` of headers and data; data zeroed. */
+static bool make_arenas(rg_track_fill *f, size_t bytes, rg_error *err)
+{
+    rg_gpu *gpu = f->ex->gpu;
+    f->data = f->room = rg_arena_create(bytes, "fill", err);
+    if (!gpu || !f->room) return f->room;
+    f->data = NULL;
+    f->device_memory = rg_gpu_alloc(gpu, bytes, err);
+    if (f->device_memory && rg_gpu_zero(gpu, f->device_memory, bytes, err) == RG_OK)
+        f->data = rg_arena_create_over(f->device_memory, bytes, "device fill", err);
+    return f->data;
+}
+
 static bool make_room(rg_track_fill *f, rg_error *err)
 {
     request list[MAX_REQUESTS];
     int32_t n = list_room(f, list);
     size_t bytes = 0, cells = (size_t)f->rows * (size_t)f->frames;
     for (int32_t i = 0; i < n; i++)
-        bytes += (size_t)rg_shape_count(list[i].shape) * rg_dtype_size(list[i].type) +
-                 sizeof(rg_tensor) + (size_t)2 * RG_ALIGN;
-    f->room = rg_arena_create(bytes, "fill", err);
-    for (int32_t i = 0; f->room && i < n; i++) {
+        bytes += size_of(&list[i]) + sizeof(rg_tensor) + (size_t)2 * RG_ARENA_DEVICE_ALIGN;
+    if (!make_arenas(f, bytes, err)) return false;
+    for (int32_t i = 0; i < n; i++) {
         rg_tensor *t = rg_arena_zalloc(f->room, sizeof *t);
-        size_t size = (size_t)rg_shape_count(list[i].shape) * rg_dtype_size(list[i].type);
+        size_t size = size_of(&list[i]);
         *t = (rg_tensor){.shape = list[i].shape,
                          .dtype = list[i].type,
-                         .device = f->ex->device,
+                         .gpu = f->ex->gpu,
                          .flags = RG_TENSOR_STATE,
                          .id = -1,
-                         .data = rg_arena_zalloc(f->room, size)};
+                         .data = f->ex->gpu ? rg_arena_alloc(f->data, size)
+                                            : rg_arena_zalloc(f->data, size)};
         *list[i].slot = t;
     }
     f->codes = malloc(cells * (size_t)f->books * sizeof *f->codes);
     f->seen = malloc(cells);
     f->cells = malloc(cells);
-    return f->room && f->codes && f->seen && f->cells;
+    return f->codes && f->seen && f->cells;
 }
 
 rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
@@ -118,6 +137,8 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
 void rg_track_fill_destroy(rg_track_fill *fill)
 {
     if (!fill) return;
+    if (fill->data != fill->room) rg_arena_destroy(fill->data);
+    if (fill->ex->gpu) rg_gpu_free(fill->ex->gpu, fill->device_memory);
     rg_arena_destroy(fill->room);
     free(fill->codes);
     free(fill->seen);
@@ -132,13 +153,12 @@ static rg_tensor *keep(rg_track_fill *f, const rg_tensor *room, const rg_tensor 
     rg_tensor *view = &f->views[f->n_views++];
     *view = *room;
     view->shape = from->shape;
-    size_t bytes = (size_t)rg_shape_count(from->shape) * rg_dtype_size(from->dtype);
     if (from->dtype == f->ex->kernels->real)
         rg_copy_rows(f->ex, view->data, rg_shape_last(from->shape), from->data,
                      rg_shape_last(from->shape), rg_shape_rows(from->shape),
                      rg_shape_last(from->shape));
     else
-        memcpy(view->data, from->data, bytes); /* masks and positions live with the host */
+        rg_tensor_filled(f->ex, view, rg_tensor_read(f->ex, from)); /* masks and positions */
     return view;
 }
 

@@ -65,8 +65,9 @@ static rg_tensor *whitened(rg_exec *ex, const rg_tracks *tracks, const rg_track_
 {
     int64_t dim = tracks->config.roles[role].dim, cells = (int64_t)batch->items * batch->frames;
     rg_tensor *z = rg_tensor_new(ex, ex->kernels->real, RG_SHAPE(batch->items, batch->frames, dim));
-    if (!z) return NULL;
-    const float *mean = tracks->mean[role]->data, *deviation = tracks->deviation[role]->data;
+    void *out = rg_tensor_fill(ex, z);
+    if (!out) return NULL;
+    const float *mean = tracks->mean[role]->host, *deviation = tracks->deviation[role]->host;
     const float *latents = batch->latents[role];
     for (int64_t i = 0; i < cells; i++) {
         bool known = batch->state[role][i] == RG_CELL_KNOWN;
@@ -74,12 +75,12 @@ static rg_tensor *whitened(rg_exec *ex, const rg_tracks *tracks, const rg_track_
             double scale = deviation[j] > 0 ? deviation[j] : 1;
             double v = known ? (latents[i * dim + j] - mean[j]) / scale : 0;
             if (z->dtype == RG_F64)
-                ((double *)z->data)[i * dim + j] = v;
+                ((double *)out)[i * dim + j] = v;
             else
-                ((float *)z->data)[i * dim + j] = (float)v;
+                ((float *)out)[i * dim + j] = (float)v;
         }
     }
-    return z;
+    return rg_tensor_filled(ex, z, out);
 }
 
 /* Concatenation of any number of parts, some RG_MAX_IN at a time. */
@@ -103,7 +104,8 @@ rg_tensor *track_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *bat
     int64_t items = batch->items, frames = batch->frames, roles = shown->n;
     rg_tensor *parts[RG_TRACK_ROLES] = {NULL};
     rg_tensor *codes = rg_tensor_new(ex, RG_I32, RG_SHAPE(items, roles * frames, 2));
-    if (!codes) return NULL;
+    int32_t *cells = rg_tensor_fill(ex, codes);
+    if (!cells) return NULL;
     for (int32_t i = 0; i < roles; i++) {
         int32_t r = shown->role[i];
         parts[i] =
@@ -111,11 +113,12 @@ rg_tensor *track_space(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *bat
         for (int64_t b = 0; b < items; b++)
             for (int64_t t = 0; t < frames; t++) {
                 uint8_t state = batch->state[r][b * frames + t];
-                int32_t *code = (int32_t *)codes->data + 2 * ((b * roles + i) * frames + t);
+                int32_t *code = cells + 2 * ((b * roles + i) * frames + t);
                 code[0] = state == RG_CELL_UNKNOWN ? -1 : state;
                 code[1] = state == RG_CELL_UNKNOWN ? -1 : r;
             }
     }
+    codes = rg_tensor_filled(ex, codes, cells);
     rg_tensor *z = join(ex, parts, shown->n, 1);
     return rg_add(ex, z, rg_embedding(ex, codes, tracks->space), 1, 1);
 }
@@ -157,8 +160,8 @@ rg_tensor *track_same(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batc
             zeros = rg_tensor_new(ex, ex->kernels->real,
                                   RG_SHAPE(batch->items, batch->frames, track_same_width(c)));
             if (!zeros) return NULL;
-            memset(zeros->data, 0,
-                   (size_t)rg_shape_count(zeros->shape) * rg_dtype_size(zeros->dtype));
+            rg_exec_zero(ex, zeros->data,
+                         (size_t)rg_shape_count(zeros->shape) * rg_dtype_size(zeros->dtype));
         }
         parts[made++] = zeros;
     }
@@ -181,19 +184,21 @@ void track_near(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,
     rg_tensor *parts[RG_TRACK_ROLES] = {NULL};
     rg_tensor *mask = rg_tensor_new(ex, RG_U8, RG_SHAPE(batch->items, keys));
     rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(keys));
-    if (!mask || !pos) return;
-    for (int64_t k = 0; k < keys; k++) ((float *)pos->data)[k] = (float)(k % frames);
+    uint8_t *known = rg_tensor_fill(ex, mask);
+    float *at = rg_tensor_fill(ex, pos);
+    if (!known || !at) return;
+    for (int64_t k = 0; k < keys; k++) at[k] = (float)(k % frames);
     for (int32_t i = 0; i < n; i++) {
         parts[i] = others[i].u;
         for (int64_t b = 0; b < batch->items; b++)
             for (int64_t t = 0; t < frames; t++)
-                ((uint8_t *)mask->data)[b * keys + i * frames + t] =
+                known[b * keys + i * frames + t] =
                     batch->state[others[i].role][b * frames + t] == RG_CELL_KNOWN;
     }
     rg_tensor *x = rg_norm_run(ex, &net->near_norm, join(ex, parts, n, 1));
     for (int32_t l = 0; l < c->decoder_layers; l++)
         if (track_near_layer(l))
             out->near_kv[l] = rg_linear(ex, x, net->layer[l].near_kv, NULL, RG_ACT_NONE);
-    out->near_mask = mask;
-    out->near_pos = pos;
+    out->near_mask = rg_tensor_filled(ex, mask, known);
+    out->near_pos = rg_tensor_filled(ex, pos, at);
 }

@@ -122,25 +122,26 @@ static rg_status check_batch(rg_exec *ex, const rg_tracks *tracks, const rg_trac
 static uint8_t *seen_frames(rg_exec *ex, const rg_track_batch *batch)
 {
     int64_t cells = (int64_t)batch->items * batch->frames;
-    rg_tensor *seen = rg_tensor_new(ex, RG_U8, RG_SHAPE(cells));
+    uint8_t *seen = rg_arena_alloc(ex->step, (size_t)cells);
+    if (!seen) rg_exec_fail(ex, RG_ERR_NOMEM, "step arena is full; use a smaller batch");
     for (int64_t i = 0; seen && i < cells; i++)
-        ((uint8_t *)seen->data)[i] =
-            batch->cells[i] || batch->state[batch->target][i] == RG_CELL_KNOWN;
-    return seen ? seen->data : NULL;
+        seen[i] = batch->cells[i] || batch->state[batch->target][i] == RG_CELL_KNOWN;
+    return seen;
 }
 
 static rg_tensor *targets_of(rg_exec *ex, const rg_track_batch *batch, int32_t books, int32_t q)
 {
     int64_t steps = batch->frames + books - 1, frames = batch->frames;
     rg_tensor *targets = rg_tensor_new(ex, RG_I32, RG_SHAPE(batch->items, steps));
-    for (int64_t b = 0; targets && b < batch->items; b++)
+    int32_t *out = rg_tensor_fill(ex, targets);
+    for (int64_t b = 0; out && b < batch->items; b++)
         for (int64_t s = 0; s < steps; s++) {
             int64_t t = s - q;
             bool wanted = t >= 0 && t < frames && batch->cells[b * frames + t];
-            ((int32_t *)targets->data)[b * steps + s] =
+            out[b * steps + s] =
                 wanted ? batch->codes[batch->target][(b * frames + t) * books + q] : -1;
         }
-    return targets;
+    return rg_tensor_filled(ex, targets, out);
 }
 
 rg_status rg_track_loss(rg_exec *ex, rg_tracks *tracks, const rg_track_batch *batch,

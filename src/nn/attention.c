@@ -24,8 +24,9 @@ rg_self_attention rg_self_attention_declare(rg_params *params, int32_t width, in
 rg_tensor *rg_positions(rg_exec *ex, int64_t first, int64_t n)
 {
     rg_tensor *pos = rg_tensor_new(ex, RG_F32, RG_SHAPE(n));
-    for (int64_t i = 0; pos && i < n; i++) ((float *)pos->data)[i] = (float)(first + i);
-    return pos;
+    float *at = rg_tensor_fill(ex, pos);
+    for (int64_t i = 0; at && i < n; i++) at[i] = (float)(first + i);
+    return rg_tensor_filled(ex, pos, at);
 }
 
 rg_status rg_copy_rows(rg_exec *ex, void *to, int64_t ld_to, const void *from, int64_t ld_from,

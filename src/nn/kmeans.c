@@ -44,8 +44,11 @@ static void move_centres(const float *vectors, int64_t n, int32_t dim, int32_t k
 /* codes of all vectors; says whether any differs from `codes`, which takes the new ones. */
 static rg_status assign(rg_exec *ex, rg_rvq_args *args, int32_t *codes, bool *changed)
 {
+    rg_kernel_ctx ctx = {.scratch = ex->scratch, .pool = ex->kernel_ctx.pool, .error = &ex->error};
+    const rg_kernels *kernels = ex->gpu ? rg_kernels_cpu(&ex->error) : ex->kernels;
+    if (!kernels) return ex->error.code;
     rg_arena_mark mark = rg_arena_save(ex->scratch);
-    rg_status status = ex->kernels->rvq(&ex->kernel_ctx, args);
+    rg_status status = kernels->rvq(&ctx, args);
     rg_arena_restore(ex->scratch, mark);
     size_t bytes = (size_t)args->rows * sizeof(int32_t);
     *changed = memcmp(codes, args->codes, bytes) != 0;

@@ -51,11 +51,20 @@ void rg_quantizer_destroy(rg_quantizer *q)
 
 bool rg_quantizer_started(const rg_quantizer *q)
 {
-    const int32_t *started = q->started->data;
+    const int32_t *started = q->started->host;
     for (int32_t k = 0; k < q->n_books; k++) {
         if (!started[k]) return false;
     }
     return true;
+}
+
+/* Only kernels read the books; the others go along so that no copy is ever stale. */
+static rg_status send_states(const rg_quantizer *q, rg_exec *ex)
+{
+    rg_tensor *const all[] = {q->books, q->sums, q->cluster_size, q->started};
+    for (size_t i = 0; ex->gpu && i < sizeof all / sizeof *all; i++)
+        RG_TRY(rg_tensor_put(ex, all[i], all[i]->host));
+    return RG_OK;
 }
 
 /* Layer k from its inputs r (n,dim), which become the inputs of layer k+1. */
@@ -63,9 +72,9 @@ static rg_status start_layer(rg_quantizer *q, rg_exec *ex, int32_t k, float *r, 
                              int32_t *codes, uint64_t seed)
 {
     int64_t size = (int64_t)q->entries * q->dim;
-    float *book = (float *)q->books->data + k * size;
-    float *sums = (float *)q->sums->data + k * size;
-    float *counts = (float *)q->cluster_size->data + (int64_t)k * q->entries;
+    float *book = (float *)q->books->host + k * size;
+    float *sums = (float *)q->sums->host + k * size;
+    float *counts = (float *)q->cluster_size->host + (int64_t)k * q->entries;
     rg_rng rng = rg_rng_make(seed, rg_rng_stream(STREAM_START, (uint64_t)k, 0));
     RG_TRY(rg_kmeans(ex, r, n, q->dim, q->entries, KMEANS_ROUNDS, rng, book, counts, codes));
     for (int64_t i = 0; i < size; i++) sums[i] = book[i] * counts[i / q->dim];
@@ -73,7 +82,7 @@ static rg_status start_layer(rg_quantizer *q, rg_exec *ex, int32_t k, float *r, 
         const float *entry = book + (int64_t)codes[i] * q->dim;
         for (int32_t d = 0; d < q->dim; d++) r[i * q->dim + d] -= entry[d];
     }
-    ((int32_t *)q->started->data)[k] = 1;
+    ((int32_t *)q->started->host)[k] = 1;
     return RG_OK;
 }
 
@@ -98,17 +107,17 @@ rg_status rg_quantizer_start(rg_quantizer *q, rg_exec *ex, const float *vectors,
     /* The running sums are those of one step, not of the whole pool. */
     float scale = (float)(per_step / (double)n);
     int64_t entries = (int64_t)q->n_books * q->entries;
-    for (int64_t i = 0; i < entries; i++) ((float *)q->cluster_size->data)[i] *= scale;
-    for (int64_t i = 0; i < entries * q->dim; i++) ((float *)q->sums->data)[i] *= scale;
-    return RG_OK;
+    for (int64_t i = 0; i < entries; i++) ((float *)q->cluster_size->host)[i] *= scale;
+    for (int64_t i = 0; i < entries * q->dim; i++) ((float *)q->sums->host)[i] *= scale;
+    return send_states(q, ex);
 }
 
 void rg_quantizer_go_on(rg_quantizer *q, double per_step)
 {
     for (int64_t k = 0; k < q->n_books; k++) {
-        float *sizes = (float *)q->cluster_size->data + k * q->entries;
-        float *sums = (float *)q->sums->data + k * q->entries * q->dim;
-        const float *book = (const float *)q->books->data + k * q->entries * q->dim;
+        float *sizes = (float *)q->cluster_size->host + k * q->entries;
+        float *sums = (float *)q->sums->host + k * q->entries * q->dim;
+        const float *book = (const float *)q->books->host + k * q->entries * q->dim;
         int64_t numbers = (int64_t)q->entries * q->dim;
         double total = 0;
         for (int32_t v = 0; v < q->entries; v++) total += (double)sizes[v];
@@ -120,7 +129,7 @@ void rg_quantizer_go_on(rg_quantizer *q, double per_step)
         float scale = (float)(per_step / total);
         for (int32_t v = 0; v < q->entries; v++) sizes[v] *= scale;
         for (int64_t i = 0; i < numbers; i++) sums[i] *= scale;
-        ((int32_t *)q->started->data)[k] = 1;
+        ((int32_t *)q->started->host)[k] = 1;
     }
 }
 
@@ -211,9 +220,9 @@ static void learn_layer(void *ctx, int64_t layer, int32_t thread)
     const lesson *s = ctx;
     const rg_quantizer *q = s->q;
     int32_t k = (int32_t)layer;
-    float *book = (float *)q->books->data + (int64_t)k * q->entries * q->dim;
-    float *sums = (float *)q->sums->data + (int64_t)k * q->entries * q->dim;
-    float *sizes = (float *)q->cluster_size->data + (int64_t)k * q->entries;
+    float *book = (float *)q->books->host + (int64_t)k * q->entries * q->dim;
+    float *sums = (float *)q->sums->host + (int64_t)k * q->entries * q->dim;
+    float *sizes = (float *)q->cluster_size->host + (int64_t)k * q->entries;
     (void)thread;
     average(s, k, sums, sizes);
     smooth(s, sums, sizes, book);
@@ -231,7 +240,7 @@ rg_status rg_quantizer_learn(rg_quantizer *q, rg_exec *ex, const int32_t *codes,
     lesson s = {q, codes, residuals, m, update, counts};
     rg_pool_run(ex->kernel_ctx.pool, learn_layer, &s, n_q);
     for (int32_t k = 0; k < n_q; k++) *revived += counts[k];
-    return RG_OK;
+    return send_states(q, ex);
 }
 
 /* Sums from which used entries and perplexity of one codebook follow, without a table. */
@@ -268,7 +277,7 @@ void rg_codebook_usage(const int64_t *counts, int32_t n_books, int32_t entries, 
 
 int64_t rg_quantizer_usage(const rg_quantizer *q, int32_t book, double share, double *perplexity)
 {
-    const float *sizes = (const float *)q->cluster_size->data + (int64_t)book * q->entries;
+    const float *sizes = (const float *)q->cluster_size->host + (int64_t)book * q->entries;
     tally t = {0};
     int64_t used = 0;
     for (int32_t v = 0; v < q->entries; v++) tally_add(&t, (double)sizes[v]);

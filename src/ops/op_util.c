@@ -76,7 +76,7 @@ void *rg_op_at(const rg_exec *ex, const void *p, int64_t n)
 
 void *rg_op_scratch(rg_exec *ex, int64_t n)
 {
-    void *p = rg_arena_alloc(ex->scratch, (size_t)n * rg_dtype_size(ex->kernels->real));
+    void *p = rg_arena_alloc(ex->kernel_ctx.scratch, (size_t)n * rg_dtype_size(ex->kernels->real));
     if (!p) rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full; use a smaller batch");
     return p;
 }

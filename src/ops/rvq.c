@@ -33,12 +33,37 @@ static rg_status infer(rg_exec *ex, rg_tensor *const in[], const void *attr, rg_
 }
 
 /* The first n_q columns as given (or open), the others -1. */
-static void lay_out_codes(const rg_node *n, int32_t n_q)
+static void lay_out_codes(const rg_node *n, const int32_t *given, int32_t *codes)
 {
-    int32_t *codes = n->out[CODES_OUT]->data;
-    const int32_t *given = rg_op_data(n->in[CODES]);
+    const int32_t n_q = ((const rvq_attr *)n->attr)->n_q;
     int64_t rows = rg_shape_rows(n->out[CODES_OUT]->shape), k = n->in[BOOKS]->shape.dim[0];
     for (int64_t i = 0; i < rows * k; i++) codes[i] = given && i % k < n_q ? given[i] : -1;
+}
+
+/* The same on a device: through the host where codes are given. As floats codes are exact. */
+static rg_status send_codes(rg_exec *ex, const rg_node *n)
+{
+    const int64_t count = rg_shape_count(n->out[CODES_OUT]->shape);
+    float *floats = rg_arena_alloc(ex->scratch, (size_t)count * sizeof *floats);
+    int32_t *codes = rg_arena_alloc(ex->scratch, (size_t)count * sizeof *codes);
+    if (!floats || !codes) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
+    if (n->in[CODES]) rg_tensor_floats(n->in[CODES], 0, count, floats);
+    for (int64_t i = 0; n->in[CODES] && i < count; i++) codes[i] = (int32_t)floats[i];
+    lay_out_codes(n, n->in[CODES] ? codes : NULL, codes);
+    return rg_tensor_put(ex, n->out[CODES_OUT], codes);
+}
+
+static rg_status start_codes(rg_exec *ex, const rg_node *n)
+{
+    rg_tensor *codes = n->out[CODES_OUT];
+    if (!codes->gpu) {
+        lay_out_codes(n, rg_op_data(n->in[CODES]), codes->data);
+        return RG_OK;
+    }
+    rg_arena_mark mark = rg_arena_save(ex->scratch);
+    const rg_status status = send_codes(ex, n);
+    rg_arena_restore(ex->scratch, mark);
+    return status;
 }
 
 static rg_status forward(rg_exec *ex, rg_node *n)
@@ -48,7 +73,7 @@ static rg_status forward(rg_exec *ex, rg_node *n)
     int64_t rows = x[0] * x[1];
     RG_TRY(rg_op_save(ex, n, DCOMMIT, ex->kernels->real, RG_SHAPE(rows, x[2])));
     RG_TRY(rg_op_save(ex, n, RESIDUALS, ex->kernels->real, RG_SHAPE(n_q, rows, x[2])));
-    lay_out_codes(n, n_q);
+    RG_TRY(start_codes(ex, n));
     rg_rvq_args args = {.x = n->in[X]->data,
                         .books = n->in[BOOKS]->data,
                         .codes = n->out[CODES_OUT]->data,

@@ -37,6 +37,7 @@ struct options {
     int order, streams;
     bool protect;
     const limits *limit;
+    size_t memory; /* of the device, bytes */
 };
 extern options opt;
 uint32_t draw(); /* of the seeded stream of random numbers */

@@ -69,20 +69,24 @@ foreach(path ${emulated_tests})
   target_compile_definitions(${name}_checked PRIVATE CUEMU_CHECK)
 endforeach()
 
-# The backend round the kernels, its libraries' stand-ins, and tests/cuda: the same two flavours. The
-# stub in rg_kernels defines nothing that the backend does not, so the linker leaves it out.
+# The backend round the kernels, and its libraries' stand-ins: what rg_kernels links instead of the
+# stub, so that every program of this tree has an emulated GPU.
 file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c ${cuemu}/emu_*.c)
 list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
-add_library(rg_cuda_backend OBJECT ${backend})
+add_library(rg_cuda_backend STATIC ${backend})
 target_compile_definitions(rg_cuda_backend PRIVATE RG_CUDA_EMU=1)
 target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDA_INCLUDE})
+target_link_libraries(rg_cuda_backend PUBLIC rg_cuda_emulated ${CMAKE_DL_LIBS})
+
+# tests/cuda, in three orders of blocks and threads.
 file(GLOB backend_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cuda/test_*.c)
 foreach(path ${backend_tests})
   get_filename_component(name ${path} NAME_WE)
-  add_executable(${name} ${path} $<TARGET_OBJECTS:rg_cuda_backend>)
-  target_link_libraries(${name} PRIVATE rg_test_support rg_cuda_emulated rg_kernels
-                        ${CMAKE_DL_LIBS})
-  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  add_executable(${name} ${path})
+  target_link_libraries(${name} PRIVATE rg_test_support rg_train)
+  target_include_directories(${name} PRIVATE ${cuemu})
+  target_include_directories(${name} SYSTEM PRIVATE ${CUDA_INCLUDE})
+  target_compile_definitions(${name} PRIVATE RG_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_dependencies(emulated_tests ${name})
   foreach(order fwd rev rand:7)
     string(REPLACE ":" "_" suffix ${order})

@@ -22,7 +22,7 @@ namespace
 {
 
 constexpr uintptr_t BASE = 0x200000000000;
-constexpr size_t RANGE = (size_t)64 << 30, CAPACITY = (size_t)24 << 30, PAGE = 4096, ALIGN = 256;
+constexpr size_t RANGE = (size_t)64 << 30, PAGE = 4096, ALIGN = 256;
 bool reserved;
 size_t top, live;
 int open_depth;
@@ -161,7 +161,7 @@ cudaError_t cudaMalloc(void **out, size_t n)
     *out = nullptr;
     if (n == 0) return cudaSuccess;
     const size_t span = (n + ALIGN - 1 + PAGE - 1) / PAGE * PAGE;
-    if (n > CAPACITY || live + n > CAPACITY || top + span + 2 * PAGE > RANGE)
+    if (n > opt.memory || live + n > opt.memory || top + span + 2 * PAGE > RANGE)
         return failed(cudaErrorMemoryAllocation);
     const uintptr_t base = BASE + top + PAGE, at = (base + span - n) & ~(uintptr_t)(ALIGN - 1);
     top += span + 2 * PAGE;
@@ -204,8 +204,8 @@ cudaError_t cudaFree(void *p)
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
 {
-    *total = CAPACITY;
-    *free_bytes = CAPACITY - live;
+    *total = opt.memory;
+    *free_bytes = opt.memory - live;
     return cudaSuccess;
 }
 

@@ -56,6 +56,12 @@ bool set_sm(const char *value)
     return false;
 }
 
+bool set_memory(const char *value)
+{
+    opt.memory = (size_t)atoi(value) << 20;
+    return opt.memory > 0;
+}
+
 bool set_protect(const char *value)
 {
     opt.protect = *value == '1';
@@ -68,6 +74,7 @@ const struct {
 } settings[] = {{"order", "CUEMU_ORDER", set_order},
                 {"streams", "CUEMU_STREAMS", set_streams},
                 {"sm", "CUEMU_SM", set_sm},
+                {"memory", "CUEMU_MEMORY", set_memory},
                 {"protect", "CUEMU_PROTECT", set_protect}};
 
 /* Before main: what the environment says. */
@@ -83,7 +90,7 @@ __attribute__((constructor)) void read_environment()
 
 } // namespace
 
-options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2]};
+options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2], (size_t)24 << 30};
 cudaError_t sticky = cudaSuccess;
 
 uint32_t draw() /* xorshift */

@@ -79,6 +79,7 @@ static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
 }
 
 static rg_dtype operands; /* of products, in the next loops */
+static rg_gpu *gpu;       /* of the next loops; NULL: the CPU */
 static bool resumes;      /* a checkpoint is loaded into the next loops */
 
 static loop *open_loop(int32_t threads, const char *more)
@@ -88,10 +89,14 @@ static loop *open_loop(int32_t threads, const char *more)
     l->config = make_config(more, threads, &err);
     ck_assert_msg(l->config != NULL, "%s", err.text);
     l->pool = rg_pool_create(threads, 0, false, &err);
-    l->ex = rg_exec_create(
-        &(rg_exec_options){
-            .kernels = rg_kernels_cpu(&err), .pool = l->pool, .operands = operands, .seed = 11},
-        &err);
+    rg_exec_options options = {
+        .kernels = rg_kernels_cpu(&err), .pool = l->pool, .operands = operands, .seed = 11};
+    if (gpu) {
+        options.gpu = gpu;
+        options.kernels = rg_gpu_kernels(gpu, RG_F32, &err);
+        options.step_bytes = options.scratch_bytes = options.persist_bytes = (size_t)256 << 20;
+    }
+    l->ex = rg_exec_create(&options, &err);
     ck_assert_msg(l->ex != NULL, "%s", err.text);
     l->adam = (rg_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .ema_decay = 0.9};
     l->scaler = rg_scaler_make(false);

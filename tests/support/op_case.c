@@ -77,17 +77,28 @@ rg_op_data rg_op_data_make(const rg_op *op, const rg_op_case *c, int32_t dropped
     return d;
 }
 
+/* Converted on the host; through the exec's door where the tensor lies on a device. */
+static rg_tensor *put_values(rg_exec *ex, rg_tensor *t, const double *values)
+{
+    const int64_t n = rg_shape_count(t->shape);
+    void *typed = malloc((size_t)n * rg_dtype_size(t->dtype) + 1);
+    ck_assert_msg(typed != NULL, "out of memory");
+    for (int64_t i = 0; i < n; i++) {
+        if (t->dtype == RG_F64) ((double *)typed)[i] = values[i];
+        if (t->dtype == RG_F32) ((float *)typed)[i] = (float)values[i];
+        if (t->dtype == RG_I32) ((int32_t *)typed)[i] = (int32_t)values[i];
+        if (t->dtype == RG_U8) ((uint8_t *)typed)[i] = (uint8_t)values[i];
+    }
+    ck_assert_msg(rg_tensor_put(ex, t, typed) == RG_OK, "%s", ex->error.text);
+    free(typed);
+    return t;
+}
+
 rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_shape shape, const double *values)
 {
     rg_tensor *t = rg_tensor_new(ex, ex->kernels->real, shape);
     ck_assert_msg(t != NULL, "%s", ex->error.text);
-    for (int64_t i = 0; i < rg_shape_count(shape); i++) {
-        if (t->dtype == RG_F64)
-            ((double *)t->data)[i] = values[i];
-        else
-            ((float *)t->data)[i] = (float)values[i];
-    }
-    return t;
+    return put_values(ex, t, values);
 }
 
 static rg_tensor *typed_input(rg_exec *ex, rg_input_type type, rg_shape shape, const double *values)
@@ -97,12 +108,7 @@ static rg_tensor *typed_input(rg_exec *ex, rg_input_type type, rg_shape shape, c
     if (type == RG_INPUT_REAL) return rg_tensor_from_doubles(ex, shape, values);
     rg_tensor *t = rg_tensor_new(ex, dtypes[type], shape);
     ck_assert_msg(t != NULL, "%s", ex->error.text);
-    for (int64_t i = 0; i < rg_shape_count(shape); i++) {
-        if (type == RG_INPUT_F32) ((float *)t->data)[i] = (float)values[i];
-        if (type == RG_INPUT_I32) ((int32_t *)t->data)[i] = (int32_t)values[i];
-        if (type == RG_INPUT_U8) ((uint8_t *)t->data)[i] = (uint8_t)values[i];
-    }
-    return t;
+    return put_values(ex, t, values);
 }
 
 void rg_op_data_inputs(const rg_op_data *d, rg_exec *ex, rg_tensor *in[RG_MAX_IN])
