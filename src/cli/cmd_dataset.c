@@ -9,6 +9,7 @@
 #include "datasets/corpora/corpus.h"
 #include "datasets/importers/importer.h"
 #include "datasets/store.h"
+#include "eval/store_page.h"
 
 const rg_option rg_cmd_dataset_build_options[] = {
     {"out", "STORE", "new folder for the store; a build that was stopped goes on (required)"},
@@ -108,26 +109,42 @@ rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error
     return status;
 }
 
-const rg_option rg_cmd_dataset_info_options[] = {{"json", NULL, "print JSON"}, {0}};
+const rg_option rg_cmd_dataset_info_options[] = {
+    {"json", NULL, "print JSON"},
+    {"html", "FILE", "write a page: histograms, bands, songs to hear, warnings"},
+    {"seed", "N", "draws the songs of the page (0)"},
+    {0},
+};
 
-rg_status rg_cmd_dataset_info(const rg_args *args, const rg_cli *cli, rg_error *err)
+static rg_status print_info(const rg_store *store, bool as_json, rg_error *err)
 {
-    (void)cli;
-    rg_store *store = rg_store_open(rg_arg(args, 0), err);
-    if (!store) return err->code;
     rg_text text;
     rg_text_init(&text, 64 << 20);
-    if (rg_option_given(args, "json")) {
+    if (as_json) {
         json_t *object = rg_store_describe_json(store);
         char *dump = json_dumps(object, JSON_INDENT(2));
         rg_text_printf(&text, "%s\n", dump ? dump : "");
         free(dump);
         json_decref(object);
     }
-    rg_status status = rg_option_given(args, "json") ? RG_OK : rg_store_describe(store, &text, err);
+    rg_status status = as_json ? RG_OK : rg_store_describe(store, &text, err);
     if (status == RG_OK) status = rg_text_status(&text, err);
     if (status == RG_OK) fputs(text.data, stdout);
     rg_text_free(&text);
+    return status;
+}
+
+rg_status rg_cmd_dataset_info(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    const char *page = rg_option_text(args, "html", NULL);
+    int64_t seed = 0;
+    (void)cli;
+    RG_TRY(rg_option_int(args, "seed", 0, INT64_MAX, &seed, err));
+    rg_store *store = rg_store_open(rg_arg(args, 0), err);
+    if (!store) return err->code;
+    rg_status status = page ? rg_store_page(store, page, (uint64_t)seed, err)
+                            : print_info(store, rg_option_given(args, "json"), err);
+    if (status == RG_OK && page) printf("%s\n", page);
     rg_store_close(store);
     return status;
 }
