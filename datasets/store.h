@@ -96,6 +96,8 @@ double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, 
 
 /* "Some Name_2" -> "label.some-name-2", cut to what fits. */
 void rg_song_make_id(char out[RG_ID_SIZE], const char *label, const char *stem);
+/* Control characters, and all beyond ASCII where it is not UTF-8, become '?'. */
+void rg_song_clean_text(char *text);
 /* Underscores to blanks; UTF-8 is left as it is. */
 void rg_song_make_title(char out[128], const char *stem);
 

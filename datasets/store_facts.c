@@ -91,6 +91,36 @@ const char *rg__store_shard_name(const rg_store *store, int64_t song)
     return store->shards[store->songs[song].shard].name;
 }
 
+bool rg__store_good_id(const char *id)
+{
+    size_t n = strnlen(id, RG_ID_SIZE);
+    if (n == 0 || n >= RG_ID_SIZE || id[0] == '.') return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i])) return false;
+    return true;
+}
+
+bool rg__store_good_role(const char *name)
+{
+    size_t n = strnlen(name, 32);
+    return n > 0 && n < 32 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+}
+
+int64_t rg__store_most_frames(int32_t rate)
+{
+    return (int64_t)rate * 4 * 3600;
+}
+
+void rg_song_clean_text(char *text)
+{
+    json_t *valid = json_string(text);
+    for (char *c = text; *c; c++) {
+        unsigned char byte = (unsigned char)*c;
+        if (byte < 32 || byte == 127 || (byte > 127 && !valid)) *c = '?';
+    }
+    json_decref(valid);
+}
+
 void rg_song_make_id(char out[RG_ID_SIZE], const char *label, const char *stem)
 {
     size_t n = (size_t)snprintf(out, RG_ID_SIZE, "%s.", label);

@@ -55,6 +55,11 @@ bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hs
 int64_t rg__h5_length(hid_t at, const char *name);
 bool rg__h5_read(hid_t at, const char *name, hid_t type, void *values, hsize_t n);
 
+/* What names of roles and ids of songs may be, and how long songs may be (4 hours). */
+bool rg__store_good_role(const char *name);
+bool rg__store_good_id(const char *id);
+int64_t rg__store_most_frames(int32_t rate);
+
 /* One song of a file opened with rg__h5_open, with everything but its place in the file. The
  * beats, downbeats and activity lie in one heap block that the caller frees. */
 rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,

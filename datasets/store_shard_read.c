@@ -49,7 +49,8 @@ static rg_status check_roles(rg_store *s, bool first, hid_t file, const char *pa
         !rg__h5_get_text(file, "roles", text, sizeof text))
         return bad_shard(err, path, "its sample rate or roles are missing");
     for (char *name; (name = strsep(&rest, ",")); n++)
-        if (n >= RG_MAX_ROLES || !*name || !rg_copy_text(roles[n], sizeof roles[n], name))
+        if (n >= RG_MAX_ROLES || !rg__store_good_role(name) ||
+            !rg_copy_text(roles[n], sizeof roles[n], name))
             return bad_shard(err, path, "its list of roles is malformed");
     if (first) {
         s->rate = rate;
@@ -76,8 +77,11 @@ static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char 
     bool shaped = H5Sget_simple_extent_ndims(space) == 2 &&
                   H5Sget_simple_extent_dims(space, dims, NULL) == 2 &&
                   dims[0] == (hsize_t)s->n_roles && dims[1] == (hsize_t)e->song.frames;
+    bool elsewhere = H5Pget_layout(plist) == H5D_VIRTUAL || H5Pget_external_count(plist) != 0;
+    bool integers = H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == 2 &&
+                    H5Tget_sign(type) == H5T_SGN_2;
     bool direct = H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_nfilters(plist) == 0 &&
-                  H5Pget_external_count(plist) == 0 && H5Tequal(type, H5T_NATIVE_INT16) > 0;
+                  !elsewhere && H5Tequal(type, H5T_NATIVE_INT16) > 0;
     haddr_t offset = direct ? H5Dget_offset(set) : HADDR_UNDEF;
     H5Pclose(plist);
     H5Tclose(type);
@@ -85,9 +89,25 @@ static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char 
     H5Dclose(set);
     e->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
     int64_t size = (int64_t)(dims[0] * dims[1] * sizeof(int16_t));
-    if (shaped && (e->offset < 0 || e->offset + size <= bytes)) return RG_OK;
-    return rg_fail(err, RG_ERR_FORMAT, "%s: the samples of song '%s' are cut or of wrong shape",
-                   path, e->song.id);
+    bool fits = e->offset < 0 || e->offset + size <= bytes;
+    if (shaped && fits && integers && !elsewhere) return RG_OK;
+    return rg_fail(err, RG_ERR_FORMAT, "%s: the samples of song '%s' %s", path, e->song.id,
+                   elsewhere   ? "lie in another file, which is not read"
+                   : !integers ? "are not 16-bit integers"
+                               : "are cut or of wrong shape");
+}
+
+/* Names become files elsewhere, and lengths memory. */
+static rg_status check_row(const rg_store *s, const rg_song *song, const char *path, rg_error *err)
+{
+    char id[RG_ID_SIZE];
+    rg_copy_text(id, sizeof id, song->id);
+    rg_song_clean_text(id);
+    if (!rg__store_good_id(song->id))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: song id '%s' is not allowed", path, id);
+    if (song->frames > rg__store_most_frames(s->rate))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: song '%s' is longer than 4 hours", path, id);
+    return RG_OK;
 }
 
 static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *path,
@@ -108,6 +128,8 @@ static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *
     for (int64_t i = 0; status == RG_OK && i < n; i++) {
         rg__entry *e = &s->songs[s->n_songs];
         *e = (rg__entry){.song = rows[i], .shard = index};
+        status = check_row(s, &e->song, path, err);
+        if (status != RG_OK) break;
         e->song.n_activity = rg__store_blocks(e->song.frames, s->rate);
         status = rg__store_load_song(file, path, s->n_roles, &e->song, &e->block, err);
         if (status != RG_OK) break;

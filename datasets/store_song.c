@@ -59,7 +59,9 @@ static bool read_text_column(hid_t group, size_t c, rg_song *songs, int64_t n)
     bool ok = packed && rg__h5_read(group, columns[c].name, type, packed, (hsize_t)n);
     for (int64_t i = 0; ok && i < n; i++) {
         packed[(size_t)i * size + size - 1] = 0;
-        rg_copy_text((char *)&songs[i] + columns[c].offset, size, packed + (size_t)i * size);
+        char *text = (char *)&songs[i] + columns[c].offset;
+        rg_copy_text(text, size, packed + (size_t)i * size);
+        if (c > 0) rg_song_clean_text(text); /* an id is refused instead */
     }
     H5Tclose(type);
     free(packed);
@@ -318,6 +320,7 @@ static bool load_audio(hid_t file, int32_t n_roles, rg_song *s)
     for (int32_t r = 0; r < n_roles; r++) {
         s->present[r] = present[r] != 0;
         s->instruments[r][sizeof s->instruments[r] - 1] = 0;
+        rg_song_clean_text(s->instruments[r]);
     }
     H5Tclose(type);
     H5Dclose(set);
@@ -382,6 +385,8 @@ rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_
               rg__h5_get_text(at, "package", song->package, sizeof song->package) &&
               load_audio(file, n_roles, song) && load_features(file, n_roles, song, block);
     if (at >= 0) H5Gclose(at);
+    rg_song_clean_text(song->license);
+    rg_song_clean_text(song->package);
     if (ok) return RG_OK;
     free(*block);
     *block = NULL;

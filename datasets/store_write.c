@@ -6,7 +6,6 @@
  * order from any thread. info.json beside them says what is being built; another build is refused.
  * Not here: the shards and the index (store_shard.c).
  */
-#include <ctype.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -65,9 +64,7 @@ static rg_status check_info(const rg_store_info *info, rg_error *err)
                        info->rate);
     for (int32_t r = 0; r < info->n_roles; r++) {
         const char *name = info->roles[r];
-        if (!name || !*name || strlen(name) > 31 ||
-            strspn(name, "abcdefghijklmnopqrstuvwxyz"
-                         "0123456789_-") != strlen(name))
+        if (!name || !rg__store_good_role(name))
             return rg_fail(err, RG_ERR_USAGE, "role %d: a name is 1 to 31 of a-z 0-9 _ -", r);
         for (int32_t q = 0; q < r; q++)
             if (strcmp(name, info->roles[q]) == 0)
@@ -163,19 +160,10 @@ static bool staged_path(const rg_store_writer *w, const char *id, char out[RG__P
     return n > 0 && n < RG__PATH - 40;
 }
 
-static bool good_id(const char *id)
-{
-    size_t n = strnlen(id, RG_ID_SIZE);
-    if (n == 0 || n >= RG_ID_SIZE || id[0] == '.') return false;
-    for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)id[i]) && !strchr("._-", id[i])) return false;
-    return true;
-}
-
 bool rg_store_has(const rg_store_writer *writer, const char *id)
 {
     char path[RG__PATH];
-    return good_id(id) && staged_path(writer, id, path) && rg_fs_exists(path);
+    return rg__store_good_id(id) && staged_path(writer, id, path) && rg_fs_exists(path);
 }
 
 bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song *out)
@@ -197,10 +185,10 @@ bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song 
 static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
                             rg_error *err)
 {
-    if (!good_id(s->id))
+    if (!rg__store_good_id(s->id))
         return rg_fail(err, RG_ERR_USAGE,
                        "song id '%.63s': 1 to 63 letters, digits and . _ - are allowed", s->id);
-    if (s->frames < 1 || s->frames > (int64_t)w->info.rate * 4 * 3600)
+    if (s->frames < 1 || s->frames > rg__store_most_frames(w->info.rate))
         return rg_fail(err, RG_ERR_USAGE, "song '%s': %lld frames; 1 frame to 4 hours are allowed",
                        s->id, (long long)s->frames);
     if (!p->license || !*p->license)

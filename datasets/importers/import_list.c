@@ -12,12 +12,7 @@
 void rg__import_clean(char *out, size_t size, const char *text)
 {
     rg_copy_text(out, size, text);
-    json_t *valid = json_string(out);
-    for (char *c = out; *c; c++) {
-        unsigned char byte = (unsigned char)*c;
-        if (byte < 32 || byte == 127 || (byte > 127 && !valid)) *c = '?';
-    }
-    json_decref(valid);
+    rg_song_clean_text(out);
 }
 
 void rg__import_note(rg__import_song *song, const char *fmt, ...)
