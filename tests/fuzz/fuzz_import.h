@@ -33,7 +33,7 @@ static inline void fuzz_make_root(const char *const *folders, const char *const 
 {
     char full[256];
     if (fuzz_root[0]) return;
-    strcpy(fuzz_root, "/tmp/fuzz-import-XXXXXX");
+    snprintf(fuzz_root, sizeof fuzz_root, "/tmp/fuzz-import-XXXXXX");
     if (!mkdtemp(fuzz_root)) abort();
     atexit(fuzz_remove_root);
     for (; *folders; folders++) {
