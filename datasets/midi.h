@@ -89,6 +89,9 @@ typedef struct rg_midi_grid {
 rg_status rg_midi_beats(const rg_midi *midi, rg_midi_grid *out, rg_error *err) RG_MUST_USE;
 void rg_midi_grid_free(rg_midi_grid *grid);
 
+/* When a tick is, by the tempo map; 0 for SMPTE time. */
+double rg_midi_seconds_at(const rg_midi *midi, int64_t tick);
+
 /* Tonic 0 = C .. 11 and 1 for minor, when the file gives one key that is not the default C major;
  * otherwise tonic -1. */
 void rg_midi_key_of(const rg_midi *midi, int32_t *tonic, int32_t *minor);

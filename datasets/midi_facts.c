@@ -51,6 +51,12 @@ static double seconds_at(clock_of *c, int64_t tick)
     return c->seconds + (double)(tick - c->tick) * c->tempo * 1e-6 / m->division;
 }
 
+double rg_midi_seconds_at(const rg_midi *midi, int64_t tick)
+{
+    clock_of clock = {.midi = midi, .tempo = 500000};
+    return midi->division > 0 ? seconds_at(&clock, tick) : 0;
+}
+
 /* Beats of one stretch under one meter, from tick `from` up to `to`. */
 static int64_t fill_stretch(const rg_midi *m, const rg_midi_meter *meter, int64_t from, int64_t to,
                             clock_of *clock, rg_midi_grid *g, int64_t votes[17])

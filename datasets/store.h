@@ -30,6 +30,13 @@ typedef enum rg_split { RG_SPLIT_TRAIN, RG_SPLIT_VALID, RG_SPLIT_TEST, RG_SPLIT_
 const char *rg_split_name(rg_split split);
 bool rg_split_parse(const char *text, rg_split *out);
 
+/* A chord that sounds from `start` to `end`, s; label "A:min7" or "N" (none), as in Harte,
+ * "Towards automatic extraction of harmony information from music signals", 2010, section 2.3. */
+typedef struct rg_chord {
+    double start, end;
+    char label[16];
+} rg_chord;
+
 typedef struct rg_song {
     char id[RG_ID_SIZE], title[128], group[RG_ID_SIZE], genre[32], prompt[256],
         content_hash[RG_ID_SIZE];
@@ -43,6 +50,10 @@ typedef struct rg_song {
     int32_t key_tonic, key_mode;   /* 0 = C .. 11 and 0 major, 1 minor; tonic -1: unknown */
     int64_t n_beats, n_downbeats;
     const double *beats, *downbeats;    /* seconds */
+    int64_t n_chords;                   /* 0: unknown */
+    const rg_chord *chords;             /* rising, never overlapping */
+    char signature[8];                  /* "6/8" where known to be so written; "" unknown */
+    char groove[64];                    /* the accompaniment's pattern; "" unknown */
     int64_t n_activity;                 /* blocks of 100 ms */
     const uint8_t *activity;            /* (roles, n_activity): RMS in dB + 96, 0 below */
     uint64_t xxh3;                      /* of the int16 array */

@@ -100,6 +100,15 @@ bool rg__h5_put_text(hid_t at, const char *name, const char *text)
     return ok;
 }
 
+hid_t rg__h5_fixed_text(size_t size)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, size);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    return type;
+}
+
 char *rg__h5_get_long_text(hid_t at, const char *name)
 {
     hid_t attr = H5Aopen(at, name, H5P_DEFAULT);

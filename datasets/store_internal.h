@@ -50,6 +50,9 @@ bool rg__h5_get(hid_t at, const char *name, hid_t type, void *values, hsize_t n)
 /* A text of any length up to 1 MiB, on the heap. */
 char *rg__h5_get_long_text(hid_t at, const char *name);
 
+/* A text of `size` bytes, UTF-8, filled up with zeros; close it with H5Tclose. */
+hid_t rg__h5_fixed_text(size_t size);
+
 /* One-dimensional data sets. rg__h5_length is -1 when there is none of this name. */
 bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hsize_t n);
 int64_t rg__h5_length(hid_t at, const char *name);
@@ -61,7 +64,7 @@ bool rg__store_good_id(const char *id);
 int64_t rg__store_most_frames(int32_t rate);
 
 /* One song of a file opened with rg__h5_open, with everything but its place in the file. The
- * beats, downbeats and activity lie in one heap block that the caller frees. */
+ * beats, downbeats, chords and activity lie in one heap block that the caller frees. */
 rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,
                               void **block, rg_error *err) RG_MUST_USE;
 /* The provenance of a song with texts on the heap. */
@@ -76,6 +79,12 @@ rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, 
 bool rg__store_make_groups(hid_t file);
 bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
                           const rg_provenance *provenance, const int16_t *samples);
+
+/* The chords in the group `features` of one song; nothing is written of a song without. */
+bool rg__store_write_chords(hid_t features, const rg_song *song);
+bool rg__store_load_chords(hid_t features, rg_chord *chords, int64_t n);
+/* Whether times are finite, rising and do not overlap. */
+bool rg__store_rising_chords(const rg_chord *chords, int64_t n);
 
 /* Gathers the staged songs (file names in `names`) into shards and writes the index. */
 rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *const *names,

@@ -28,15 +28,6 @@ static const struct {
 };
 enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
-static hid_t column_type(size_t size)
-{
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, size);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    return type;
-}
-
 static bool write_text_column(hid_t group, size_t c, const rg_song *songs, int64_t n)
 {
     size_t size = columns[c].size;
@@ -44,7 +35,7 @@ static bool write_text_column(hid_t group, size_t c, const rg_song *songs, int64
     if (!packed) return false;
     for (int64_t i = 0; i < n; i++)
         rg_copy_text(packed + (size_t)i * size, size, (const char *)&songs[i] + columns[c].offset);
-    hid_t type = column_type(size);
+    hid_t type = rg__h5_fixed_text(size);
     bool ok = rg__h5_write(group, columns[c].name, type, packed, (hsize_t)n);
     H5Tclose(type);
     free(packed);
@@ -55,7 +46,7 @@ static bool read_text_column(hid_t group, size_t c, rg_song *songs, int64_t n)
 {
     size_t size = columns[c].size;
     char *packed = calloc((size_t)n, size);
-    hid_t type = column_type(size);
+    hid_t type = rg__h5_fixed_text(size);
     bool ok = packed && rg__h5_read(group, columns[c].name, type, packed, (hsize_t)n);
     for (int64_t i = 0; ok && i < n; i++) {
         packed[(size_t)i * size + size - 1] = 0;
@@ -166,7 +157,7 @@ static hid_t write_matrix(hid_t file, const char *name, hid_t type, int32_t rows
 
 static bool put_instruments(hid_t at, int32_t n_roles, const rg_song *song)
 {
-    hid_t type = column_type(sizeof song->instruments[0]);
+    hid_t type = rg__h5_fixed_text(sizeof song->instruments[0]);
     bool ok = rg__h5_put(at, "instruments", type, song->instruments, (hsize_t)n_roles);
     H5Tclose(type);
     return ok;
@@ -222,7 +213,10 @@ static bool write_features(hid_t file, const rg_song *s)
         rg__h5_put(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) &&
         rg__h5_put_text(at, "source", "midi") &&
         rg__h5_write(at, "beats_s", H5T_NATIVE_DOUBLE, s->beats, (hsize_t)s->n_beats) &&
-        rg__h5_write(at, "downbeats_s", H5T_NATIVE_DOUBLE, s->downbeats, (hsize_t)s->n_downbeats);
+        rg__h5_write(at, "downbeats_s", H5T_NATIVE_DOUBLE, s->downbeats, (hsize_t)s->n_downbeats) &&
+        rg__store_write_chords(at, s) &&
+        (!s->signature[0] || rg__h5_put_text(at, "time_signature", s->signature)) &&
+        (!s->groove[0] || rg__h5_put_text(at, "groove", s->groove));
     if (at >= 0) ok = H5Gclose(at) >= 0 && ok;
     return ok;
 }
@@ -308,7 +302,7 @@ static bool load_audio(hid_t file, int32_t n_roles, rg_song *s)
     if (set < 0) return false;
     uint8_t present[RG_MAX_ROLES] = {0};
     hsize_t n = (hsize_t)n_roles;
-    hid_t type = column_type(sizeof s->instruments[0]);
+    hid_t type = rg__h5_fixed_text(sizeof s->instruments[0]);
     bool ok = rg__h5_get(set, "present", H5T_NATIVE_UINT8, present, n) &&
               rg__h5_get(set, "peak", H5T_NATIVE_DOUBLE, s->peak, n) &&
               rg__h5_get(set, "rms_dbfs", H5T_NATIVE_DOUBLE, s->rms_dbfs, n) &&
@@ -334,22 +328,26 @@ static bool rising(const double *times, int64_t n)
     return true;
 }
 
-/* Beats, downbeats and activity in one heap block: doubles first. */
+/* Beats, downbeats, chords and activity in one heap block: doubles first. */
 static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, void **block)
 {
     char name[128];
     song_path(name, "activity", s->id);
     s->n_beats = rg__h5_length(features, "beats_s");
     s->n_downbeats = rg__h5_length(features, "downbeats_s");
-    int64_t bytes = rg__h5_length(file, name);
+    int64_t bytes = rg__h5_length(file, name), chords = rg__h5_length(features, "chords_start_s");
+    s->n_chords = chords > 0 ? chords : 0; /* older stores and most songs have none */
     if (s->n_beats < 0 || s->n_downbeats < 0 || s->n_beats > MAX_TIMES ||
-        s->n_downbeats > MAX_TIMES || bytes != s->n_activity * n_roles)
+        s->n_downbeats > MAX_TIMES || s->n_chords > MAX_TIMES || bytes != s->n_activity * n_roles)
         return false;
-    double *times = malloc((size_t)(s->n_beats + s->n_downbeats) * sizeof *times + (size_t)bytes);
+    double *times = malloc((size_t)(s->n_beats + s->n_downbeats) * sizeof *times +
+                           (size_t)s->n_chords * sizeof *s->chords + (size_t)bytes);
     *block = times;
     if (!times) return false;
     double *downbeats = times + s->n_beats;
-    uint8_t *activity = (uint8_t *)(downbeats + s->n_downbeats);
+    rg_chord *listed = (rg_chord *)(downbeats + s->n_downbeats);
+    uint8_t *activity = (uint8_t *)(listed + s->n_chords);
+    s->chords = listed;
     s->beats = times;
     s->downbeats = downbeats;
     s->activity = activity;
@@ -357,7 +355,17 @@ static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, 
            rg__h5_read(features, "downbeats_s", H5T_NATIVE_DOUBLE, downbeats,
                        (hsize_t)s->n_downbeats) &&
            rg__h5_read(file, name, H5T_NATIVE_UINT8, activity, (hsize_t)bytes) &&
-           rising(times, s->n_beats) && rising(downbeats, s->n_downbeats);
+           rising(times, s->n_beats) && rising(downbeats, s->n_downbeats) &&
+           rg__store_load_chords(features, listed, s->n_chords);
+}
+
+/* Texts that older stores and most songs lack. */
+static bool load_words(hid_t at, rg_song *s)
+{
+    return (H5Aexists(at, "time_signature") <= 0 ||
+            rg__h5_get_text(at, "time_signature", s->signature, sizeof s->signature)) &&
+           (H5Aexists(at, "groove") <= 0 ||
+            rg__h5_get_text(at, "groove", s->groove, sizeof s->groove));
 }
 
 static bool load_features(hid_t file, int32_t n_roles, rg_song *s, void **block)
@@ -368,7 +376,7 @@ static bool load_features(hid_t file, int32_t n_roles, rg_song *s, void **block)
     bool ok = at >= 0 && rg__h5_get(at, "tempo_bpm", H5T_NATIVE_DOUBLE, &s->tempo_bpm, 0) &&
               rg__h5_get(at, "meter", H5T_NATIVE_INT32, &s->meter, 0) &&
               rg__h5_get(at, "key_tonic", H5T_NATIVE_INT32, &s->key_tonic, 0) &&
-              rg__h5_get(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) &&
+              rg__h5_get(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) && load_words(at, s) &&
               load_block(file, at, n_roles, s, block);
     if (at >= 0) H5Gclose(at);
     return ok && isfinite(s->tempo_bpm) && s->key_tonic >= -1 && s->key_tonic < 12;

@@ -194,8 +194,10 @@ static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg
     if (!p->license || !*p->license)
         return rg_fail(err, RG_ERR_USAGE, "song '%s': its licence (SPDX) is missing", s->id);
     if ((int)s->split < 0 || s->split >= RG_SPLIT_COUNT || s->key_tonic < -1 || s->key_tonic > 11 ||
-        s->n_beats < 0 || s->n_downbeats < 0 || !isfinite(s->tempo_bpm))
-        return rg_fail(err, RG_ERR_USAGE, "song '%s': split, key, beats or tempo is not valid",
+        s->n_beats < 0 || s->n_downbeats < 0 || !isfinite(s->tempo_bpm) || s->n_chords < 0 ||
+        !rg__store_rising_chords(s->chords, s->n_chords))
+        return rg_fail(err, RG_ERR_USAGE,
+                       "song '%s': split, key, beats, chords or tempo is not valid",
                        s->id);
     return RG_OK;
 }

@@ -7,7 +7,7 @@
 #ifndef RG_DATASETS_CORPORA_BAND_BUILD_H
 #define RG_DATASETS_CORPORA_BAND_BUILD_H
 
-#include "datasets/corpora/corpus.h"
+#include "datasets/corpora/corpus_work.h"
 #include "datasets/corpora/song_list.h"
 
 enum { RG_BAND_SOURCES = 16 };
@@ -19,12 +19,11 @@ typedef struct rg_listed_song {
 } rg_listed_song;
 
 typedef struct rg_band_corpus {
-    const char *name, *license, *references;
+    rg_corpus_about about;
     const rg_song_source *sources;
     int32_t n_sources; /* at most RG_BAND_SOURCES */
     const rg_listed_song *listed;
     int64_t n_listed;
-    const char *soundfont_package, *soundfont_file; /* file: below the package's root */
 } rg_band_corpus;
 
 extern const rg_band_corpus rg_debian_band;

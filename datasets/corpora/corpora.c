@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "datasets/corpora/band_build.h"
 #include "datasets/corpora/corpus.h"
+#include "datasets/corpora/mma_build.h"
 
 static rg_status build_debian_band(const rg_build_options *o, const rg_log *log, rg_error *err)
 {
@@ -17,6 +18,9 @@ static rg_status build_debian_band(const rg_build_options *o, const rg_log *log,
 static const rg_corpus corpora[] = {
     {"debian-band-v0", "band songs of three Debian packages, rendered from MIDI", "23 MB",
      build_debian_band},
+    {"mma-v1",
+     "labelled songs composed for the program MMA (1000 unless --songs says more or less)", "10 MB",
+     rg_mma_build},
 };
 enum { N_CORPORA = sizeof corpora / sizeof corpora[0] };
 
@@ -37,6 +41,8 @@ static rg_status check_options(const rg_build_options *o, rg_error *err)
         return rg_fail(err, RG_ERR_USAGE, "--minutes %g: 0.1 to 60 are allowed", o->minutes);
     if (o->rate != 0 && (o->rate < 8000 || o->rate > 96000))
         return rg_fail(err, RG_ERR_USAGE, "--rate %d: 8000 to 96000 Hz are allowed", o->rate);
+    if (o->midi && !*o->midi)
+        return rg_fail(err, RG_ERR_USAGE, "--midi: the name of a folder was expected");
     if (o->jobs < 0 || o->jobs > 256)
         return rg_fail(err, RG_ERR_USAGE, "--jobs %d: 1 to 256 are allowed", o->jobs);
     return RG_OK;

@@ -16,10 +16,11 @@ typedef struct rg_build_options {
     const char *cache;     /* where packages are kept and unpacked; NULL: rg_corpus_default_cache */
     const char *soundfont; /* .sf2 or .sf3; NULL: the corpus's own, from its package */
     const char *role_map;  /* YAML (roles.h); NULL: the built-in "band" */
-    int32_t songs;         /* a balanced subset of this many, 3 or more; 0: all */
-    double minutes;        /* cut songs here; 0: 4 */
-    int32_t rate;          /* of the stems, Hz; 0: 32000 */
-    int32_t jobs;          /* songs rendered at once; 0: one per CPU */
+    const char *midi; /* composed songs: folder for their MIDI, source and labels; NULL: none */
+    int32_t songs;    /* a balanced subset of this many, 3 or more; 0: all */
+    double minutes;   /* cut songs here; 0: 4 */
+    int32_t rate;     /* of the stems, Hz; 0: 32000 */
+    int32_t jobs;     /* songs rendered at once; 0: one per CPU */
 } rg_build_options;
 
 typedef struct rg_corpus {

@@ -39,13 +39,14 @@ static const rg_listed_song listed[] = {
 };
 
 const rg_band_corpus rg_debian_band = {
-    .name = "debian-band-v0",
-    .license = "Artistic-1.0 AND BSD-3-Clause AND GPL-2.0-only",
-    .references = "Debian packages simutrans-data, freedoom, openttd-openmsx",
+    .about = {.name = "debian-band-v0",
+              .license = "Artistic-1.0 AND BSD-3-Clause AND GPL-2.0-only",
+              .references = "Debian packages simutrans-data, freedoom, openttd-openmsx",
+              .soundfont_package = "timgm6mb-soundfont",
+              .soundfont_file = "usr/share/sounds/sf2/TimGM6mb.sf2",
+              .prompts = RG_PROMPT_LIST},
     .sources = sources,
     .n_sources = sizeof sources / sizeof sources[0],
     .listed = listed,
     .n_listed = sizeof listed / sizeof listed[0],
-    .soundfont_package = "timgm6mb-soundfont",
-    .soundfont_file = "usr/share/sounds/sf2/TimGM6mb.sf2",
 };

@@ -13,13 +13,14 @@
 
 const rg_option rg_cmd_dataset_build_options[] = {
     {"out", "STORE", "new folder for the store; a build that was stopped goes on (required)"},
-    {"songs", "N", "a balanced subset of N songs (all)"},
+    {"songs", "N", "a balanced subset of N songs (all; mma-v1: 1000)"},
     {"minutes", "M", "cut songs here (4)"},
     {"rate", "HZ", "sample rate of the stems (32000)"},
     {"jobs", "J", "songs rendered at once (one per CPU)"},
     {"packages", "DIR", "use the .deb files in DIR instead of downloading"},
     {"cache", "DIR", "where packages are kept (~/.cache/resonantgen)"},
     {"soundfont", "FILE", "a General MIDI SoundFont (the corpus's own)"},
+    {"midi", "DIR", "mma-v1: write every song's MIDI, source and labels (JSON) there, too"},
     {"roles", "FILE", "role map as YAML (configs/roles/band.yaml shows the built-in one)"},
     {0},
 };
@@ -31,6 +32,7 @@ rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error 
                           .packages = rg_option_text(args, "packages", NULL),
                           .cache = rg_option_text(args, "cache", NULL),
                           .soundfont = rg_option_text(args, "soundfont", NULL),
+                          .midi = rg_option_text(args, "midi", NULL),
                           .role_map = rg_option_text(args, "roles", NULL)};
     if (!o.out)
         return rg_fail(err, RG_ERR_USAGE, "dataset build: --out STORE is missing: where it goes");

@@ -182,14 +182,15 @@ static rg_band_corpus test_corpus(void)
         n++;
     }
     rg_song_list_free(&list);
-    return (rg_band_corpus){.name = "test-corpus",
-                            .license = "CC0-1.0",
-                            .references = "made by a test",
+    return (rg_band_corpus){.about = {.name = "test-corpus",
+                                      .license = "CC0-1.0",
+                                      .references = "made by a test",
+                                      .soundfont_package = "none",
+                                      .prompts = RG_PROMPT_LIST},
                             .sources = sources,
                             .n_sources = 2,
                             .listed = listed,
-                            .n_listed = n,
-                            .soundfont_package = "none"};
+                            .n_listed = n};
 }
 
 static rg_build_options options_for(const char *out, int32_t songs, int32_t jobs)
