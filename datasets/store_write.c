@@ -197,8 +197,7 @@ static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg
         s->n_beats < 0 || s->n_downbeats < 0 || !isfinite(s->tempo_bpm) || s->n_chords < 0 ||
         !rg__store_rising_chords(s->chords, s->n_chords))
         return rg_fail(err, RG_ERR_USAGE,
-                       "song '%s': split, key, beats, chords or tempo is not valid",
-                       s->id);
+                       "song '%s': split, key, beats, chords or tempo is not valid", s->id);
     return RG_OK;
 }
 
