@@ -171,7 +171,7 @@ static rg_status open_gpu(rg_machine *machine, const char *device, const rg_comm
     }
     RG_TRY(rg_gpu_describe(index, &facts, err));
     rg_log_line(log, RG_LOG_WARNING,
-                "device: cuda:%d, %s, %.1f GiB free; training on GPUs is unproven on hardware",
+                "device: cuda:%d, %s, %.1f GiB free; what runs on GPUs is unproven on hardware",
                 index, facts.name, (double)facts.free / 1073741824.0);
     return RG_OK;
 }
@@ -209,22 +209,43 @@ static rg_status make_on_gpu(rg_machine *machine, const rg_exec_options *common,
     return machine->ex ? RG_OK : err->code;
 }
 
-rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const char *device,
-                          const rg_comm *comm, const rg_log *log, rg_error *err)
+/* What a machine is made of, from a configuration or without one. */
+typedef struct plan {
+    const char *device, *products;
+    uint64_t seed;
+    const rg_comm *comm;
+} plan;
+
+static rg_status make_execs(rg_machine *machine, const plan *p, rg_error *err)
 {
-    *machine = (rg_machine){0};
     const rg_kernels *kernels = rg_kernels_cpu(err);
     if (!kernels) return err->code;
-    RG_TRY(open_gpu(machine, device, comm, log, err));
-    machine->pool = make_pool(config, comm, err);
-    if (!machine->pool) return err->code;
-    const char *products = rg_config_text(config, "precision.products");
-    const bool wanted = !strcmp(products, "bf16"), automatic = !strcmp(products, "auto");
-    rg_exec_options options = {
-        .kernels = kernels, .pool = machine->pool, .seed = (uint64_t)rg_config_int(config, "seed")};
+    const bool wanted = !strcmp(p->products, "bf16"), automatic = !strcmp(p->products, "auto");
+    const rg_exec_options options = {.kernels = kernels, .pool = machine->pool, .seed = p->seed};
     const bool fast = automatic && kernels->fast_operands == RG_BF16;
     RG_TRY(make_host(machine, &options, wanted || fast, err));
     return machine->gpu ? make_on_gpu(machine, &options, wanted || automatic, err) : RG_OK;
+}
+
+rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const char *device,
+                          const rg_comm *comm, const rg_log *log, rg_error *err)
+{
+    const plan p = {device, rg_config_text(config, "precision.products"),
+                    (uint64_t)rg_config_int(config, "seed"), comm};
+    *machine = (rg_machine){0};
+    RG_TRY(open_gpu(machine, device, comm, log, err));
+    machine->pool = make_pool(config, comm, err);
+    return machine->pool ? make_execs(machine, &p, err) : err->code;
+}
+
+rg_status rg_machine_plain(rg_machine *machine, const char *device, const rg_log *log,
+                           rg_error *err)
+{
+    const plan p = {device, "fp32", 1, NULL};
+    *machine = (rg_machine){0};
+    RG_TRY(open_gpu(machine, device, NULL, log, err));
+    machine->pool = rg_pool_create(0, 0, true, err);
+    return machine->pool ? make_execs(machine, &p, err) : err->code;
 }
 
 void rg_machine_free(rg_machine *machine)

@@ -20,6 +20,9 @@ typedef struct rg_machine {
  * the CPU. */
 rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const char *device,
                           const rg_comm *comm, const rg_log *log, rg_error *err) RG_MUST_USE;
+/* The same without a configuration: all CPUs, fp32 products, seed 1. */
+rg_status rg_machine_plain(rg_machine *machine, const char *device, const rg_log *log,
+                           rg_error *err) RG_MUST_USE;
 void rg_machine_free(rg_machine *machine);
 
 /* Everything that decides bits or speed, as JSON text (heap). */

@@ -40,6 +40,8 @@ const rg_command rg_commands[] = {
         "print the resolved training configuration", 1, -1),
     ROW("bench", bench, "[train|seanet|lstm|gan|codec|decode|gemm|conv|attention ...]",
         "time kernels against this machine's measured peak", 0, -1),
+    ROW("selftest", selftest, "[--device cuda]",
+        "check operators and small models on this machine, with a log to show", 0, 0),
     ROW("devices", devices, "", "what this machine offers", 0, 0),
     {0},
 };

@@ -29,6 +29,7 @@ RG_COMMAND(import_encodec)
 RG_COMMAND(generate)
 RG_COMMAND(prompt)
 RG_COMMAND(bench)
+RG_COMMAND(selftest)
 RG_COMMAND(devices)
 
 #endif

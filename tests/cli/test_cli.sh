@@ -58,6 +58,8 @@ expect 2 "two different tempi" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda
 expect 2 "not cpu or cuda" "$resonant" bench --device tpu
+prints "23 passed, 0 failed" "$resonant" selftest --device cpu
+expect 2 "is not auto, cpu, cuda" "$resonant" selftest --device tpu
 expect 2 "is not auto, cpu, cuda" "$resonant" train c.yaml --device tpu
 expect 1 "CUDA" "$resonant" train c.yaml --device cuda
 expect 2 "did you mean 'debian-band-v0'" "$resonant" dataset build debian-bnad-v0 --out s

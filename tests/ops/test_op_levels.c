@@ -39,7 +39,7 @@ static void for_each_case(void (*check)(const rg_op_data *d, void *ctx), void *c
     for (int k = 0; k < RG_OP_COUNT; k++)
         for (int32_t c = 0; c < rg_ops[k]->n_cases; c++) {
             rg_arena_reset(memory);
-            rg_op_data d = rg_op_data_make(rg_ops[k], &rg_ops[k]->cases[c], -1, memory);
+            rg_op_data d = rg_op_case_of(rg_ops[k], &rg_ops[k]->cases[c], -1, memory);
             check(&d, ctx);
         }
 }
@@ -73,13 +73,13 @@ static void compare(const rg_op_data *d, const pair *p, const char *kind, int32_
         double err = fabs(seen[i] - truth[i]),
                tol = factor * unit * fmax(small, fmax(size, fabs(truth[i])));
         off += !(err <= tol);
-        ck_assert_msg(
-            err <= loose * tol,
-            "%s on %s: %s %d, element %" PRId64 ": %.9g, double reference %.9g, %.2f of the bound",
-            rg_op_data_name(d), p->level, kind, k, i, seen[i], truth[i], err / (loose * tol));
+        ck_assert_msg(err <= loose * tol,
+                      "%s on %s: %s %d, element %" PRId64
+                      ": %.9g, double reference %.9g, %.2f of the bound",
+                      d->name, p->level, kind, k, i, seen[i], truth[i], err / (loose * tol));
     }
-    ck_assert_msg(off <= 1 + n / 10, "%s on %s: %s %d: %" PRId64 " of %" PRId64 " are off",
-                  rg_op_data_name(d), p->level, kind, k, off, n);
+    ck_assert_msg(off <= 1 + n / 10, "%s on %s: %s %d: %" PRId64 " of %" PRId64 " are off", d->name,
+                  p->level, kind, k, off, n);
 }
 
 static void check_level(const rg_op_data *d, void *ctx)

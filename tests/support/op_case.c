@@ -17,127 +17,17 @@ static void *room(rg_arena *memory, size_t bytes)
     return p;
 }
 
-const char *rg_op_data_name(const rg_op_data *d)
+rg_op_data rg_op_case_of(const rg_op *op, const rg_op_case *c, int32_t dropped, rg_arena *memory)
 {
-    static char text[128];
-    snprintf(text, sizeof text, "%s/%s%s%s", d->op->name, d->c->name,
-             d->dropped < 0 ? "" : " without ",
-             d->dropped < 0 ? "" : d->op->input[d->dropped].name);
-    return text;
-}
-
-static rg_rng stream_of(const char *text, int32_t k)
-{
-    return rg_rng_make(42, rg_xxh3(text, strlen(text)) + (uint64_t)k);
-}
-
-double *rg_random_doubles(rg_arena *memory, const char *text, int32_t k, int64_t n)
-{
-    rg_rng rng = stream_of(text, k);
-    double *values = room(memory, (size_t)n * sizeof *values);
-    for (int64_t i = 0; i < n; i++) values[i] = (float)rg_rng_normal(&rng);
-    return values;
-}
-
-static double one_value(const rg_case_in *in, rg_rng *rng, int64_t i)
-{
-    double v;
-    switch (in->kind) {
-    case RG_CASE_REAL:
-    case RG_CASE_FIXED:
-        v = rg_rng_normal(rng) * in->high;
-        return (float)(v < 0 ? v - in->low : v + in->low);
-    case RG_CASE_INT:
-        return in->low + (double)rg_rng_below(rng, (uint64_t)(in->high - in->low + 1));
-    case RG_CASE_MASK:
-        v = rg_rng_uniform(rng) < in->high;
-        return rg_shape_last(in->shape) && i % rg_shape_last(in->shape) == 0 ? 1 : v;
-    case RG_CASE_COUNT:
-        return (float)(in->low + (double)i * in->high);
-    case RG_CASE_ABSENT:
-    case RG_CASE_SAME:
-        break;
-    }
-    return 0;
-}
-
-rg_op_data rg_op_data_make(const rg_op *op, const rg_op_case *c, int32_t dropped, rg_arena *memory)
-{
-    rg_op_data d = {.op = op, .c = c, .dropped = dropped, .memory = memory};
-    for (int32_t i = 0; i < op->n_in; i++) {
-        const rg_case_in *in = &c->in[i];
-        if (i == dropped || in->kind == RG_CASE_ABSENT || in->kind == RG_CASE_SAME) continue;
-        char name[160];
-        snprintf(name, sizeof name, "%s/%s", op->name, c->name);
-        rg_rng rng = stream_of(name, i);
-        d.n[i] = rg_shape_count(in->shape);
-        d.values[i] = room(memory, (size_t)d.n[i] * sizeof(double));
-        for (int64_t k = 0; k < d.n[i]; k++) d.values[i][k] = one_value(in, &rng, k);
-    }
+    rg_op_data d;
+    ck_assert_msg(rg_op_data_make(op, c, dropped, memory, &d) == RG_OK, "the test's arena is full");
     return d;
 }
 
-/* Converted on the host; through the exec's door where the tensor lies on a device. */
-static rg_tensor *put_values(rg_exec *ex, rg_tensor *t, const double *values)
+static double *doubles_of(rg_exec *ex, rg_arena *memory, const rg_tensor *t)
 {
-    const int64_t n = rg_shape_count(t->shape);
-    void *typed = malloc((size_t)n * rg_dtype_size(t->dtype) + 1);
-    ck_assert_msg(typed != NULL, "out of memory");
-    for (int64_t i = 0; i < n; i++) {
-        if (t->dtype == RG_F64) ((double *)typed)[i] = values[i];
-        if (t->dtype == RG_F32) ((float *)typed)[i] = (float)values[i];
-        if (t->dtype == RG_I32) ((int32_t *)typed)[i] = (int32_t)values[i];
-        if (t->dtype == RG_U8) ((uint8_t *)typed)[i] = (uint8_t)values[i];
-    }
-    ck_assert_msg(rg_tensor_put(ex, t, typed) == RG_OK, "%s", ex->error.text);
-    free(typed);
-    return t;
-}
-
-rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_shape shape, const double *values)
-{
-    rg_tensor *t = rg_tensor_new(ex, ex->kernels->real, shape);
-    ck_assert_msg(t != NULL, "%s", ex->error.text);
-    return put_values(ex, t, values);
-}
-
-static rg_tensor *typed_input(rg_exec *ex, rg_input_type type, rg_shape shape, const double *values)
-{
-    static const rg_dtype dtypes[] = {
-        [RG_INPUT_F32] = RG_F32, [RG_INPUT_I32] = RG_I32, [RG_INPUT_U8] = RG_U8};
-    if (type == RG_INPUT_REAL) return rg_tensor_from_doubles(ex, shape, values);
-    rg_tensor *t = rg_tensor_new(ex, dtypes[type], shape);
-    ck_assert_msg(t != NULL, "%s", ex->error.text);
-    return put_values(ex, t, values);
-}
-
-void rg_op_data_inputs(const rg_op_data *d, rg_exec *ex, rg_tensor *in[RG_MAX_IN])
-{
-    memset(in, 0, RG_MAX_IN * sizeof *in);
-    for (int32_t i = 0; i < d->op->n_in; i++) {
-        const rg_case_in *c = &d->c->in[i];
-        if (i == d->dropped) continue;
-        if (c->kind == RG_CASE_SAME) in[i] = in[(int)c->low];
-        if (d->values[i]) in[i] = typed_input(ex, d->op->input[i].type, c->shape, d->values[i]);
-    }
-}
-
-bool rg_op_data_is_real(const rg_op_data *d, int32_t i)
-{
-    return d->values[i] && d->c->in[i].kind == RG_CASE_REAL && !d->op->input[i].fixed &&
-           d->op->input[i].type == RG_INPUT_REAL;
-}
-
-bool rg_op_data_flows(const rg_op_data *d, const rg_tensor *const out[], int32_t j)
-{
-    return out[j] && !d->op->fixed_out[j] && out[j]->dtype != RG_I32;
-}
-
-double *rg_tensor_doubles(rg_arena *memory, const rg_tensor *t)
-{
-    int64_t n = rg_shape_count(t->shape);
-    double *values = room(memory, (size_t)n * sizeof *values);
-    for (int64_t i = 0; i < n; i++) values[i] = rg_tensor_get(t, i);
+    double *values = rg_tensor_doubles(ex, memory, t);
+    ck_assert_msg(values != NULL, "the test's arena is full");
     return values;
 }
 
@@ -170,7 +60,7 @@ static void check_canaries(const rg_op_data *d, const rg_tensor *t, int32_t i)
     const unsigned char *after = (const unsigned char *)t->data + tensor_bytes(t);
     for (int k = 0; k < CANARY; k++)
         ck_assert_msg(before[k] == 0xff && after[k] == 0xff,
-                      "%s: wrote beyond the gradient of input %d", rg_op_data_name(d), i);
+                      "%s: wrote beyond the gradient of input %d", d->name, i);
 }
 
 static uint64_t hash_of(const rg_tensor *t)
@@ -202,16 +92,16 @@ static void run_backward(const rg_op_data *d, rg_exec *ex, const rg_op_how *how,
     }
     if (!any || !wanted) return;
     rg_status status = d->op->backward(ex, node, dout, din);
-    ck_assert_msg(status == RG_OK, "%s, backward: %s", rg_op_data_name(d), ex->error.text);
+    ck_assert_msg(status == RG_OK, "%s, backward: %s", d->name, ex->error.text);
     for (int32_t i = 0; i < d->op->n_in; i++) {
         if (!din[i]) continue;
         check_canaries(d, din[i], i);
         result->n_din[i] = rg_shape_count(din[i]->shape);
-        result->din[i] = rg_tensor_doubles(d->memory, din[i]);
+        result->din[i] = doubles_of(ex, d->memory, din[i]);
     }
     for (int32_t j = 0; j < d->op->n_out; j++)
         ck_assert_msg(!dout[j] || hash_of(dout[j]) == before[j],
-                      "%s: changed the incoming gradient %d", rg_op_data_name(d), j);
+                      "%s: changed the incoming gradient %d", d->name, j);
 }
 
 void rg_op_run(const rg_op_data *d, rg_exec *ex, const rg_op_how *how, rg_op_result *result)
@@ -220,32 +110,31 @@ void rg_op_run(const rg_op_data *d, rg_exec *ex, const rg_op_how *how, rg_op_res
     uint64_t before[RG_MAX_IN];
     *result = (rg_op_result){0};
     rg_step_begin(ex, 7);
-    rg_op_data_inputs(d, ex, in);
+    ck_assert_msg(rg_op_data_inputs(d, ex, in) == RG_OK, "%s", ex->error.text);
     for (int32_t i = 0; i < RG_MAX_IN; i++) before[i] = hash_of(in[i]);
     bool was = rg_set_recording(ex, !how->no_recording);
     rg_status status = rg_apply(ex, d->op, in, d->c->attr, out);
     rg_set_recording(ex, was);
-    ck_assert_msg(status == RG_OK, "%s: %s", rg_op_data_name(d), ex->error.text);
+    ck_assert_msg(status == RG_OK, "%s: %s", d->name, ex->error.text);
     for (int32_t j = 0; j < d->op->n_out; j++) {
         if (!out[j]) continue;
         result->n_out[j] = rg_shape_count(out[j]->shape);
-        result->out[j] = rg_tensor_doubles(d->memory, out[j]);
-        ck_assert_msg(!how->no_recording || !out[j]->node, "%s: a node without recording",
-                      rg_op_data_name(d));
+        result->out[j] = doubles_of(ex, d->memory, out[j]);
+        ck_assert_msg(!how->no_recording || !out[j]->node, "%s: a node without recording", d->name);
     }
     if (!how->no_recording && how->dout) run_backward(d, ex, how, in, out, result);
     for (int32_t i = 0; i < RG_MAX_IN; i++)
-        ck_assert_msg(hash_of(in[i]) == before[i], "%s: changed input %d", rg_op_data_name(d), i);
+        ck_assert_msg(hash_of(in[i]) == before[i], "%s: changed input %d", d->name, i);
 }
 
 static void same(const rg_op_data *d, const char *what, const char *kind, int32_t k,
                  const double *a, const double *b, int64_t n)
 {
-    ck_assert_msg(!a == !b, "%s, %s: %s %d is there only once", rg_op_data_name(d), what, kind, k);
+    ck_assert_msg(!a == !b, "%s, %s: %s %d is there only once", d->name, what, kind, k);
     for (int64_t i = 0; a && i < n; i++)
         ck_assert_msg(!memcmp(&a[i], &b[i], sizeof *a),
-                      "%s, %s: %s %d, element %" PRId64 ": %.17g and %.17g", rg_op_data_name(d),
-                      what, kind, k, i, a[i], b[i]);
+                      "%s, %s: %s %d, element %" PRId64 ": %.17g and %.17g", d->name, what, kind, k,
+                      i, a[i], b[i]);
 }
 
 void rg_op_same_bits(const rg_op_data *d, const char *what, const rg_op_result *a,
