@@ -26,7 +26,7 @@ typedef struct rg_band_corpus {
     int64_t n_listed;
 } rg_band_corpus;
 
-extern const rg_band_corpus rg_debian_band;
+extern const rg_band_corpus rg_debian_band_v0, rg_debian_band_v1;
 
 /* rg_corpus_build for one corpus; the options have been checked. */
 rg_status rg_band_build(const rg_band_corpus *corpus, const rg_build_options *options,

@@ -10,14 +10,21 @@
 #include "datasets/corpora/corpus.h"
 #include "datasets/corpora/mma_build.h"
 
-static rg_status build_debian_band(const rg_build_options *o, const rg_log *log, rg_error *err)
+static rg_status build_band_v0(const rg_build_options *o, const rg_log *log, rg_error *err)
 {
-    return rg_band_build(&rg_debian_band, o, log, err);
+    return rg_band_build(&rg_debian_band_v0, o, log, err);
+}
+
+static rg_status build_band_v1(const rg_build_options *o, const rg_log *log, rg_error *err)
+{
+    return rg_band_build(&rg_debian_band_v1, o, log, err);
 }
 
 static const rg_corpus corpora[] = {
     {"debian-band-v0", "band songs of three Debian packages, rendered from MIDI", "23 MB",
-     build_debian_band},
+     build_band_v0},
+    {"debian-band-v1", "band songs of six Debian packages, rendered from MIDI", "29 MB",
+     build_band_v1},
     {"mma-v1",
      "labelled songs composed for the program MMA (1000 unless --songs says more or less)", "10 MB",
      rg_mma_build},

@@ -5,12 +5,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
 #include "datasets/corpora/wad.h"
 
-enum { LEAST_NOTES = 100, LARGEST_FILE = 256 << 20 };
+enum { LEAST_NOTES = 100, LARGEST_FILE = 256 << 20, DEEPEST = 4 };
 static const double least_seconds = 15, near_duplicate = 0.35;
 
 /* What is common to the songs of one call. */
@@ -34,6 +35,20 @@ static bool is_double(const rg_song_list *list, const rg_candidate *song)
     for (int64_t i = 0; i < list->n; i++)
         if (strcmp(list->songs[i].content_hash, song->content_hash) == 0) return true;
     return false;
+}
+
+/* Files of one name in several folders get numbers. */
+static void make_id(const rg_song_list *list, const rg_song_source *source, const char *stem,
+                    char id[RG_ID_SIZE])
+{
+    char numbered[140];
+    rg_song_make_id(id, source->label, stem);
+    for (int64_t i = 0, copy = 2; i < list->n; i++)
+        if (strcmp(list->songs[i].id, id) == 0) {
+            snprintf(numbered, sizeof numbered, "%s %lld", stem, (long long)copy++);
+            rg_song_make_id(id, source->label, numbered);
+            i = -1; /* the new one may be there too */
+        }
 }
 
 static rg_status grow(rg_song_list *list, rg_error *err)
@@ -60,7 +75,7 @@ static rg_status add_song(adding *a, const void *data, size_t n, const char *ste
         list->unusable++;
         return RG_OK;
     }
-    rg_song_make_id(song->id, a->source->label, stem);
+    make_id(list, a->source, stem, song->id);
     rg_song_make_title(song->title, stem);
     rg_copy_text(song->file, sizeof song->file, file);
     rg_sha256_of(data, n, song->sha256);
@@ -91,19 +106,78 @@ static rg_status add_lumps(adding *a, const char *data, size_t n, const char *st
     }
 }
 
-static rg_status add_file(adding *a, const char *folder, const char *name)
+/* A gzip file as it was before, at most RG_MIDI_MAX_BYTES; false when it is damaged or longer. */
+static bool unzip(const char *data, size_t n, char **out, size_t *size)
 {
-    char path[1400], file[256], stem[128], *data = NULL;
-    size_t n = 0, length = strlen(name), suffix = strlen(a->source->suffix);
-    if (length <= suffix || strcasecmp(name + length - suffix, a->source->suffix) != 0)
-        return RG_OK;
-    snprintf(stem, sizeof stem, "%.*s", (int)(length - suffix), name);
-    snprintf(file, sizeof file, "%s/%s", a->source->folder, name);
-    RG_TRY(rg_fs_join(path, sizeof path, folder, name, a->err));
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)n};
+    *out = malloc(RG_MIDI_MAX_BYTES);
+    if (!*out || inflateInit2(&z, 15 + 16) != Z_OK) return false;
+    z.next_out = (Bytef *)*out;
+    z.avail_out = RG_MIDI_MAX_BYTES;
+    bool whole = inflate(&z, Z_FINISH) == Z_STREAM_END;
+    *size = z.total_out;
+    inflateEnd(&z);
+    return whole;
+}
+
+static rg_status add_zipped(adding *a, const char *data, size_t n, const char *stem,
+                            const char *file)
+{
+    char *song = NULL;
+    size_t size = 0;
+    rg_status status = RG_OK;
+    if (unzip(data, n, &song, &size)) {
+        status = add_song(a, song, size, stem, file);
+    } else {
+        rg_log_line(a->log, RG_LOG_WARNING, "left out: %s: cannot be unzipped", file);
+        a->list->unusable++;
+    }
+    free(song);
+    return status;
+}
+
+/* The name without the suffix, and without ".gz" behind it; false: no song's name. */
+static bool split_name(const char *name, const char *suffix, char stem[128], bool *zipped)
+{
+    size_t length = strlen(name), end = strlen(suffix);
+    *zipped = length > 3 && strcasecmp(name + length - 3, ".gz") == 0;
+    if (*zipped) length -= 3;
+    if (length <= end || strncasecmp(name + length - end, suffix, end) != 0) return false;
+    snprintf(stem, 128, "%.*s", (int)(length - end), name);
+    return true;
+}
+
+/* `path` on this machine, `file` below the package's root. */
+static rg_status add_file(adding *a, const char *path, const char *file)
+{
+    char stem[128], *data = NULL;
+    size_t n = 0;
+    bool zipped;
+    if (!split_name(rg_fs_base_name(file), a->source->suffix, stem, &zipped)) return RG_OK;
     RG_TRY(rg_fs_read_all(path, LARGEST_FILE, &data, &n, a->err));
-    rg_status status = strcmp(a->source->suffix, ".wad") == 0 ? add_lumps(a, data, n, stem, file)
-                                                              : add_song(a, data, n, stem, file);
+    rg_status status = zipped                                   ? add_zipped(a, data, n, stem, file)
+                       : strcmp(a->source->suffix, ".wad") == 0 ? add_lumps(a, data, n, stem, file)
+                                                                : add_song(a, data, n, stem, file);
     free(data);
+    return status;
+}
+
+static rg_status add_folder(adding *a, const char *path, const char *folder, int depth)
+{
+    char inner[1400], file[256], **names = NULL;
+    size_t n = 0;
+    RG_TRY(rg_fs_list(path, &names, &n, a->err));
+    rg_status status = RG_OK;
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        status = rg_fs_join(inner, sizeof inner, path, names[i], a->err);
+        if (status == RG_OK) status = rg_fs_join(file, sizeof file, folder, names[i], a->err);
+        if (status != RG_OK) break;
+        if (rg_fs_is_file(inner))
+            status = add_file(a, inner, file);
+        else if (depth < DEEPEST && rg_fs_is_folder(inner))
+            status = add_folder(a, inner, file, depth + 1);
+    }
+    rg_fs_free_names(names, n);
     return status;
 }
 
@@ -111,14 +185,10 @@ rg_status rg_song_list_add(rg_song_list *list, const rg_song_source *source,
                            const rg_package *package, const rg_log *log, rg_error *err)
 {
     adding a = {list, source, package, log, err};
-    char folder[1300], **names = NULL;
-    size_t n = 0;
-    RG_TRY(rg_fs_join(folder, sizeof folder, package->root, source->folder, err));
-    RG_TRY(rg_fs_list(folder, &names, &n, err));
-    rg_status status = RG_OK;
+    char folder[1300];
     int64_t before = list->n;
-    for (size_t i = 0; status == RG_OK && i < n; i++) status = add_file(&a, folder, names[i]);
-    rg_fs_free_names(names, n);
+    RG_TRY(rg_fs_join(folder, sizeof folder, package->root, source->folder, err));
+    rg_status status = add_folder(&a, folder, source->folder, 0);
     if (status == RG_OK && list->n == before)
         status = rg_fail(err, RG_ERR_FORMAT, "%s: no song in it; package %s %s is not as expected",
                          folder, package->name, package->version);

@@ -16,8 +16,8 @@
 typedef struct rg_song_source {
     const char *package, *label; /* label: begins the songs' ids */
     const char *license;         /* SPDX */
-    const char *folder;          /* below the package's root */
-    const char *suffix;          /* ".mid", or ".wad": lumps D_* of such files */
+    const char *folder;          /* below the package's root; the folders in it are read too */
+    const char *suffix;          /* ".mid" (and ".mid.gz"), or ".wad": lumps D_* of such files */
     const char *genre;           /* "": unknown */
     const char *guitar_genre;    /* of songs with distorted guitars; NULL: `genre` */
     const char *const *excluded; /* names without suffix, ended by NULL; NULL: none */

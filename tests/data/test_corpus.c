@@ -107,10 +107,19 @@ static void make_packages(void)
     write_bytes(folder, "short.mid", b.data, b.n);
     write_bytes(folder, "broken.mid", "not music", 9);
     write_bytes(folder, "readme.txt", "hello", 5);
+    write_bytes(folder, "damaged.mid.gz", "\037\213 and no more", 15);
     make_tune(&b, 0);
     write_bytes(folder, "tune.mid", b.data, b.n);
     make_tune(&b, 5);
     write_bytes(folder, "tune_higher.mid", b.data, b.n);
+    snprintf(folder, sizeof folder, "%s/usr/share/songs/deeper/still", tree);
+    rg_mb_band(&b, 16);
+    write_bytes(folder, "tune.mid", b.data, b.n);
+    rg_mb_band(&b, 17);
+    write_bytes(folder, "zipped.MID", b.data, b.n);
+    char command[1100];
+    snprintf(command, sizeof command, "gzip -n '%s/zipped.MID'", folder);
+    ck_assert_int_eq(system(command), 0);
     make_deb("test-band", tree);
     snprintf(tree, sizeof tree, "%s/wad", root);
     snprintf(folder, sizeof folder, "%s/usr/share/wads", tree);
@@ -144,13 +153,20 @@ START_TEST(songs_are_read_without_doubles_and_grouped)
 {
     rg_song_list list = read_list();
     int grouped = 0;
-    ck_assert_int_eq(list.n, PIECES + 2 + 1);
+    ck_assert_int_eq(list.n, PIECES + 2 + 2 + 1);
     ck_assert_int_eq(list.doubles, 1);
-    ck_assert_int_eq(list.unusable, 2);
+    ck_assert_int_eq(list.unusable, 3);
+    bool numbered = false, unzipped = false;
+    for (int64_t i = 0; i < list.n; i++) {
+        numbered = numbered || strcmp(list.songs[i].id, "band.tune-2") == 0;
+        unzipped = unzipped || strcmp(list.songs[i].id, "band.zipped") == 0;
+    }
+    ck_assert(numbered && unzipped); /* from a folder in the folder */
     for (int64_t i = 0; i < list.n; i++) {
         const rg_candidate *c = &list.songs[i];
         ck_assert_str_ne(c->id, "band.unwanted");
-        if (strncmp(c->id, "band.tune", 9) == 0) {
+        if (strcmp(c->id, "band.tune") == 0 || strcmp(c->id, "band.tune-higher") == 0 ||
+            strcmp(c->id, "band.tune-2") == 0) {
             ck_assert_str_eq(c->group, list.songs[i].group);
             grouped += strcmp(c->group, c->content_hash) != 0;
         } else {
@@ -176,7 +192,9 @@ static rg_band_corpus test_corpus(void)
     rg_song_list list = read_list();
     int64_t n = 0;
     for (int64_t i = 0; i < list.n; i++) {
-        if (strncmp(list.songs[i].id, "band.tune", 9) == 0) continue;
+        if (strncmp(list.songs[i].id, "band.tune", 9) == 0 ||
+            strcmp(list.songs[i].id, "band.zipped") == 0)
+            continue;
         snprintf(hashes[n], sizeof hashes[n], "%s", list.songs[i].content_hash);
         listed[n] = (rg_listed_song){(rg_split)(n % 3), hashes[n], ""};
         n++;
@@ -368,11 +386,10 @@ START_TEST(a_damaged_package_is_named)
 }
 END_TEST
 
-START_TEST(the_committed_list_is_sound)
+static void check_list(const rg_band_corpus *c, int64_t songs)
 {
-    const rg_band_corpus *c = &rg_debian_band;
     int64_t count[RG_SPLIT_COUNT] = {0};
-    ck_assert_int_ge(c->n_listed, 121);
+    ck_assert_int_eq(c->n_listed, songs);
     for (int64_t i = 0; i < c->n_listed; i++) {
         ck_assert_int_eq(strlen(c->listed[i].content_hash), 32);
         ck_assert_ptr_null(strstr(c->listed[i].id, "moo-redfarn"));
@@ -384,6 +401,30 @@ START_TEST(the_committed_list_is_sound)
     }
     ck_assert(count[RG_SPLIT_VALID] >= 10 && count[RG_SPLIT_TEST] >= 10);
     ck_assert_int_gt(count[RG_SPLIT_TRAIN], 90);
+}
+
+static rg_split side_of(const rg_band_corpus *c, const char *id)
+{
+    for (int64_t i = 0; i < c->n_listed; i++)
+        if (strcmp(c->listed[i].id, id) == 0) return c->listed[i].split;
+    ck_abort_msg("%s is not listed", id);
+    return RG_SPLIT_COUNT;
+}
+
+START_TEST(the_committed_lists_are_sound)
+{
+    static const char *const alike[][2] = {{"mma.twinkle", "mma.twinkle1"},
+                                           {"mma.twinkle", "mma.twinkle2"},
+                                           {"mma.twinkle", "mma.twinkle3"},
+                                           {"mma.fella1", "mma.fella2"},
+                                           {"mma.cresc", "mma.volume"}};
+    const rg_band_corpus *v0 = &rg_debian_band_v0, *v1 = &rg_debian_band_v1;
+    check_list(v0, 148);
+    check_list(v1, 216);
+    for (int64_t i = 0; i < v0->n_listed; i++)
+        ck_assert_int_eq(side_of(v1, v0->listed[i].id), v0->listed[i].split);
+    for (size_t i = 0; i < sizeof alike / sizeof alike[0]; i++)
+        ck_assert_int_eq(side_of(v1, alike[i][0]), side_of(v1, alike[i][1]));
 }
 END_TEST
 
@@ -404,7 +445,7 @@ int main(void)
     const TTest *const tests[] = {songs_are_read_without_doubles_and_grouped,
                                   wrong_wishes_are_refused_in_words,
                                   a_damaged_package_is_named,
-                                  the_committed_list_is_sound,
+                                  the_committed_lists_are_sound,
                                   jobs_do_not_change_the_store_and_a_finished_one_is_left_alone,
                                   a_subset_has_all_three_splits,
                                   a_killed_build_goes_on,
