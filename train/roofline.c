@@ -50,7 +50,6 @@ static rg_status open_step(step *s, const char *config_path, const char *const *
     RG_TRY(rg_machine_make(&s->machine, s->config, NULL, NULL, log, err));
     const rg_task_context context = {.config = s->config,
                                      .ex = s->machine.ex,
-                                     .host = s->machine.host,
                                      .log = log,
                                      .seed = s->machine.ex->seed,
                                      .loss_scale = loss_scale};

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "engine/device.h"
 
 static const rg_config_key trainer_keys[] = {
     {"task", RG_CONFIG_CHOICE, NULL, 0, 0, "codec|tracks", "what is trained"},
@@ -117,65 +118,6 @@ static rg_pool *make_pool(const rg_config *config, const rg_comm *comm, rg_error
     return rg_pool_create(threads, first, rg_config_bool(config, "pin"), err);
 }
 
-/* ---- the device ---- */
-
-/* "cuda" or "cuda:N" to a number. */
-static rg_status parse_gpu(const char *device, int32_t *index, rg_error *err)
-{
-    int64_t n = 0;
-    *index = 0;
-    if (!strcmp(device, "cuda")) return RG_OK;
-    if (strncmp(device, "cuda:", 5) != 0 || !rg_parse_int(device + 5, &n) || n < 0 || n > 1023)
-        return rg_fail(err, RG_ERR_USAGE, "--device: '%s' is not auto, cpu, cuda or cuda:N",
-                       device);
-    *index = (int32_t)n;
-    return RG_OK;
-}
-
-/* The GPU that auto takes; NULL with the reason in *why. */
-static rg_gpu *find_gpu(const rg_comm *comm, rg_error *why)
-{
-    if (rg_comm_world(comm) > 1) {
-        rg_fail(why, RG_ERR_UNSUPPORTED, "several processes train on the CPU only");
-        return NULL;
-    }
-    return rg_gpu_count(why) > 0 ? rg_gpu_open(0, why) : NULL;
-}
-
-/* Why auto took the CPU: the reason without the advice for those who wanted a GPU. */
-static rg_status say_cpu(const rg_log *log, const char *why)
-{
-    static const char lead[] = "device cuda: ";
-    if (!strncmp(why, lead, sizeof lead - 1)) why += sizeof lead - 1;
-    rg_log_line(log, RG_LOG_INFO, "device: cpu (%.*s)", (int)strcspn(why, ";"), why);
-    return RG_OK;
-}
-
-static rg_status open_gpu(rg_machine *machine, const char *device, const rg_comm *comm,
-                          const rg_log *log, rg_error *err)
-{
-    rg_error why = {0};
-    rg_gpu_facts facts;
-    int32_t index = 0;
-    if (!device || !strcmp(device, "cpu")) return RG_OK;
-    if (!strcmp(device, "auto")) {
-        machine->gpu = find_gpu(comm, &why);
-        if (!machine->gpu) return say_cpu(log, why.text);
-    } else {
-        RG_TRY(parse_gpu(device, &index, err));
-        if (rg_comm_world(comm) > 1)
-            return rg_fail(err, RG_ERR_UNSUPPORTED,
-                           "--device %s: several processes train on the CPU only", device);
-        machine->gpu = rg_gpu_open(index, err);
-        if (!machine->gpu) return err->code;
-    }
-    RG_TRY(rg_gpu_describe(index, &facts, err));
-    rg_log_line(log, RG_LOG_WARNING,
-                "device: cuda:%d, %s, %.1f GiB free; what runs on GPUs is unproven on hardware",
-                index, facts.name, (double)facts.free / 1073741824.0);
-    return RG_OK;
-}
-
 static rg_status make_host(rg_machine *machine, const rg_exec_options *common, bool bf16,
                            rg_error *err)
 {
@@ -189,23 +131,13 @@ static rg_status make_host(rg_machine *machine, const rg_exec_options *common, b
     return RG_OK;
 }
 
-/* Of the memory that is free steps get the most, parameters what is left: nothing is taken inside a
- * step. */
 static rg_status make_on_gpu(rg_machine *machine, const rg_exec_options *common, bool bf16,
                              rg_error *err)
 {
     rg_exec_options o = *common;
-    rg_gpu_facts facts;
-    RG_TRY(rg_gpu_describe(rg_gpu_index(machine->gpu), &facts, err));
-    const double room = (double)facts.free;
-    o.gpu = machine->gpu;
     o.operands = bf16 ? RG_BF16 : RG_F32;
-    o.kernels = rg_gpu_kernels(machine->gpu, RG_F32, err);
-    if (!o.kernels) return err->code;
-    o.step_bytes = (size_t)(0.6 * room);
-    o.scratch_bytes = (size_t)(0.1 * room);
-    o.persist_bytes = (size_t)(0.02 * room);
-    machine->ex = rg_exec_create(&o, err);
+    o.host = machine->host;
+    machine->ex = rg_device_exec(machine->gpu, &o, err);
     return machine->ex ? RG_OK : err->code;
 }
 
@@ -233,7 +165,7 @@ rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const ch
     const plan p = {device, rg_config_text(config, "precision.products"),
                     (uint64_t)rg_config_int(config, "seed"), comm};
     *machine = (rg_machine){0};
-    RG_TRY(open_gpu(machine, device, comm, log, err));
+    RG_TRY(rg_device_open(device, rg_comm_world(comm), log, &machine->gpu, err));
     machine->pool = make_pool(config, comm, err);
     return machine->pool ? make_execs(machine, &p, err) : err->code;
 }
@@ -243,7 +175,7 @@ rg_status rg_machine_plain(rg_machine *machine, const char *device, const rg_log
 {
     const plan p = {device, "fp32", 1, NULL};
     *machine = (rg_machine){0};
-    RG_TRY(open_gpu(machine, device, NULL, log, err));
+    RG_TRY(rg_device_open(device, 1, log, &machine->gpu, err));
     machine->pool = rg_pool_create(0, 0, true, err);
     return machine->pool ? make_execs(machine, &p, err) : err->code;
 }

@@ -30,7 +30,6 @@ double rg_metrics_get(const rg_metrics *metrics, const char *name); /* NAN: none
 typedef struct rg_task_context {
     const rg_config *config;
     rg_exec *ex;
-    rg_exec *host; /* of the CPU, for frozen codecs; ex itself where that is the CPU's */
     const rg_log *log;
     uint64_t seed;
     bool resumes;             /* a checkpoint is loaded next */

@@ -88,7 +88,7 @@ static rg_status build_missing(rg_track_run *run, const char *path, rg_error *er
 {
     rg_comm *comm = run->context.comm;
     if (rg_comm_rank(comm) == 0 && !rg_fs_exists(path))
-        RG_TRY(rg_tokens_build(run->store, run->codecs, run->n_codecs, path, run->context.host,
+        RG_TRY(rg_tokens_build(run->store, run->codecs, run->n_codecs, path, run->context.ex->host,
                                NULL, run->context.log, err));
     return rg_comm_barrier(comm, err);
 }
@@ -99,7 +99,7 @@ static rg_status open_data(rg_track_run *run, rg_error *err)
     char path[RG_TRACK_PATH];
     run->store = rg_store_open(rg_config_text(c, "store"), err);
     if (!run->store) return err->code;
-    RG_TRY(load_codecs(c, run->context.host, run->codecs, &run->n_codecs, err));
+    RG_TRY(load_codecs(c, run->context.ex->host, run->codecs, &run->n_codecs, err));
     RG_TRY(tokens_path(c, run->store, run->codecs, run->n_codecs, path, err));
     RG_TRY(build_missing(run, path, err));
     run->tokens = rg_tokens_open(path, run->store, run->codecs, run->n_codecs, err);
@@ -122,7 +122,7 @@ static rg_status keep_codecs(rg_track_run *run, rg_error *err)
         snprintf(key, sizeof key, "roles.%s.codec", run->codecs[r].role);
         RG_TRY(find_checkpoint(rg_config_text(run->context.config, key),
                                rg_config_place(run->context.config, key), from, err));
-        RG_TRY(rg_codec_export(from, path, run->context.host, err));
+        RG_TRY(rg_codec_export(from, path, run->context.ex->host, err));
     }
     return RG_OK;
 }

@@ -67,8 +67,8 @@ static rg_status write_role(listening *l, int32_t r, const char *what, const int
     double seconds = l->frames / run->config->frame_rate;
     char name[RG_TRACK_NAME + 16], path[RG_TRACK_PATH + 64];
     rg_audio made = {0};
-    RG_TRY(
-        rg_stem_decode(run->context.host, &run->codecs[r], codes, l->frames, seconds, &made, err));
+    RG_TRY(rg_stem_decode(run->context.ex->host, &run->codecs[r], codes, l->frames, seconds, &made,
+                          err));
     rg_status status = rg_stem_assemble(NULL, &made, made.rate, seconds, stem, err);
     rg_audio_free(&made);
     RG_TRY(status);

@@ -80,7 +80,6 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
     rg_exec *ex = t->machine.ex;
     rg_task_context context = {.config = t->config,
                                .ex = ex,
-                               .host = t->machine.host,
                                .log = &t->log,
                                .seed = ex->seed,
                                .resumes = resumes,

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/device.h"
+#include "cli/engine.h"
 #include "generate/session.h"
 
 enum { MAX_LIST = 64 };
@@ -34,6 +34,7 @@ const rg_option rg_cmd_generate_options[] = {
     {"precision", "TYPE",
      "of the tracks' weights: fp32, bf16 or int8 (fp32; with --from the scene's)"},
     {"rate", "HZ", "sample rate of stems without a lock (32000)"},
+    {"device", "NAME", "of the tracks: auto, cpu, cuda or cuda:N (unproven on hardware)"},
     {"json", NULL, "print the result as JSON"},
     {0},
 };
@@ -116,7 +117,7 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
                              .leave_out = without,
                              .stop = cli->stop};
     rg_generate_result result;
-    rg_device_cpu cpu;
+    rg_engine cpu;
     if (!o.out_folder)
         return rg_fail(err, RG_ERR_USAGE, "generate: --out DIR is missing: where the scene goes");
     o.n_role_prompts = list_of(args, "role-prompt", role_prompts);
@@ -127,9 +128,9 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
     RG_TRY(read_numbers(args, &o, err));
     RG_TRY(read_sampling(args, &sampling, &own_sampling, err));
     if (own_sampling) o.sampling = &sampling;
-    RG_TRY(rg_device_open(&cpu, err));
+    RG_TRY(rg_engine_open(&cpu, rg_option_text(args, "device", "auto"), cli->log, err));
     rg_status status = rg_generate(&o, cpu.ex, cli->log, &result, err);
-    rg_device_close(&cpu);
+    rg_engine_close(&cpu);
     if (status == RG_OK) print_result(args, &o, &result);
     return status;
 }

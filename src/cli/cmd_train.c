@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/processes.h"
 #include "dist/launch.h"
-#include "kernels/gpu.h"
+#include "engine/device.h"
 #include "train/trainer.h"
 
 const rg_option rg_cmd_train_options[] = {
@@ -24,17 +24,6 @@ const rg_option rg_cmd_train_options[] = {
     {"timeout", "S", "seconds to wait for a process that lives (120 to meet, then 1800)"},
     {0},
 };
-
-/* Before anything is read: whether there can be such a device. */
-static rg_status check_device(const rg_args *args, rg_error *err)
-{
-    const char *device = rg_option_text(args, "device", "auto");
-    if (!strcmp(device, "auto") || !strcmp(device, "cpu")) return RG_OK;
-    if (strncmp(device, "cuda", 4) != 0)
-        return rg_fail(err, RG_ERR_USAGE, "--device: '%s' is not auto, cpu, cuda or cuda:N",
-                       device);
-    return rg_gpu_count(err) ? RG_OK : err->code;
-}
 
 /* The processes of this run; *comm NULL: this one alone. */
 static rg_status meet(const rg_args *args, rg_comm **comm, rg_error *err)
@@ -96,7 +85,7 @@ rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
     int64_t processes = 1;
     rg_comm *comm;
-    RG_TRY(check_device(args, err));
+    RG_TRY(rg_device_check(rg_option_text(args, "device", "auto"), err));
     if (rg_option_given(args, "processes")) {
         RG_TRY(rg_option_int(args, "processes", 1, 256, &processes, err));
         if (rg_option_given(args, "rank") || rg_option_given(args, "world"))

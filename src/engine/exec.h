@@ -20,6 +20,7 @@ typedef struct rg_exec_options {
     const rg_kernels *kernels; /* required */
     rg_pool *pool;             /* borrowed; NULL: one thread */
     rg_gpu *gpu;               /* borrowed; its memory and stream; NULL: the CPU */
+    struct rg_exec *host;      /* borrowed; see rg_exec; NULL: the exec itself */
     rg_dtype operands;         /* of products: see rg_kernel_ctx */
     uint64_t seed;
     /* Of data. CPU: addresses to reserve, 0: 64, 16, 16 GiB; GPU: memory taken at once, 0: 4, 1, 1
@@ -37,7 +38,8 @@ typedef struct rg_backward_listener {
 } rg_backward_listener;
 
 struct rg_exec {
-    rg_gpu *gpu; /* NULL: the CPU */
+    rg_gpu *gpu;          /* NULL: the CPU */
+    struct rg_exec *host; /* one of the CPU, for what always runs there; itself where it is one */
     const rg_kernels *kernels;
     rg_kernel_ctx kernel_ctx;
     /* the host's: headers, tape, what the engine itself needs */

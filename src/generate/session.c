@@ -100,6 +100,8 @@ static rg_status choose_precision(session *s, rg_error *err)
     *type = s->has_before ? s->before.precision : RG_F32;
     if (text && !rg_precision_parse(text, type))
         return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, bf16 or int8", text);
+    if (*type == RG_I8 && s->ex->gpu)
+        return rg_fail(err, RG_ERR_UNSUPPORTED, "precision int8 is for the CPU; use --device cpu");
     return *type == RG_F32 ? RG_OK : rg_bundle_set_precision(&s->bundle, *type, s->ex, err);
 }
 
@@ -259,7 +261,8 @@ static rg_status tell_known(session *s, int32_t r, rg_error *err)
     if (status == RG_OK && k->from_scene)
         memcpy(codes, s->before.roles[r].codes, sizeof *codes * (size_t)frames * (size_t)books);
     else if (status == RG_OK)
-        status = rg_stem_encode(s->ex, &s->bundle.codecs[r], &k->lock.pcm, frames, codes, err);
+        status =
+            rg_stem_encode(s->ex->host, &s->bundle.codecs[r], &k->lock.pcm, frames, codes, err);
     if (status == RG_OK) rg_take_know(s->take, r, codes, known);
     free(known);
     free(codes);
@@ -331,8 +334,8 @@ static rg_status make_stem(session *s, int32_t take, int32_t r, rg_pcm *out, rg_
     rg_audio made = {0};
     rg_kept_role *k = s->kept + r;
     RG_TRY(copy_codes(s, take, r, err));
-    RG_TRY(rg_stem_decode(s->ex, &s->bundle.codecs[r], s->scene.roles[r].codes, s->scene.frames,
-                          s->scene.seconds, &made, err));
+    RG_TRY(rg_stem_decode(s->ex->host, &s->bundle.codecs[r], s->scene.roles[r].codes,
+                          s->scene.frames, s->scene.seconds, &made, err));
     rg_status status = rg_stem_assemble(k->has_file ? &k->lock : NULL, &made, s->options->rate,
                                         s->scene.seconds, out, err);
     rg_audio_free(&made);

@@ -153,7 +153,7 @@ rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex, rg_
                          folder, json_array_size(roles), bundle->config.n_roles);
     if (status == RG_OK) status = read_vocabulary(bundle, err);
     for (int32_t r = 0; status == RG_OK && r < bundle->config.n_roles; r++)
-        status = load_codec(bundle, r, json_array_get(roles, (size_t)r), ex, err);
+        status = load_codec(bundle, r, json_array_get(roles, (size_t)r), ex->host, err);
     if (status == RG_OK) status = load_tracks(bundle, roles, ex, err);
     if (status != RG_OK) rg_bundle_close(bundle);
     return status;

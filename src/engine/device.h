@@ -1,0 +1,28 @@
+/*
+ * The device that a user names: "auto", "cpu", "cuda" or "cuda:N".
+ *
+ * One idea: a GPU's exec takes its memory when it is made and asks for none later, so what does not
+ * fit is known at once. Not here: what a GPU is (kernels/gpu.h).
+ */
+#ifndef RG_ENGINE_DEVICE_H
+#define RG_ENGINE_DEVICE_H
+
+#include "base/log.h"
+#include "engine/exec.h"
+
+/* Whether `device` is one of those words, and for cuda whether there is any GPU; opens nothing. */
+rg_status rg_device_check(const char *device, rg_error *err) RG_MUST_USE;
+
+/*
+ * Opens the GPU that is meant; *gpu NULL: the CPU. NULL is "cpu". "auto" takes a GPU when there is
+ * one and says in the log what it took and why; with `processes` above 1 there is none yet, and
+ * "cuda" is refused.
+ */
+rg_status rg_device_open(const char *device, int32_t processes, const rg_log *log, rg_gpu **gpu,
+                         rg_error *err) RG_MUST_USE;
+
+/* An exec over most of the GPU's free memory, with its kernels for fp32 activations; `options` says
+ * the rest. Parameters get what is left. NULL with the error set. */
+rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_error *err);
+
+#endif
