@@ -32,8 +32,8 @@ typedef struct rg_bundle {
     char track_hash[RG_TRACK_ROLES][65];
 } rg_bundle;
 
-/* Tracks live where `ex` does, codecs on the CPU (ex->host). Refuses foreign versions, missing files
- * and files whose hash is not the bundle's, by name. */
+/* Tracks live where `ex` does, codecs on the CPU (ex->host). Refuses foreign versions, missing
+ * files and files whose hash is not the bundle's, by name. */
 rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex,
                          rg_error *err) RG_MUST_USE;
 void rg_bundle_close(rg_bundle *bundle);
