@@ -42,6 +42,7 @@ static void list_parts(const rg_song *s, int32_t n_roles, const char *const *rol
         if (!s->present[r]) continue;
         rg_copy_text(first, sizeof first, given);
         first[strcspn(first, ",")] = 0;
+        if (strcmp(first, "other") == 0) rg_copy_text(first, sizeof first, roles[r]);
         rg_copy_text(names[n], sizeof names[n], first);
         for (int32_t k = 0; k < n; k++) known = known || strcmp(names[k], names[n]) == 0;
         n += !known;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "datasets/corpora/band_build.h"
 #include "datasets/corpora/corpus.h"
+#include "datasets/corpora/frets_real.h"
 #include "datasets/corpora/mma_build.h"
 
 static rg_status build_band_v0(const rg_build_options *o, const rg_log *log, rg_error *err)
@@ -25,6 +26,8 @@ static const rg_corpus corpora[] = {
      build_band_v0},
     {"debian-band-v1", "band songs of six Debian packages, rendered from MIDI", "29 MB",
      build_band_v1},
+    {"frets-real", "eight real recordings, guitar against the rest, for tests of codecs", "58 MB",
+     rg_frets_real_build},
     {"mma-v1",
      "labelled songs composed for the program MMA (1000 unless --songs says more or less)", "10 MB",
      rg_mma_build},

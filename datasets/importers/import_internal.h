@@ -58,6 +58,7 @@ rg_status rg__import_find_musdb(rg__import_list *list, rg_error *err);
 rg_status rg__import_find_manifest(rg__import_list *list, rg_error *err);
 rg_status rg__import_find_slakh(rg__import_list *list, rg_error *err);
 rg_status rg__import_find_moisesdb(rg__import_list *list, rg_error *err);
+rg_status rg__import_find_fretsonfire(rg__import_list *list, rg_error *err);
 rg_status rg__import_find_medleydb(rg__import_list *list, rg_error *err);
 
 /* A new song named `name`; `file` is where it lies, below the root. NULL on failure. The pointer

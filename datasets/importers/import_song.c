@@ -12,6 +12,7 @@
 
 #include "audio/audio.h"
 #include "datasets/importers/import_internal.h"
+#include "datasets/prompts.h"
 #include "datasets/stem_levels.h"
 
 static const double pad_seconds = 0.05, dc_limit = 0.01, residual_limit_db = -30,
@@ -232,6 +233,9 @@ static void fill_song(const mixing *m, const rg_stems *stems, rg_song *s)
         if (strlen(from->stems[k].label) + 3 <= room)
             snprintf(out + used, room, "%s%s", used ? ", " : "", from->stems[k].label);
     }
+    const char *roles[RG_MAX_ROLES];
+    for (int32_t r = 0; r < m->job->map->n; r++) roles[r] = m->job->map->roles[r].name;
+    rg_prompt_write(s, m->job->map->n, roles, RG_PROMPT_SENTENCE, 0);
 }
 
 static rg_status store_song(const mixing *m, const rg_stems *stems, rg_error *err)

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "datasets/roles.h"
 #include "datasets/store.h"
 
 /* How several channels become one. */
@@ -29,14 +30,15 @@ typedef enum rg_import_lengths {
 } rg_import_lengths;
 
 typedef struct rg_import_options {
-    const char *root;     /* folder of the data set; for "manifest" the file */
-    const char *out;      /* folder of the store */
-    const char *role_map; /* YAML (roles.h); NULL: the built-in map of stems */
-    const char *require;  /* "drums,bass": songs without these roles are bad; NULL: none */
-    const char *beside;   /* store whose songs' sides are kept to; NULL: none */
-    const char *license;  /* SPDX, of songs whose data set states none; NULL: not known */
-    int32_t rate;         /* of the stems, Hz; 0: 32000 */
-    int32_t jobs;         /* songs imported at once; 0: one per CPU */
+    const char *root;         /* folder of the data set; for "manifest" the file */
+    const char *out;          /* folder of the store */
+    const char *role_map;     /* YAML (roles.h); NULL: `roles` */
+    const rg_role_map *roles; /* NULL: the built-in map of stems */
+    const char *require;      /* "drums,bass": songs without these roles are bad; NULL: none */
+    const char *beside;       /* store whose songs' sides are kept to; NULL: none */
+    const char *license;      /* SPDX, of songs whose data set states none; NULL: not known */
+    int32_t rate;             /* of the stems, Hz; 0: 32000 */
+    int32_t jobs;             /* songs imported at once; 0: one per CPU */
     rg_import_lengths lengths;
     rg_import_downmix downmix;
     bool skip_bad;     /* a store is made although songs were bad */

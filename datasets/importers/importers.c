@@ -29,6 +29,8 @@ static const rg__importer importers[] = {
      "https://arxiv.org/abs/2307.15913", rg__import_find_moisesdb},
     {"medleydb", "MedleyDB: TRACK_STEMS/TRACK_STEM_01.wav and TRACK_METADATA.yaml",
      "CC-BY-NC-SA-4.0", "https://medleydb.weebly.com", rg__import_find_medleydb},
+    {"fretsonfire", "Frets on Fire: SONG/guitar.ogg and SONG/song.ogg, the rest; all for tests",
+     "LicenseRef-unknown", "https://fretsonfire.sourceforge.net", rg__import_find_fretsonfire},
     {"manifest", "a JSON object a line: {\"path\", \"stems\": {name: path}}", "LicenseRef-unknown",
      "", rg__import_find_manifest},
 };
@@ -279,7 +281,7 @@ static rg_status resolve_root(import *im, rg_error *err)
 static rg_status run(import *im, rg_import_result *result, rg_error *err)
 {
     const rg_import_options *o = im->job.options;
-    im->map = *rg_role_map_stems();
+    im->map = o->roles ? *o->roles : *rg_role_map_stems();
     if (o->role_map) RG_TRY(rg_role_map_load(o->role_map, &im->map, err));
     char *map_json = rg_role_map_to_json(&im->map);
     if (!map_json) return rg_fail(err, RG_ERR_NOMEM, "no memory for the role map");
