@@ -133,6 +133,25 @@ START_TEST(beyond_full_scale_and_offset)
 }
 END_TEST
 
+START_TEST(widths_of_samples)
+{
+    static const rg_pcm_type types[] = {RG_PCM_U8,  RG_PCM_S16, RG_PCM_S24,
+                                        RG_PCM_S32, RG_PCM_F32, RG_PCM_F64};
+    char path[64];
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "in/Width %d/drums.wav", i);
+        MAKE(path, 200, 0.3, .type = types[i]);
+    }
+    rg_store *store = imported("folder", "in");
+    ck_assert_int_eq(rg_store_songs(store), 6);
+    for (int64_t i = 0; i < 6; i++) {
+        const rg_song *song = rg_store_song(store, i);
+        RG_ASSERT_NEAR(song->rms_dbfs[0] - song->gain_db, 20 * log10(0.3 / sqrt(2)), 0.1);
+    }
+    rg_store_close(store);
+}
+END_TEST
+
 START_TEST(not_finite)
 {
     rg_error err = {0};
@@ -343,6 +362,6 @@ START_TEST(goes_on)
 END_TEST
 
 RG_TEST_MAIN("import", 60, absent_is_not_silence, required_roles, lengths, rates_and_channels,
-             stereo_policies, beyond_full_scale_and_offset, not_finite, truncated_file,
-             sum_and_mixture, doubles_share_a_side, unmapped_names, musdb, stem_mp4, slakh,
-             manifest, hostile_names, built_in_map_is_the_file, goes_on)
+             stereo_policies, widths_of_samples, beyond_full_scale_and_offset, not_finite,
+             truncated_file, sum_and_mixture, doubles_share_a_side, unmapped_names, musdb, stem_mp4,
+             slakh, manifest, hostile_names, built_in_map_is_the_file, goes_on)

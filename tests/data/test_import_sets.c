@@ -63,6 +63,24 @@ START_TEST(moisesdb)
 }
 END_TEST
 
+/* What is known of a stem stays with its song: names, types, bleed, rates and channels. */
+START_TEST(bleed_is_kept)
+{
+    char *text;
+    size_t n;
+    rg_error err = {0};
+    make_moises("in/moisesdb_v0.1/u1");
+    rg_store_close(imported("moisesdb", "in"));
+    RG_ASSERT_OK(rg_fs_read_all(at("store/stems-00000-of-00001.h5"), 1 << 24, &text, &n, &err),
+                 &err);
+    static const char *const kept[] = {
+        "{\"name\":\"tuba\",\"role\":\"bass\",\"rate\":8000,\"channels\":1,\"peak\":",
+        "\"bleed\":true}", "'tuba' holds other instruments too"};
+    for (size_t i = 0; i < 3; i++) ck_assert(memmem(text, n, kept[i], strlen(kept[i])));
+    free(text);
+}
+END_TEST
+
 /* The content alone decides, so another name or folder has the same side. */
 START_TEST(moisesdb_split_is_of_the_content)
 {
@@ -283,7 +301,7 @@ START_TEST(metadata_is_a_file_of_the_data_set)
 }
 END_TEST
 
-RG_TEST_MAIN("import sets", 60, moisesdb, moisesdb_split_is_of_the_content, medleydb,
+RG_TEST_MAIN("import sets", 60, moisesdb, bleed_is_kept, moisesdb_split_is_of_the_content, medleydb,
              medleydb_without_metadata, slakh_is_redux, slakh_doubles_share_a_side,
              slakh_without_split_folders, slakh_list_is_redux, musdb_has_14_validation_tracks,
              metadata_is_a_file_of_the_data_set)
