@@ -12,9 +12,9 @@
 
 #include "datasets/sampler.h"
 #include "eval/internal.h"
-#include "eval/metrics/chroma.h"
-#include "eval/metrics/onset.h"
 #include "eval/metrics/signal.h"
+#include "music/features/chroma.h"
+#include "music/features/onset.h"
 
 static const double least_active = 0.1;
 

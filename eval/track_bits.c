@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "eval/metrics/codes.h"
-#include "eval/metrics/onset.h"
 #include "eval/track_internal.h"
+#include "music/features/onset.h"
 
 enum situation { TRUE_CONTEXT, NO_CONTEXT, OTHER_SONG, BEAT_LATE, NO_CONDITIONS, SITUATIONS };
 enum {

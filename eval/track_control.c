@@ -8,10 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "eval/metrics/chroma.h"
-#include "eval/metrics/onset.h"
-#include "eval/metrics/tempo.h"
 #include "eval/track_internal.h"
+#include "music/features/chroma.h"
+#include "music/features/onset.h"
+#include "music/features/tempo.h"
 
 enum { TAKES = CONTROL_SEEDS * CONTROL_REQUESTS, MOVED_BY = 3, REAL_PARTS = 3 };
 static const double least_seconds = 4; /* of rg_tempo_of */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/metrics/chroma.h"
-#include "eval/metrics/onset.h"
 #include "eval/track_internal.h"
+#include "music/features/chroma.h"
+#include "music/features/onset.h"
 
 int64_t rg__least(int64_t a, int64_t b)
 {

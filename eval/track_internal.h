@@ -7,7 +7,7 @@
 #include "datasets/track_data.h"
 #include "eval/internal.h"
 #include "eval/metrics/calibration.h"
-#include "eval/metrics/key.h"
+#include "music/features/key.h"
 
 typedef struct track_evaluation {
     evaluation *e;

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/metrics/onset.h"
 #include "eval/metrics/signal.h"
 #include "eval/track_internal.h"
+#include "music/features/onset.h"
 
 void rg__pieces_free(pieces *set)
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "eval/metrics/crossing.h"
-#include "eval/metrics/onset.h"
 #include "eval/track_internal.h"
+#include "music/features/onset.h"
 
 enum { PER_SONG = 2, MOST = 48 };
 enum kind { SEEN, GRID, CODED, REAL, KINDS };

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/metrics/chroma.h"
-#include "eval/metrics/key.h"
 #include "eval/track_internal.h"
+#include "music/features/chroma.h"
+#include "music/features/key.h"
 
 enum { PER_SONG = 2, MOST = 40, MOVES = 3, STEPS = RG_CHROMA_RATE * 32 };
 /* The first is home; no fifths, whose scales share too much. */

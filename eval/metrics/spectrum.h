@@ -1,9 +1,8 @@
 /*
- * Spectra for measuring: frames of a signal, mel bands, and distances between spectra.
+ * Distances between spectra, and where energy lies.
  *
- * One idea: one walk over Hann frames serves every metric; a callback gets each frame's magnitudes,
- * so memory never grows with the length of the song. Magnitudes are scaled so that a full-scale
- * sine reads 1. Not here: the differentiable spectra of training (ops.h).
+ * One idea: the frames and mel bands of audio/spectrum.h, the reference's kept while the estimate's
+ * pass by. Not here: the differentiable spectra of training (ops.h).
  */
 #ifndef RG_EVAL_SPECTRUM_H
 #define RG_EVAL_SPECTRUM_H
@@ -11,33 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "audio/spectrum.h"
 #include "base/status.h"
-
-typedef struct rg_framing {
-    int32_t size; /* samples of one frame, even */
-    double hop;   /* samples between frames; frame k starts at round(k * hop) */
-    bool centred; /* frame k is centred on round(k * hop) instead; zeros outside the signal */
-} rg_framing;
-
-/* Frames of n samples: the last one reaches the end (zeros behind it); at least 1. */
-int64_t rg_frame_count(const rg_framing *framing, int64_t n);
-/* Calls fn(ctx, frame, magnitude (size/2+1)) in order of frames. */
-typedef void rg_frame_fn(void *ctx, int64_t frame, const float *magnitude);
-rg_status rg_each_frame(const rg_framing *framing, const float *x, int64_t n, rg_frame_fn *fn,
-                        void *ctx, rg_error *err) RG_MUST_USE;
-
-double rg_mel_of_hz(double hz); /* HTK: 2595 log10(1 + hz / 700) */
-/* Triangular bands of equal width on the HTK mel scale, peak 1, no area normalisation. */
-typedef struct rg_mel {
-    int32_t bands, bins;
-    float *weights;        /* (bands,bins) heap */
-    int32_t *first, *last; /* bins of a band that are not zero: first .. last-1 */
-} rg_mel;
-rg_status rg_mel_make(rg_mel *mel, int32_t bands, int32_t size, int32_t rate, double low_hz,
-                      double high_hz, rg_error *err) RG_MUST_USE;
-void rg_mel_free(rg_mel *mel);
-/* out (bands): sums of weight * values (bins). */
-void rg_mel_apply(const rg_mel *mel, const float *values, float *out);
 
 /* The resolutions of both distances below; their numbers stand in metrics.json. */
 typedef struct rg_resolution {

@@ -72,6 +72,13 @@ rg_status rg_audio_to_channels(const rg_audio *audio, int32_t channels, rg_audio
 /* Integrated loudness in LUFS (EBU R 128); -INFINITY for silence. */
 rg_status rg_audio_loudness(const rg_audio *audio, double *lufs, rg_error *err) RG_MUST_USE;
 
+/* The same of sound that comes in blocks (frames,channels); close frees, and is fine with NULL. */
+typedef struct rg_loudness rg_loudness;
+rg_loudness *rg_loudness_open(int32_t channels, int32_t rate, rg_error *err);
+rg_status rg_loudness_push(rg_loudness *loudness, const float *x, int64_t frames,
+                           rg_error *err) RG_MUST_USE;
+rg_status rg_loudness_close(rg_loudness *loudness, double *lufs, rg_error *err) RG_MUST_USE;
+
 /* What one hears by numbers. */
 typedef struct rg_levels {
     double peak, rms_dbfs, dc, clipped_share,

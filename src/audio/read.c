@@ -41,22 +41,6 @@ size_t rg_pcm_sample_bytes(rg_pcm_type type)
     return type == RG_PCM_F64 ? sizeof(double) : sizeof(float);
 }
 
-static rg_status check_header(const SF_INFO *info, rg_error *err)
-{
-    if (info->channels < 1 || info->channels > RG_AUDIO_MAX_CHANNELS)
-        return rg_fail(err, RG_ERR_FORMAT, "has %d channels; 1 to %d can be read", info->channels,
-                       RG_AUDIO_MAX_CHANNELS);
-    if (info->samplerate < RG_AUDIO_MIN_RATE || info->samplerate > RG_AUDIO_MAX_RATE)
-        return rg_fail(err, RG_ERR_FORMAT, "has a sample rate of %d Hz; %d to %d can be read",
-                       info->samplerate, RG_AUDIO_MIN_RATE, RG_AUDIO_MAX_RATE);
-    if (info->frames <= 0) return rg_fail(err, RG_ERR_FORMAT, "holds no sound (0 frames)");
-    if (info->frames > (sf_count_t)MAX_HOURS * 3600 * info->samplerate)
-        return rg_fail(err, RG_ERR_FORMAT,
-                       "is longer than %d hours (%lld frames); cut it into parts", MAX_HOURS,
-                       (long long)info->frames);
-    return RG_OK;
-}
-
 static sf_count_t read_chunk(SNDFILE *file, rg_pcm_type type, void *out, sf_count_t frames)
 {
     if (type == RG_PCM_F64) return sf_readf_double(file, out, frames);
@@ -129,7 +113,7 @@ rg_status rg_pcm_read(const char *path, rg_pcm *out, rg_error *err)
     if (!file)
         status = rg_fail(&fault, RG_ERR_FORMAT, "is not a sound file that can be read: %s",
                          sf_strerror(NULL));
-    else if ((status = check_header(&info, &fault)) == RG_OK)
+    else if ((status = rg_sndio_check(&info, MAX_HOURS, &fault)) == RG_OK)
         status = read_open_file(file, &info, out, &fault);
     /* After a failed call libsndfile may take the file for another format: believe nothing. */
     if (io.fault)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audio/audio.h"
 #include "base/fs.h"
 
 rg_status rg_sndio_open(rg_sndio *io, const char *path, rg_error *err)
@@ -99,4 +100,20 @@ SF_VIRTUAL_IO *rg_sndio_calls(void)
 {
     static SF_VIRTUAL_IO calls = {io_length, io_seek, io_read, io_write, io_tell};
     return &calls;
+}
+
+rg_status rg_sndio_check(const SF_INFO *info, int32_t hours, rg_error *err)
+{
+    if (info->channels < 1 || info->channels > RG_AUDIO_MAX_CHANNELS)
+        return rg_fail(err, RG_ERR_FORMAT, "has %d channels; 1 to %d can be read", info->channels,
+                       RG_AUDIO_MAX_CHANNELS);
+    if (info->samplerate < RG_AUDIO_MIN_RATE || info->samplerate > RG_AUDIO_MAX_RATE)
+        return rg_fail(err, RG_ERR_FORMAT, "has a sample rate of %d Hz; %d to %d can be read",
+                       info->samplerate, RG_AUDIO_MIN_RATE, RG_AUDIO_MAX_RATE);
+    if (info->frames <= 0) return rg_fail(err, RG_ERR_FORMAT, "holds no sound (0 frames)");
+    if (info->frames > (sf_count_t)hours * 3600 * info->samplerate)
+        return rg_fail(err, RG_ERR_FORMAT,
+                       "is longer than %d hours (%lld frames); cut it into parts", hours,
+                       (long long)info->frames);
+    return RG_OK;
 }

@@ -29,4 +29,7 @@ void rg_sndio_attach(rg_sndio *io, int fd);
 /* The callbacks, for sf_open_virtual(rg_sndio_calls(), ..., io). */
 SF_VIRTUAL_IO *rg_sndio_calls(void);
 
+/* Whether a header describes sound that can be read: channels, rate, at most `hours` long. */
+rg_status rg_sndio_check(const SF_INFO *info, int32_t hours, rg_error *err) RG_MUST_USE;
+
 #endif

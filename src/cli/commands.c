@@ -29,6 +29,8 @@ const rg_command rg_commands[] = {
         "make a bundle of an EnCodec of transformers (config.json, model.safetensors)", 1, 1),
     ROW("generate", generate, "BUNDLE --out SCENE",
         "make music from a prompt; keep locked tracks as they are", 1, 1),
+    ROW("analyze", analyze, "FILE|FOLDER|ROLE=FILE...",
+        "tempo, beats, key, chords and more, heard in songs or their stems", 1, -1),
     ROW("prompt", prompt, "TEXT", "show what the prompt analyzer understands", 1, 1),
     ROW("codec encode", codec_encode, "CODEC IN --out CODES", "audio file to codes", 2, 2),
     ROW("codec decode", codec_decode, "CODEC CODES --out WAV", "codes to audio file", 2, 2),

@@ -54,6 +54,9 @@ expect 2 "--out DIR is missing" "$resonant" generate bundle
 expect 2 "not a number from" "$resonant" generate bundle --out x --duration nine
 expect 2 "--takes" "$resonant" generate bundle --out x --takes 17
 expect 2 "is not a bundle" "$resonant" generate . --out x
+expect 1 "cannot open" "$resonant" analyze no-such-file.wav
+expect 2 "choose one" "$resonant" analyze --json --csv README.md
+expect 1 "is not a sound file" "$resonant" analyze README.md
 expect 2 "two different tempi" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda

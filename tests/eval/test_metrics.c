@@ -5,16 +5,16 @@
 
 #include "base/rng.h"
 #include "eval/metrics/bands.h"
-#include "eval/metrics/chroma.h"
 #include "eval/metrics/codes.h"
 #include "eval/metrics/distribution.h"
 #include "eval/metrics/lowpass.h"
-#include "eval/metrics/onset.h"
 #include "eval/metrics/pcm_baseline.h"
 #include "eval/metrics/signal.h"
 #include "eval/metrics/spectrum.h"
 #include "eval/metrics/stats.h"
-#include "eval/metrics/tempo.h"
+#include "music/features/chroma.h"
+#include "music/features/onset.h"
+#include "music/features/tempo.h"
 
 static float *noise(int64_t n, double deviation, uint64_t seed)
 {

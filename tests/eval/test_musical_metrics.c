@@ -6,13 +6,13 @@
 
 #include "base/rng.h"
 #include "eval/metrics/calibration.h"
-#include "eval/metrics/chroma.h"
 #include "eval/metrics/copying.h"
 #include "eval/metrics/crossing.h"
 #include "eval/metrics/distribution.h"
-#include "eval/metrics/key.h"
 #include "eval/metrics/seam.h"
 #include "eval/metrics/stats.h"
+#include "music/features/chroma.h"
+#include "music/features/key.h"
 
 enum { RATE = 16000, SECONDS = 6 };
 

@@ -1,9 +1,10 @@
 /*
  * Keys by profiles (key.h).
  */
-#include "eval/metrics/key.h"
+#include "music/features/key.h"
 
 #include <math.h>
+#include <string.h>
 
 static const double profiles[2][12] = {
     {.238, .006, .111, .006, .137, .094, .016, .214, .009, .080, .008, .081},
@@ -41,19 +42,28 @@ static double correlation(const double p[12], const double q[12], int32_t turn)
     return pp > least_variance && qq > least_variance ? pq / sqrt(pp * qq) : NAN;
 }
 
+int32_t rg_keys_of(const float *chroma, int64_t frames, rg_key_fit out[RG_KEYS])
+{
+    double p[12];
+    int32_t n = 0;
+    if (!mean_profile(chroma, frames, p)) return 0;
+    for (int32_t k = 0; k < 24; k++) {
+        rg_key_fit fit = {{k % 12, k / 12}, correlation(p, profiles[k / 12], k % 12)};
+        int32_t at = n;
+        if (!isfinite(fit.correlation)) continue;
+        while (at > 0 && fit.correlation > out[at - 1].correlation) at--;
+        if (at >= RG_KEYS) continue;
+        n = n < RG_KEYS ? n + 1 : n;
+        memmove(out + at + 1, out + at, (size_t)(n - 1 - at) * sizeof *out);
+        out[at] = fit;
+    }
+    return n;
+}
+
 rg_key rg_key_of(const float *chroma, int64_t frames)
 {
-    rg_key best = {-1, 0};
-    double p[12], most = -INFINITY;
-    if (!mean_profile(chroma, frames, p)) return best;
-    for (int32_t mode = 0; mode < 2; mode++)
-        for (int32_t tonic = 0; tonic < 12; tonic++) {
-            double fit = correlation(p, profiles[mode], tonic);
-            if (!(fit > most)) continue;
-            most = fit;
-            best = (rg_key){tonic, mode};
-        }
-    return best;
+    rg_key_fit fits[RG_KEYS];
+    return rg_keys_of(chroma, frames, fits) > 0 ? fits[0].key : (rg_key){-1, 0};
 }
 
 rg_key rg_key_moved(rg_key key, int32_t semitones)

@@ -6,14 +6,22 @@
  * (J. New Music Research 36(1), 2007). Measured on 114 rendered songs: 0.83 within 4 %, 0.97 up to
  * factors of 2 and 3.
  */
-#ifndef RG_EVAL_TEMPO_H
-#define RG_EVAL_TEMPO_H
+#ifndef RG_MUSIC_TEMPO_H
+#define RG_MUSIC_TEMPO_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
 
+typedef struct rg_tempo {
+    double bpm, confidence; /* 0 bpm: none; confidences of the candidates add up to 1 */
+} rg_tempo;
+enum { RG_TEMPI = 2 };
+
+/* The two best tempi that are more than 8 % apart, best first. */
+rg_status rg_tempi_of(const float *envelope, int64_t n, rg_tempo out[RG_TEMPI],
+                      rg_error *err) RG_MUST_USE;
 /* Beats per minute, 40 to 240, of an envelope (n) of onset.h; 0 when it is too short (4 s) or
  * constant. */
 rg_status rg_tempo_of(const float *envelope, int64_t n, double *bpm, rg_error *err) RG_MUST_USE;

@@ -6,8 +6,8 @@
  * (J. New Music Research 36(1), 2007). The input is brought to one level first, so quiet stems
  * count like loud ones.
  */
-#ifndef RG_EVAL_ONSET_H
-#define RG_EVAL_ONSET_H
+#ifndef RG_MUSIC_ONSET_H
+#define RG_MUSIC_ONSET_H
 
 #include <stdint.h>
 
@@ -21,6 +21,14 @@ int64_t rg_onset_frames(int64_t n, int32_t rate);
  * first and last 30 ms are zero: where an excerpt is cut nothing begins. */
 rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *envelope,
                             rg_error *err) RG_MUST_USE;
+/*
+ * The same of a signal of n samples and known RMS that comes in blocks: open, push, close (frees;
+ * the envelope is whole only then). NULL and a text in err without memory.
+ */
+typedef struct rg_onsets rg_onsets;
+rg_onsets *rg_onsets_open(int64_t n, int32_t rate, double rms, float *envelope, rg_error *err);
+void rg_onsets_push(rg_onsets *onsets, const float *x, int64_t n);
+rg_status rg_onsets_close(rg_onsets *onsets, rg_error *err); /* NULL is fine */
 /* Peaks of an envelope: indices in rising order, at most `capacity`; returns how many there are. */
 int64_t rg_onset_peaks(const float *envelope, int64_t n, int64_t *peaks, int64_t capacity);
 /* F measure of the estimate's onsets against the reference's, one to one within 50 ms; NAN when

@@ -1,13 +1,13 @@
 /*
  * Onset envelope, peaks, onset F and coherence (onset.h).
  */
-#include "eval/metrics/onset.h"
+#include "music/features/onset.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/metrics/spectrum.h"
+#include "audio/spectrum.h"
 
 enum { BANDS = 64, SMOOTH = 6, LAGS = 60, PEAK_REACH = 3, MEAN_REACH = 10, MATCH_FRAMES = 5 };
 static const double window_seconds = 0.064, target_rms = 0.05, quietest_rms = 3e-5;
@@ -19,23 +19,24 @@ int64_t rg_onset_frames(int64_t n, int32_t rate)
     return (int64_t)floor((double)n * RG_ONSET_RATE / rate) + 1;
 }
 
-typedef struct flux {
-    const rg_mel *mel;
-    float *before, *now, *envelope;
+struct rg_onsets {
+    rg_mel mel;
+    rg_framer *framer;
+    float before[BANDS], now[BANDS], *envelope;
     int64_t frames, first, last; /* frames whose window and the one before lie inside */
     float gain;
-} flux;
+};
 
 static void add_flux(void *ctx, int64_t frame, const float *magnitude)
 {
-    flux *f = ctx;
+    rg_onsets *f = ctx;
     double rise = 0;
-    rg_mel_apply(f->mel, magnitude, f->now);
+    rg_mel_apply(&f->mel, magnitude, f->now);
     for (int32_t i = 0; i < BANDS; i++) {
         f->now[i] = log1pf(f->gain * f->now[i]);
         if (frame > 0 && f->now[i] > f->before[i]) rise += f->now[i] - f->before[i];
     }
-    memcpy(f->before, f->now, BANDS * sizeof(float));
+    memcpy(f->before, f->now, sizeof f->before);
     int64_t at = frame + early_frames;
     if (frame >= f->first && frame <= f->last && at < f->frames)
         f->envelope[at] = (float)(rise / BANDS);
@@ -68,29 +69,57 @@ static double rms_of(const float *x, int64_t n)
     return n > 0 ? sqrt(sum / (double)n) : 0;
 }
 
+static void onsets_free(rg_onsets *f)
+{
+    rg_mel_free(&f->mel);
+    free(f);
+}
+
+rg_onsets *rg_onsets_open(int64_t n, int32_t rate, double rms, float *envelope, rg_error *err)
+{
+    int32_t size = rg_frame_size(window_seconds * rate);
+    rg_framing framing = {size, (double)rate / RG_ONSET_RATE, true};
+    rg_onsets *f = calloc(1, sizeof *f);
+    if (!f) {
+        rg_fail(err, RG_ERR_NOMEM, "no memory for onsets");
+        return NULL;
+    }
+    f->envelope = envelope;
+    f->frames = rg_onset_frames(n, rate);
+    memset(envelope, 0, (size_t)f->frames * sizeof *envelope);
+    if (!(rms >= quietest_rms)) return f;
+    /* 100 * an unnormalised magnitude of 2048 points, as the constants were measured. */
+    f->gain = (float)(100 * 2048 / 4.0 * target_rms / rms);
+    f->first = (int64_t)ceil(size / 2.0 / framing.hop) + 1;
+    f->last = (int64_t)floor(((double)n - size / 2.0) / framing.hop);
+    if (rg_mel_make(&f->mel, BANDS, size, rate, fmin(30, 0.1 * rate), fmin(14000, 0.48 * rate),
+                    err) == RG_OK)
+        f->framer = rg_framer_open(&framing, add_flux, f, err);
+    if (f->framer) return f;
+    onsets_free(f);
+    return NULL;
+}
+
+void rg_onsets_push(rg_onsets *f, const float *x, int64_t n)
+{
+    if (f->framer) rg_framer_push(f->framer, x, n);
+}
+
+rg_status rg_onsets_close(rg_onsets *f, rg_error *err)
+{
+    if (!f) return RG_OK;
+    rg_framer_finish(f->framer);
+    rg_status status = f->framer ? normalise(f->envelope, f->frames, err) : RG_OK;
+    onsets_free(f);
+    return status;
+}
+
 rg_status rg_onset_envelope(const float *x, int64_t n, int32_t rate, float *envelope, rg_error *err)
 {
-    int64_t frames = rg_onset_frames(n, rate);
-    double rms = rms_of(x, n);
-    memset(envelope, 0, (size_t)frames * sizeof *envelope);
-    if (rms < quietest_rms) return RG_OK;
-    int32_t size = (int32_t)lround(window_seconds * rate / 2) * 2;
-    rg_framing framing = {size, (double)rate / RG_ONSET_RATE, true};
-    rg_mel mel;
-    RG_TRY(rg_mel_make(&mel, BANDS, size, rate, 30, fmin(14000, 0.48 * rate), err));
-    float rows[2][BANDS] = {{0}};
-    /* 100 * an unnormalised magnitude of 2048 points, as the constants were measured. */
-    flux f = {.mel = &mel,
-              .before = rows[0],
-              .now = rows[1],
-              .envelope = envelope,
-              .frames = frames,
-              .gain = (float)(100 * 2048 / 4.0 * target_rms / rms)};
-    f.first = (int64_t)ceil(size / 2.0 / framing.hop) + 1;
-    f.last = (int64_t)floor(((double)n - size / 2.0) / framing.hop);
-    rg_status status = rg_each_frame(&framing, x, n, add_flux, &f, err);
-    rg_mel_free(&mel);
-    return status == RG_OK ? normalise(envelope, frames, err) : status;
+    rg_onsets *f = rg_onsets_open(n, rate, rms_of(x, n), envelope, err);
+    if (!f) return err ? err->code : RG_ERR_NOMEM;
+    rg_onsets_push(f, x, n);
+    return rg_onsets_close(f, err);
 }
 
 static bool is_peak(const float *e, int64_t n, int64_t i)

@@ -1,14 +1,16 @@
 /*
  * Tempo by comb and prior (tempo.h).
  */
-#include "eval/metrics/tempo.h"
+#include "music/features/tempo.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "eval/metrics/onset.h"
+#include "music/features/onset.h"
 
 enum { LOWEST = 40, HIGHEST = 240, STEPS_PER_BPM = 4, SHORTEST = 4 * RG_ONSET_RATE, TEETH = 4 };
+static const double prior_bpm = 120, prior_octaves = 1;
 static const double weights[TEETH] = {1, 0.5, 0.25, 0.33};
 
 /* Autocorrelation of x (n) with its mean removed, per overlapping sample, r[0] = 1; false when
@@ -40,24 +42,54 @@ static double comb(const double *r, int64_t lags, double bpm)
     return weight > 0 ? fmax(0, sum / weight) : 0;
 }
 
-rg_status rg_tempo_of(const float *envelope, int64_t n, double *bpm, rg_error *err)
+enum { STEPS = (HIGHEST - LOWEST) * STEPS_PER_BPM + 1 };
+
+static double bpm_at(int k)
+{
+    return LOWEST + (double)k / STEPS_PER_BPM;
+}
+
+/* The best step that is no neighbour (8 %) of `taken`; -1 when nothing scores. */
+static int best_step(const double *scores, double taken)
+{
+    int best = -1;
+    for (int k = 0; k < STEPS; k++) {
+        if (taken > 0 && fabs(bpm_at(k) - taken) <= 0.08 * taken) continue;
+        if (scores[k] > (best < 0 ? 0 : scores[best])) best = k;
+    }
+    return best;
+}
+
+rg_status rg_tempi_of(const float *envelope, int64_t n, rg_tempo out[RG_TEMPI], rg_error *err)
 {
     int64_t lags = 60 * RG_ONSET_RATE / LOWEST * TEETH + 2;
-    *bpm = 0;
+    memset(out, 0, RG_TEMPI * sizeof *out);
     if (n < SHORTEST) return RG_OK;
     if (lags > n / 2) lags = n / 2;
-    double *r = malloc((size_t)lags * sizeof *r), best = 0;
+    double *r = malloc((size_t)lags * sizeof *r), scores[STEPS], taken = 0, sum = 0;
     if (!r) return rg_fail(err, RG_ERR_NOMEM, "no memory for a tempo");
     bool moves = autocorrelation(envelope, n, r, lags);
-    for (int k = 0; moves && k <= (HIGHEST - LOWEST) * STEPS_PER_BPM; k++) {
-        double candidate = LOWEST + (double)k / STEPS_PER_BPM, octave = log2(candidate / 120),
-               score = comb(r, lags, candidate) * exp(-0.5 * octave * octave);
-        if (score > best) {
-            best = score;
-            *bpm = candidate;
-        }
+    for (int k = 0; k < STEPS; k++) {
+        double octave = log2(bpm_at(k) / prior_bpm) / prior_octaves;
+        scores[k] = moves ? comb(r, lags, bpm_at(k)) * exp(-0.5 * octave * octave) : 0;
     }
     free(r);
+    for (int i = 0; i < RG_TEMPI; i++) {
+        int k = best_step(scores, taken);
+        if (k < 0) break;
+        out[i] = (rg_tempo){bpm_at(k), scores[k]};
+        taken = out[i].bpm;
+        sum += scores[k];
+    }
+    for (int i = 0; i < RG_TEMPI; i++) out[i].confidence /= fmax(sum, 1e-9);
+    return RG_OK;
+}
+
+rg_status rg_tempo_of(const float *envelope, int64_t n, double *bpm, rg_error *err)
+{
+    rg_tempo tempi[RG_TEMPI];
+    RG_TRY(rg_tempi_of(envelope, n, tempi, err));
+    *bpm = tempi[0].bpm;
     return RG_OK;
 }
 

@@ -5,8 +5,8 @@
  * correlation. Profiles: Albrecht and Shanahan 2013; on rendered songs of known key, without their
  * drums, they named 81 % exactly, those of Krumhansl 62 %.
  */
-#ifndef RG_EVAL_KEY_H
-#define RG_EVAL_KEY_H
+#ifndef RG_MUSIC_KEY_H
+#define RG_MUSIC_KEY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,14 @@ typedef struct rg_key {
     int32_t tonic, mode; /* 0 = C .. 11; 0 major, 1 minor; tonic -1: none */
 } rg_key;
 
+typedef struct rg_key_fit {
+    rg_key key;
+    double correlation;
+} rg_key_fit;
+enum { RG_KEYS = 3 };
+
+/* The best fitting keys, best first; how many there are: 0 for a silent or flat chroma. */
+int32_t rg_keys_of(const float *chroma, int64_t frames, rg_key_fit out[RG_KEYS]);
 /* Key of a chroma (frames,12); tonic -1 when it is silent or equally loud everywhere. */
 rg_key rg_key_of(const float *chroma, int64_t frames);
 rg_key rg_key_moved(rg_key key, int32_t semitones);
