@@ -45,7 +45,8 @@ __device__ __forceinline__ void plain_scores(float *s, const float *__restrict__
 {
     constexpr int width = plain_tile<SLICES>::width;
     RG_UNROLL for (int r = 0; r < PLAIN_WARP_ROWS; r++) s[r] = 0.f;
-    for (int c = 0; c < width; c += 4) {
+    RG_UNROLL_BY(4) for (int c = 0; c < width; c += 4)
+    {
         const float4 t = rg_ld(reinterpret_cast<const float4 *>(&tile.at[threadIdx.x & 31][c]));
         RG_UNROLL for (int r = 0; r < PLAIN_WARP_ROWS; r++)
         {
@@ -60,6 +61,7 @@ template <int SLICES>
 __device__ __forceinline__ void plain_weigh(float (*acc)[SLICES], const float *w,
                                             const plain_tile<SLICES> &tile)
 {
+    RG_UNROLL_BY(4)
     for (int j = 0; j < PLAIN_OTHERS; j++) RG_UNROLL for (int r = 0; r < PLAIN_WARP_ROWS; r++)
         {
             const float weight = __shfl_sync(RG_FULL, w[r], j);

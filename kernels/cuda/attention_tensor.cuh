@@ -291,7 +291,7 @@ __global__ void __launch_bounds__(FLASH_THREADS) flash_grad_kernel(att_backward<
         __syncthreads();
         flash_clear<cols / 8>(s);
         flash_clear<cols / 8>(dp);
-        RG_UNROLL for (int k = 0; k < D / 16; k++)
+        RG_UNROLL_BY(2) for (int k = 0; k < D / 16; k++)
         {
             rg_a16 left;
             flash_left<O, D>(left, own[0], strip, k);

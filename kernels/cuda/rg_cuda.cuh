@@ -28,7 +28,8 @@
 /*
  * RG_SHARED(float, part, [32]): an array of the block; RG_SHARED_ALIGNED the same at a multiple of
  * A bytes. RG_DYN_SHARED(T, name): a pointer to the bytes that the launch gave, at a multiple of
- * 128. RG_UNROLL stands before a loop of constant length.
+ * 128. RG_UNROLL stands before a loop of constant length; RG_UNROLL_BY(n) lets n rounds of it
+ * overlap and no more, where all of them would not fit into the registers.
  */
 #if defined(__CUDACC__)
 #define RG_SHARED(T, name, dims) __shared__ T name dims
@@ -39,6 +40,8 @@
     extern __shared__ __align__(128) unsigned char rg_dyn_shared[]; \
     T *const name = reinterpret_cast<T *>(rg_dyn_shared)
 #define RG_UNROLL _Pragma("unroll")
+#define RG_PRAGMA(text) _Pragma(#text)
+#define RG_UNROLL_BY(n) RG_PRAGMA(unroll n)
 #define RG_ASSUME_ALIGNED(p, V) ((void)0)
 #else
 #include "cuemu_half.h"
@@ -50,6 +53,7 @@
         ::cuemu::shared_var(&name##_key, sizeof(name##_array), A, #name))
 #define RG_DYN_SHARED(T, name) T *const name = reinterpret_cast<T *>(::cuemu::blk.dyn)
 #define RG_UNROLL
+#define RG_UNROLL_BY(n)
 /* A GPU stops at a misaligned access; x86 does not. */
 #define RG_ASSUME_ALIGNED(p, V) \
     if (reinterpret_cast<uintptr_t>(p) % alignof(V)) __trap()

@@ -24,9 +24,13 @@ struct row_losses {
     {
         return targets[row] >= 0 && targets[row] < classes;
     }
+    __device__ __forceinline__ float weight_of(int64_t row) const
+    {
+        return weight ? weight[row] : 1.f;
+    }
     __device__ __forceinline__ float share(int64_t row) const
     {
-        return (float)((weight ? weight[row] : 1.f) / *total);
+        return (float)(weight_of(row) / *total);
     }
 };
 
@@ -34,7 +38,7 @@ struct weight_source {
     row_losses rows;
     __device__ __forceinline__ void add(int64_t, int64_t row, int64_t, double sums[1]) const
     {
-        if (rows.valid(row)) sums[0] += rows.weight ? rows.weight[row] : 1.f;
+        if (rows.valid(row)) sums[0] += rows.weight_of(row);
     }
 };
 
@@ -51,15 +55,17 @@ struct loss_source {
     row_losses rows;
     __device__ __forceinline__ void add(int64_t, int64_t row, int64_t, double sums[1]) const
     {
-        if (rows.valid(row)) sums[0] += (double)rows.share(row) * rows.nll[row];
+        if (rows.valid(row)) sums[0] += (double)rows.weight_of(row) * rows.nll[row];
     }
 };
 
+/* Divided once: a division of doubles in a loop over rows takes more registers than there are. */
 struct loss_sink {
+    const double *total;
     float *loss;
     __device__ __forceinline__ void put(int64_t, int64_t, int64_t, const double sums[1]) const
     {
-        *loss = (float)sums[0];
+        *loss = (float)(sums[0] / *total);
     }
 };
 
@@ -114,7 +120,8 @@ template <class T> static rg_status softmax_ce_call(rg_kernel_ctx *ctx, const rg
             ctx, RG_LAUNCH(softmax_ce_kernel<T>, dim3((unsigned)((a->rows + ROWS - 1) / ROWS)),
                            dim3(THREADS), 0, (cudaStream_t)ctx->stream, rows, (const T *)a->logits,
                            (T *)a->dlogits, a->rows, ctx->fault)));
-    return rg_sums<double, 1>(ctx, 1, a->rows, 1, loss_source{rows}, loss_sink{(float *)a->loss});
+    return rg_sums<double, 1>(ctx, 1, a->rows, 1, loss_source{rows},
+                              loss_sink{rows.total, (float *)a->loss});
 }
 
 } // namespace
