@@ -1,0 +1,37 @@
+# RG_CUDA=on: the CUDA backend, compiled by nvcc, under rg_kernels. Included by the top CMakeLists.txt.
+#
+# One idea: a library of its own, known to CMake by its file alone, so that programs are still linked
+# as C. The runtime is linked statically and every other library of NVIDIA's is opened when it is
+# first needed: the program starts without any of them.
+set(RG_CUDA_ARCHITECTURES 75 80 86 89 90 100 120 CACHE STRING
+    "compute capabilities that the kernels are compiled for, times 10")
+set(CMAKE_CUDA_ARCHITECTURES OFF)
+enable_language(CUDA)
+find_package(CUDAToolkit 13 REQUIRED)
+
+# Two sets of PTX: bf16 products exist from 8.0 on. The last one is kept for GPUs yet to come.
+set(targets)
+foreach(sm ${RG_CUDA_ARCHITECTURES})
+  if(sm LESS 80)
+    list(APPEND targets "-gencode=arch=compute_${sm},code=sm_${sm}")
+  else()
+    string(APPEND real "sm_${sm},")
+  endif()
+endforeach()
+list(APPEND targets "-gencode=arch=compute_80,code=[${real}compute_80]")
+
+file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c)
+list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
+add_library(rg_cuda_backend OBJECT ${backend})
+target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+file(GLOB cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
+add_library(rg_cuda_kernels STATIC ${cuda_kernels} $<TARGET_OBJECTS:rg_cuda_backend>)
+set_target_properties(rg_cuda_kernels PROPERTIES COMPILE_OPTIONS "" CUDA_STANDARD 17)
+target_compile_options(rg_cuda_kernels PRIVATE ${targets} "SHELL:-Werror all-warnings")
+
+add_library(rg_cuda STATIC IMPORTED)
+set_target_properties(rg_cuda PROPERTIES
+    IMPORTED_LOCATION ${CMAKE_BINARY_DIR}/librg_cuda_kernels.a
+    INTERFACE_LINK_LIBRARIES "rg_base;CUDA::cudart_static;stdc++")
+add_dependencies(rg_cuda rg_cuda_kernels)
+target_link_libraries(rg_kernels PUBLIC rg_cuda)
