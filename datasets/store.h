@@ -23,7 +23,7 @@ enum {
     RG_ID_SIZE = 64,
     RG_ACTIVITY_PER_SECOND = 10,
     RG_STORE_MAJOR = 1,
-    RG_STORE_MINOR = 0
+    RG_STORE_MINOR = 1 /* 1: /summary in every shard */
 };
 
 typedef enum rg_split { RG_SPLIT_TRAIN, RG_SPLIT_VALID, RG_SPLIT_TEST, RG_SPLIT_COUNT } rg_split;

@@ -70,7 +70,7 @@ bool rg__h5_make_group(hid_t at, const char *name)
     return group >= 0 && H5Gclose(group) >= 0;
 }
 
-static hid_t text_type(size_t size)
+hid_t rg__h5_text_column(size_t size)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
     if (type >= 0 && (H5Tset_size(type, size) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0 ||
@@ -94,7 +94,7 @@ bool rg__h5_put(hid_t at, const char *name, hid_t type, const void *values, hsiz
 bool rg__h5_put_text(hid_t at, const char *name, const char *text)
 {
     const char *s = text && *text ? text : " ";
-    hid_t type = text_type(strlen(s));
+    hid_t type = rg__h5_text_column(strlen(s));
     bool ok = type >= 0 && rg__h5_put(at, name, type, s, 0);
     if (type >= 0) H5Tclose(type);
     return ok;
@@ -118,7 +118,7 @@ char *rg__h5_get_long_text(hid_t at, const char *name)
     if (size > 0 && size <= LONGEST_TEXT && H5Tget_class(type) == H5T_STRING &&
         H5Tis_variable_str(type) == 0 && H5Sget_simple_extent_npoints(space) == 1) {
         text = calloc(1, size + 1);
-        hid_t memory = text ? text_type(size) : -1;
+        hid_t memory = text ? rg__h5_text_column(size) : -1;
         if (memory >= 0) H5Tset_cset(memory, H5Tget_cset(type));
         if (memory < 0 || H5Aread(attr, memory, text) < 0) {
             free(text);

@@ -17,6 +17,7 @@
 #define RG__STORE_FORMAT "resonantgen-stems"
 #define RG__STORE_INDEX "index.jsonl"
 #define RG__STORE_UNFINISHED "unfinished"
+#define RG__STORE_SUMMARY "/summary"
 
 enum { RG__PATH = 1200, RG__ALIGNMENT = 4096, RG__ACTIVITY_FLOOR = 36 /* -60 dBFS + 96 */ };
 
@@ -86,6 +87,25 @@ bool rg__store_load_chords(hid_t features, rg_chord *chords, int64_t n);
 /* Whether times are finite, rising and do not overlap. */
 bool rg__store_rising_chords(const rg_chord *chords, int64_t n);
 
+/* Beats and chords in order, tempo and key in range: what a damaged file may not say. */
+bool rg__song_is_sound(const rg_song *song);
+
+/* The group /summary of a shard: all songs' facts (the columns of /songs are in `songs` already)
+ * and the offset of each one's samples. Beats, downbeats, chords and activity of all lie in one
+ * heap block that the caller frees. */
+bool rg__store_write_summary(hid_t file, int32_t n_roles, const rg_song *songs, int64_t n);
+bool rg__store_has_summary(hid_t file);
+rg_status rg__store_read_summary(hid_t file, const char *path, int32_t n_roles, rg_song *songs,
+                                 int64_t *offsets, int64_t n, void **block,
+                                 rg_error *err) RG_MUST_USE;
+/* The name of the first fact in which two readings of a song differ; NULL when they are alike. */
+const char *rg__store_compare(int32_t n_roles, const rg_song *a, const rg_song *b);
+
+/* The root attributes of a new shard, not complete yet. */
+bool rg__store_put_root(hid_t file, const rg_store_info *info);
+/* The tables /songs and /summary; then the shard says that it is complete. */
+bool rg__store_complete(hid_t file, int32_t n_roles, const rg_song *songs, int64_t n);
+
 /* Gathers the staged songs (file names in `names`) into shards and writes the index. */
 rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *const *names,
                            size_t n, rg_error *err) RG_MUST_USE;
@@ -96,6 +116,9 @@ int64_t rg__store_block_start(int64_t block, int32_t rate);
 /* RMS in dB + 96 of each block of one role's samples, rounded; 0 below. */
 void rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out);
 
+/* The song as its own groups in the shard have it: for verify. */
+rg_status rg__store_load_again(const rg_store *store, int64_t song, rg_song *out, void **block,
+                               rg_error *err) RG_MUST_USE;
 /* Where a song's array lies: for verify. */
 const char *rg__store_shard_name(const rg_store *store, int64_t song);
 rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first, int64_t n,

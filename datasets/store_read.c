@@ -92,20 +92,41 @@ rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t r
     return status;
 }
 
+/* The shard of a song, open; under the lock. It stays open for the next song. */
+static hid_t shard_file(const rg_store *store, int64_t song, char path[RG__PATH], rg_error *err)
+{
+    rg__shard *sh = &store->shards[store->songs[song].shard];
+    if (rg_fs_join(path, RG__PATH, store->folder, sh->name, err) != RG_OK) return -1;
+    rg__h5_quiet();
+    if (sh->file < 0) sh->file = rg__h5_open(path);
+    if (sh->file < 0) rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open");
+    return sh->file;
+}
+
 rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance *out,
                               rg_error *err)
 {
-    const rg__entry *e = &store->songs[song];
-    rg__shard *sh = &store->shards[e->shard];
     char path[RG__PATH];
     *out = (rg_provenance){0};
-    RG_TRY(rg_fs_join(path, sizeof path, store->folder, sh->name, err));
     pthread_mutex_lock((pthread_mutex_t *)&store->lock);
-    rg__h5_quiet();
-    if (sh->file < 0) sh->file = rg__h5_open(path); /* stays open for the next song */
-    rg_status status = sh->file < 0
-                           ? rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open")
-                           : rg__store_load_provenance(sh->file, path, e->song.id, out, err);
+    hid_t file = shard_file(store, song, path, err);
+    rg_status status =
+        file < 0 ? err->code
+                 : rg__store_load_provenance(file, path, store->songs[song].song.id, out, err);
+    pthread_mutex_unlock((pthread_mutex_t *)&store->lock);
+    return status;
+}
+
+rg_status rg__store_load_again(const rg_store *store, int64_t song, rg_song *out, void **block,
+                               rg_error *err)
+{
+    char path[RG__PATH];
+    *block = NULL;
+    *out = store->songs[song].song;
+    pthread_mutex_lock((pthread_mutex_t *)&store->lock);
+    hid_t file = shard_file(store, song, path, err);
+    rg_status status =
+        file < 0 ? err->code : rg__store_load_song(file, path, store->n_roles, out, block, err);
     pthread_mutex_unlock((pthread_mutex_t *)&store->lock);
     return status;
 }

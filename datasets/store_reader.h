@@ -13,12 +13,13 @@
 typedef struct rg__shard {
     char name[64];
     int fd;
-    hid_t file; /* open only while loading, or when a song needs the slow path */
+    hid_t file;  /* open only while loading, or when a song needs the slow path */
+    void *block; /* beats and activity of its songs, when it has a /summary */
 } rg__shard;
 
 typedef struct rg__entry {
     rg_song song;
-    void *block; /* its beats and activity */
+    void *block; /* its beats and activity, when the shard has none */
     int32_t shard;
     int64_t offset; /* of the array in the shard; -1: read through HDF5 */
 } rg__entry;

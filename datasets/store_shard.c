@@ -57,7 +57,7 @@ static rg_status plan(gathering *g, rg_error *err)
     return RG_OK;
 }
 
-static bool put_root(hid_t file, const rg_store_info *info)
+bool rg__store_put_root(hid_t file, const rg_store_info *info)
 {
     char roles[RG_MAX_ROLES * 32] = "", now[32], hash[RG_SHA256_HEX];
     for (int32_t r = 0; r < info->n_roles; r++) {
@@ -85,10 +85,9 @@ static bool put_root(hid_t file, const rg_store_info *info)
 
 /* Everything of one staged song, and its row of the table, into the shard. */
 static rg_status copy_song(const gathering *g, hid_t staged, const char *path, hid_t file,
-                           rg_song *row, rg_error *err)
+                           rg_song *row, void **block, rg_error *err)
 {
     rg_provenance provenance;
-    void *block = NULL;
     char name[128];
     snprintf(name, sizeof name, "/audio/%s", row->id);
     hsize_t n = (hsize_t)row->frames * (hsize_t)g->info->n_roles;
@@ -97,7 +96,7 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     row->n_activity = rg__store_blocks(row->frames, g->info->rate);
     rg_status status = rg__store_load_provenance(staged, path, row->id, &provenance, err);
     if (status == RG_OK)
-        status = rg__store_load_song(staged, path, g->info->n_roles, row, &block, err);
+        status = rg__store_load_song(staged, path, g->info->n_roles, row, block, err);
     if (status == RG_OK && !rg__h5_read(staged, name, H5T_NATIVE_INT16, samples, n))
         status = rg__h5_fail(err, RG_ERR_FORMAT, path, "its samples cannot be read");
     if (status == RG_OK && rg_xxh3(samples, n * sizeof *samples) != row->xxh3)
@@ -106,14 +105,13 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     if (status == RG_OK && !rg__store_write_song(file, g->info->n_roles, row, &provenance, samples))
         status = rg__h5_fail(err, RG_ERR_IO, path, "writing it into its shard failed");
     rg_provenance_free(&provenance);
-    free(block);
     free(samples);
     return status;
 }
 
 /* (Not by H5Ocopy: HDF5 1.10 crashes in it when a read or write fails.) */
 static rg_status take_song(const gathering *g, hid_t file, const char *path, rg_song *row,
-                           rg_error *err)
+                           void **block, rg_error *err)
 {
     hid_t staged = rg__h5_open(path);
     if (staged < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "the staged song does not open");
@@ -122,11 +120,24 @@ static rg_status take_song(const gathering *g, hid_t file, const char *path, rg_
     rg_status status = rg__store_read_columns(staged, path, &rows, &n, err);
     if (status == RG_OK) {
         *row = rows[0];
-        status = copy_song(g, staged, path, file, row, err);
+        status = copy_song(g, staged, path, file, row, block, err);
     }
     free(rows);
     H5Fclose(staged);
     return status;
+}
+
+bool rg__store_complete(hid_t file, int32_t n_roles, const rg_song *songs, int64_t n)
+{
+    const uint8_t complete = 1;
+    hid_t attr = -1;
+    bool ok = rg__store_write_columns(file, songs, n) &&
+              rg__store_write_summary(file, n_roles, songs, n) &&
+              H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 &&
+              (attr = H5Aopen(file, "complete", H5P_DEFAULT)) >= 0 &&
+              H5Awrite(attr, H5T_NATIVE_UINT8, &complete) >= 0;
+    if (attr >= 0) H5Aclose(attr);
+    return ok;
 }
 
 static rg_status fill_shard(const gathering *g, int32_t shard, hid_t file, const char *path,
@@ -134,24 +145,21 @@ static rg_status fill_shard(const gathering *g, int32_t shard, hid_t file, const
 {
     size_t first = g->first[shard], n = g->first[shard + 1] - first;
     rg_song *rows = calloc(n + 1, sizeof *rows);
-    if (!rows) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its table", path);
-    bool made = put_root(file, g->info) && rg__store_make_groups(file);
-    rg_status status = made ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing failed");
+    void **blocks = calloc(n + 1, sizeof *blocks); /* beats and activity of the rows */
+    rg_status status = RG_OK;
+    if (!rows || !blocks)
+        status = rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its table", path);
+    else if (!rg__store_put_root(file, g->info) || !rg__store_make_groups(file))
+        status = rg__h5_fail(err, RG_ERR_IO, path, "writing failed");
     for (size_t i = 0; status == RG_OK && i < n; i++) {
         char staged[RG__PATH];
         staged_file(g, first + i, staged);
-        status = take_song(g, file, staged, &rows[i], err);
+        status = take_song(g, file, staged, &rows[i], &blocks[i], err);
     }
-    const uint8_t complete = 1;
-    hid_t attr = -1;
-    if (status == RG_OK) {
-        bool ok = rg__store_write_columns(file, rows, (int64_t)n) &&
-                  H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 &&
-                  (attr = H5Aopen(file, "complete", H5P_DEFAULT)) >= 0 &&
-                  H5Awrite(attr, H5T_NATIVE_UINT8, &complete) >= 0;
-        if (!ok) status = rg__h5_fail(err, RG_ERR_IO, path, "finishing the shard failed");
-    }
-    if (attr >= 0) H5Aclose(attr);
+    if (status == RG_OK && !rg__store_complete(file, g->info->n_roles, rows, (int64_t)n))
+        status = rg__h5_fail(err, RG_ERR_IO, path, "finishing the shard failed");
+    for (size_t i = 0; blocks && i < n; i++) free(blocks[i]);
+    free(blocks);
     free(rows);
     return status;
 }

@@ -2,8 +2,9 @@
  * Opening one shard of a store for reading: its attributes, its songs, and where their samples lie.
  *
  * One idea: a song's array is contiguous, unfiltered and of native type, so its place in the file
- * is asked once (H5Dget_offset). Where a shard was repacked by somebody (chunks, compression), the
- * file stays open and its samples are read through HDF5.
+ * is known once and for all (store_summary.c, or H5Dget_offset where there is no summary). Where a
+ * shard was repacked by somebody (chunks, compression), the file stays open and its samples are
+ * read through HDF5.
  * Not here: the list of shards (store_open.c), reading samples (store_read.c).
  */
 #include <fcntl.h>
@@ -71,8 +72,11 @@ static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char 
 {
     char name[128];
     snprintf(name, sizeof name, "/audio/%s", e->song.id);
-    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(set);
-    hid_t type = H5Dget_type(set), plist = H5Dget_create_plist(set);
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
+    if (set < 0)
+        return rg_fail(err, RG_ERR_FORMAT, "%s: song '%s' is malformed: it has no samples", path,
+                       e->song.id);
+    hid_t space = H5Dget_space(set), type = H5Dget_type(set), plist = H5Dget_create_plist(set);
     hsize_t dims[2] = {0, 0};
     bool shaped = H5Sget_simple_extent_ndims(space) == 2 &&
                   H5Sget_simple_extent_dims(space, dims, NULL) == 2 &&
@@ -110,6 +114,48 @@ static rg_status check_row(const rg_store *s, const rg_song *song, const char *p
     return RG_OK;
 }
 
+/* The songs' facts and places one by one, out of their groups. */
+static rg_status load_one_by_one(rg_store *s, rg__entry *entries, int64_t n, hid_t file,
+                                 const char *path, int64_t bytes, rg_error *err)
+{
+    for (int64_t i = 0; i < n; i++) {
+        rg__entry *e = &entries[i];
+        RG_TRY(rg__store_load_song(file, path, s->n_roles, &e->song, &e->block, err));
+        RG_TRY(locate(s, e, file, path, bytes, err));
+    }
+    return RG_OK;
+}
+
+/* Places out of the summary. Those of the first and last song are asked of HDF5 too: a file that
+ * was repacked has others, and all are asked for then. */
+static rg_status place_all(const rg_store *s, rg__entry *entries, const int64_t *offsets, int64_t n,
+                           hid_t file, const char *path, int64_t bytes, rg_error *err)
+{
+    RG_TRY(locate(s, &entries[0], file, path, bytes, err));
+    RG_TRY(locate(s, &entries[n - 1], file, path, bytes, err));
+    bool trusted = entries[0].offset == offsets[0] && entries[n - 1].offset == offsets[n - 1];
+    for (int64_t i = 1; i < n - 1; i++) {
+        int64_t size = entries[i].song.frames * s->n_roles * (int64_t)sizeof(int16_t);
+        bool inside = offsets[i] >= 0 && size <= bytes && offsets[i] <= bytes - size;
+        if (!trusted || !inside) RG_TRY(locate(s, &entries[i], file, path, bytes, err));
+        if (trusted && inside) entries[i].offset = offsets[i];
+    }
+    return RG_OK;
+}
+
+static rg_status load_summary(rg_store *s, rg__shard *sh, rg_song *rows, rg__entry *entries,
+                              int64_t n, hid_t file, const char *path, int64_t bytes, rg_error *err)
+{
+    int64_t *offsets = malloc((size_t)n * sizeof *offsets);
+    if (!offsets) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its songs", path);
+    rg_status status =
+        rg__store_read_summary(file, path, s->n_roles, rows, offsets, n, &sh->block, err);
+    for (int64_t i = 0; status == RG_OK && i < n; i++) entries[i].song = rows[i];
+    if (status == RG_OK) status = place_all(s, entries, offsets, n, file, path, bytes, err);
+    free(offsets);
+    return status;
+}
+
 static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *path,
                             int64_t expected, int64_t bytes, rg_error *err)
 {
@@ -118,23 +164,25 @@ static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *
     RG_TRY(rg__store_read_columns(file, path, &rows, &n, err));
     rg__entry *grown = realloc(s->songs, (size_t)(s->n_songs + n) * sizeof *grown);
     rg_status status = RG_OK;
+    if (grown) s->songs = grown;
     if (!grown)
         status = rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its songs", path);
-    else
-        s->songs = grown;
-    if (status == RG_OK && n != expected)
+    else if (n != expected)
         status = rg_fail(err, RG_ERR_MISMATCH, "%s: holds %lld songs, the index says %lld", path,
                          (long long)n, (long long)expected);
-    for (int64_t i = 0; status == RG_OK && i < n; i++) {
-        rg__entry *e = &s->songs[s->n_songs];
-        *e = (rg__entry){.song = rows[i], .shard = index};
-        status = check_row(s, &e->song, path, err);
-        if (status != RG_OK) break;
-        e->song.n_activity = rg__store_blocks(e->song.frames, s->rate);
-        status = rg__store_load_song(file, path, s->n_roles, &e->song, &e->block, err);
-        if (status != RG_OK) break;
-        s->n_songs++;
-        status = locate(s, e, file, path, bytes, err);
+    if (status == RG_OK) {
+        rg__entry *entries = &s->songs[s->n_songs];
+        s->n_songs += n;
+        for (int64_t i = 0; status == RG_OK && i < n; i++) {
+            status = check_row(s, &rows[i], path, err);
+            if (status == RG_OK) rows[i].n_activity = rg__store_blocks(rows[i].frames, s->rate);
+            entries[i] = (rg__entry){.song = rows[i], .shard = index};
+        }
+        if (status == RG_OK)
+            status =
+                rg__store_has_summary(file)
+                    ? load_summary(s, &s->shards[index], rows, entries, n, file, path, bytes, err)
+                    : load_one_by_one(s, entries, n, file, path, bytes, err);
     }
     free(rows);
     return status;

@@ -328,6 +328,13 @@ static bool rising(const double *times, int64_t n)
     return true;
 }
 
+bool rg__song_is_sound(const rg_song *s)
+{
+    return isfinite(s->tempo_bpm) && s->key_tonic >= -1 && s->key_tonic < 12 &&
+           rising(s->beats, s->n_beats) && rising(s->downbeats, s->n_downbeats) &&
+           rg__store_rising_chords(s->chords, s->n_chords);
+}
+
 /* Beats, downbeats, chords and activity in one heap block: doubles first. */
 static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, void **block)
 {
@@ -355,7 +362,6 @@ static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, 
            rg__h5_read(features, "downbeats_s", H5T_NATIVE_DOUBLE, downbeats,
                        (hsize_t)s->n_downbeats) &&
            rg__h5_read(file, name, H5T_NATIVE_UINT8, activity, (hsize_t)bytes) &&
-           rising(times, s->n_beats) && rising(downbeats, s->n_downbeats) &&
            rg__store_load_chords(features, listed, s->n_chords);
 }
 
@@ -379,7 +385,7 @@ static bool load_features(hid_t file, int32_t n_roles, rg_song *s, void **block)
               rg__h5_get(at, "key_mode", H5T_NATIVE_INT32, &s->key_mode, 0) && load_words(at, s) &&
               load_block(file, at, n_roles, s, block);
     if (at >= 0) H5Gclose(at);
-    return ok && isfinite(s->tempo_bpm) && s->key_tonic >= -1 && s->key_tonic < 12;
+    return ok && rg__song_is_sound(s);
 }
 
 rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_song *song,

@@ -2,7 +2,8 @@
  * Checking a store: every song's checksum and rows, every shard's hash.
  *
  * One idea: the song's own checksum names the song; the shard's SHA-256 in the index finds what
- * lies between the songs. A store that does not open is one fault, said by the opening error.
+ * lies between the songs; a shard's summary must say what its songs say. A store that does not open
+ * is one fault, said by the opening error.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,27 @@ static void check_role(checker *c, const rg_song *s, int32_t r, const int16_t *r
         report(c, s->id, "the activity index of role %s does not fit its samples", role);
 }
 
+/* What opening took from the shard's summary against the song's own groups. */
+static void check_facts(checker *c, int64_t song)
+{
+    const rg_song *s = rg_store_song(c->store, song);
+    rg_song *again = malloc(sizeof *again);
+    void *block = NULL;
+    rg_error reading = {0};
+    const char *what = NULL;
+    if (!again)
+        report(c, s->id, "no memory to check its facts");
+    else if (rg__store_load_again(c->store, song, again, &block, &reading) != RG_OK)
+        report(c, s->id, "its facts cannot be read: %s", reading.text);
+    else
+        what = rg__store_compare(rg_store_roles(c->store), s, again);
+    if (what)
+        report(c, s->id, "/summary and the song's own groups differ in %s (in %s)", what,
+               rg__store_shard_name(c->store, song));
+    free(block);
+    free(again);
+}
+
 static rg_status check_song(checker *c, int64_t song, rg_error *err)
 {
     const rg_song *s = rg_store_song(c->store, song);
@@ -68,6 +90,7 @@ static rg_status check_song(checker *c, int64_t song, rg_error *err)
     else
         for (int32_t r = 0; r < rg_store_roles(c->store); r++)
             check_role(c, s, r, samples + r * s->frames, activity);
+    check_facts(c, song);
     free(samples);
     free(activity);
     return status;
@@ -87,24 +110,57 @@ static rg_status check_shard(checker *c, const char *folder, const json_t *line,
     return RG_OK;
 }
 
-static rg_status check_shards(checker *c, const char *folder, rg_error *err)
+/* The index's first line counts all songs. */
+static rg_status check_header(checker *c, const char *folder, const json_t *line, rg_error *err)
+{
+    int64_t songs;
+    RG_TRY(rg_json_get_int(line, "songs", folder, &songs, err));
+    if (songs != rg_store_songs(c->store))
+        report(c, RG__STORE_INDEX, "says %lld songs, the shards hold %lld", (long long)songs,
+               (long long)rg_store_songs(c->store));
+    return RG_OK;
+}
+
+static rg_status check_index(checker *c, const char *folder, char *text, rg_error *err)
+{
+    bool header = true;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+        if (!*line) continue;
+        json_t *object = rg_json_parse(line, strlen(line), RG__STORE_INDEX, err);
+        if (!object) return RG_ERR_FORMAT;
+        rg_status status =
+            header ? check_header(c, folder, object, err) : check_shard(c, folder, object, err);
+        json_decref(object);
+        RG_TRY(status);
+        header = false;
+    }
+    return RG_OK;
+}
+
+/* Shards that the index does not name are of another store, or of none. */
+static rg_status check_strangers(checker *c, const char *folder, const char *index, rg_error *err)
+{
+    char **names = NULL, quoted[300];
+    size_t n = 0;
+    RG_TRY(rg_fs_list(folder, &names, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(names[i]);
+        snprintf(quoted, sizeof quoted, "\"%s\"", names[i]);
+        if (length > 3 && strcmp(names[i] + length - 3, ".h5") == 0 && !strstr(index, quoted))
+            report(c, names[i], "is not in the index");
+    }
+    rg_fs_free_names(names, n);
+    return RG_OK;
+}
+
+static rg_status check_files(checker *c, const char *folder, rg_error *err)
 {
     char path[RG__PATH], *text = NULL;
     size_t n = 0;
     RG_TRY(rg_fs_join(path, sizeof path, folder, RG__STORE_INDEX, err));
     RG_TRY(rg_fs_read_all(path, 64 << 20, &text, &n, err));
-    rg_status status = RG_OK;
-    bool header = true;
-    for (char *rest = text, *line; status == RG_OK && (line = strsep(&rest, "\n"));) {
-        if (!*line) continue;
-        json_t *object = header ? NULL : rg_json_parse(line, strlen(line), path, err);
-        if (object)
-            status = check_shard(c, folder, object, err);
-        else if (!header)
-            status = RG_ERR_FORMAT;
-        json_decref(object);
-        header = false;
-    }
+    rg_status status = check_strangers(c, folder, text, err);
+    if (status == RG_OK) status = check_index(c, folder, text, err);
     free(text);
     return status;
 }
@@ -126,7 +182,7 @@ rg_status rg_store_verify(const char *folder,
     rg_status status = RG_OK;
     for (int64_t i = 0; status == RG_OK && i < rg_store_songs(store); i++)
         status = check_song(&c, i, err);
-    if (status == RG_OK && c.faults == 0) status = check_shards(&c, folder, err);
+    if (status == RG_OK && c.faults == 0) status = check_files(&c, folder, err);
     rg_store_close(store);
     *faults = c.faults;
     return status;

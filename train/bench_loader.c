@@ -1,9 +1,11 @@
 /*
- * Training crops per second: what the sampler takes of a core that training has no use to spare.
+ * Training crops per second: what reading a store, and the sampler, take of a core that training
+ * has no use to spare.
  *
- * One idea: a small store of plucked tones is written into a temporary folder, so the figure
- * covers what a run does: drawing a place, reading a stem, resampling, setting the level. Not here:
- * reading ahead by threads (datasets/sampler_ring.c), which hides this time, not shortens it.
+ * One idea: small stores of plucked tones are written into a temporary folder, so the figures cover
+ * what a run does: drawing a place, reading stems, resampling, setting the level; all of it warm,
+ * out of the system's memory. Not here: reading ahead by threads (datasets/sampler_ring.c), which
+ * hides this time, not shortens it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,55 +16,66 @@
 #include "datasets/sampler.h"
 #include "train/bench_internal.h"
 
-enum { STORE_RATE = 48000, SONGS = 4, SONG_SECONDS = 40, CROP_RATE = 24000, CROPS = 16 };
-static const int64_t song_frames = (int64_t)STORE_RATE * SONG_SECONDS;
+enum { CROP_RATE = 24000, CROPS = 16 };
+
+/* One stem to be resampled; four to be read as they are. */
+static const struct shape {
+    int32_t rate, roles, songs, seconds;
+} tones = {48000, 1, 4, 40}, bands = {32000, 4, 6, 60};
 
 typedef struct loader {
     rg_store *store;
     rg_sampler *sampler;
-    float *crops; /* (CROPS,CROP_RATE) */
+    float *crops; /* (CROPS,CROP_RATE), or (roles, 2 s) */
     int64_t step;
+    rg_rng rng;
 } loader;
 
-/* A tone that is plucked twice a second, each song in its own pitch. */
-static void fill_song(int32_t song, int16_t *x)
+/* A tone that is plucked twice a second, each song and role in its own pitch. */
+static void fill_stem(const struct shape *sh, int32_t song, int32_t role, int16_t *x)
 {
-    const double hz = 110 * (1 + song), tau = 6.283185307179586;
-    for (int64_t i = 0; i < song_frames; i++) {
-        const double t = (double)i / STORE_RATE;
-        x[i] = (int16_t)lrint(12000 * exp(-4 * fmod(t, 0.5)) * sin(tau * hz * t));
+    const double hz = 110 * (1 + song + role), tau = 6.283185307179586;
+    const int64_t period = sh->rate / 2;
+    for (int64_t i = 0; i < period; i++) {
+        const double t = (double)i / sh->rate;
+        x[i] = (int16_t)lrint(12000 * exp(-4 * t) * sin(tau * hz * t));
     }
+    for (int64_t i = period; i < (int64_t)sh->rate * sh->seconds; i++) x[i] = x[i - period];
 }
 
-static rg_status add_songs(rg_bench *b, rg_store_writer *writer)
+static rg_status add_songs(rg_bench *b, const struct shape *sh, rg_store_writer *writer)
 {
     const rg_provenance provenance = {.package = "bench", .license = "CC0-1.0"};
-    int16_t *x = rg_arena_alloc(b->data, (size_t)song_frames * sizeof *x);
+    const int64_t frames = (int64_t)sh->rate * sh->seconds;
+    int16_t *x = rg_arena_alloc(b->data, (size_t)(frames * sh->roles) * sizeof *x);
     if (!x) return rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for a song");
-    for (int32_t i = 0; i < SONGS; i++) {
-        rg_song song = {.frames = song_frames, .present = {true}, .key_tonic = -1};
+    for (int32_t i = 0; i < sh->songs; i++) {
+        rg_song song = {.frames = frames, .key_tonic = -1};
         snprintf(song.id, sizeof song.id, "song-%d", (int)i);
         snprintf(song.group, sizeof song.group, "song-%d", (int)i);
         snprintf(song.content_hash, sizeof song.content_hash, "%032x", (unsigned)i);
-        fill_song(i, x);
+        for (int32_t r = 0; r < sh->roles; r++) {
+            song.present[r] = true;
+            fill_stem(sh, i, r, x + r * frames);
+        }
         RG_TRY(rg_store_add(writer, &song, &provenance, x, b->err));
     }
     return RG_OK;
 }
 
-static rg_status make_store(rg_bench *b, const char *folder)
+static rg_status make_store(rg_bench *b, const struct shape *sh, const char *folder)
 {
     const rg_store_info info = {.title = "bench",
                                 .creator = "bench",
                                 .license = "CC0-1.0",
                                 .references = "",
                                 .config_yaml = "corpus: bench\n",
-                                .rate = STORE_RATE,
-                                .n_roles = 1,
-                                .roles = {"tone"}};
+                                .rate = sh->rate,
+                                .n_roles = sh->roles,
+                                .roles = {"tone", "two", "three", "four"}};
     rg_store_writer *writer = rg_store_create(folder, &info, b->err);
     if (!writer) return b->err->code;
-    const rg_status status = add_songs(b, writer);
+    const rg_status status = add_songs(b, sh, writer);
     if (status == RG_OK) return rg_store_finish(writer, b->err);
     rg_store_abandon(writer);
     return status;
@@ -97,16 +110,49 @@ static rg_status time_crops(rg_bench *b, loader *l, const char *name, int64_t ho
     return status;
 }
 
-static rg_status time_store(rg_bench *b, const char *folder)
+static rg_status time_sampler(rg_bench *b, loader *l)
 {
-    RG_TRY(make_store(b, folder));
-    loader l = {.store = rg_store_open(folder, b->err)};
+    RG_TRY(time_crops(b, l, "16 x 1 s, 24 kHz, held", (int64_t)256 << 20));
+    return time_crops(b, l, "16 x 1 s, 24 kHz of 48 kHz, read", 0);
+}
+
+/* CROPS times two seconds of all stems of a song, at random places. */
+static rg_status read_stems(rg_bench *b, void *args)
+{
+    loader *l = args;
+    const int64_t n = 2 * (int64_t)bands.rate, frames = (int64_t)bands.rate * bands.seconds;
+    for (int32_t i = 0; i < CROPS; i++) {
+        const int64_t song = (int64_t)rg_rng_below(&l->rng, (uint64_t)bands.songs);
+        const int64_t start = (int64_t)rg_rng_below(&l->rng, (uint64_t)(frames - n + 1));
+        for (int32_t r = 0; r < bands.roles; r++)
+            RG_TRY(rg_store_read(l->store, song, r, start, n, l->crops + r * n, b->err));
+    }
+    return RG_OK;
+}
+
+static rg_status time_stems(rg_bench *b, loader *l)
+{
+    const rg_bench_work work = {.count = CROPS,
+                                .counted = "crops",
+                                .bytes =
+                                    (double)CROPS * bands.roles * 2 * bands.rate * sizeof(int16_t),
+                                .threads = 1};
+    l->rng = rg_rng_make(1, 0);
+    return rg_bench_time(b, "loader", "16 x 4 stems of 2 s, 32 kHz, at random", &work, read_stems,
+                         l);
+}
+
+static rg_status time_store(rg_bench *b, const struct shape *sh, const char *folder,
+                            const char *name, rg_status (*run)(rg_bench *b, loader *l))
+{
+    char store[600];
+    snprintf(store, sizeof store, "%s/%s", folder, name);
+    RG_TRY(make_store(b, sh, store));
+    loader l = {.store = rg_store_open(store, b->err)};
     if (!l.store) return b->err->code;
     l.crops = rg_arena_alloc(b->data, (size_t)CROPS * CROP_RATE * sizeof *l.crops);
-    rg_status status = RG_OK;
-    if (!l.crops) status = rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for crops");
-    if (status == RG_OK) status = time_crops(b, &l, "16 x 1 s, 24 kHz, held", (int64_t)256 << 20);
-    if (status == RG_OK) status = time_crops(b, &l, "16 x 1 s, 24 kHz of 48 kHz, read", 0);
+    const rg_status status =
+        l.crops ? run(b, &l) : rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for crops");
     rg_store_close(l.store);
     return status;
 }
@@ -114,12 +160,12 @@ static rg_status time_store(rg_bench *b, const char *folder)
 rg_status rg_bench_loader(rg_bench *b)
 {
     const char *temporary = getenv("TMPDIR");
-    char folder[512], store[600];
+    char folder[512];
     snprintf(folder, sizeof folder, "%s/resonant-bench-XXXXXX", temporary ? temporary : "/tmp");
     if (!mkdtemp(folder))
         return rg_fail(b->err, RG_ERR_IO, "bench: cannot make a temporary folder %s", folder);
-    snprintf(store, sizeof store, "%s/store", folder);
-    rg_status status = time_store(b, store);
+    rg_status status = time_store(b, &bands, folder, "bands", time_stems);
+    if (status == RG_OK) status = time_store(b, &tones, folder, "tones", time_sampler);
     rg_error late = {0};
     const rg_status removed = rg_fs_remove_tree(folder, &late);
     if (status == RG_OK && removed != RG_OK) status = rg_fail(b->err, removed, "%s", late.text);
