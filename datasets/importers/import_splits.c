@@ -229,7 +229,7 @@ static const char *plain_name(const char *title, char out[128])
 /* Joins songs with those of the store beside that have their name. */
 static void join_names(groups *g, keyed *keys)
 {
-    char(*names)[128] = calloc((size_t)g->n, sizeof *names);
+    char(*names)[128] = calloc((size_t)g->n + 1, sizeof *names);
     for (int64_t i = 0; names && i < g->n; i++)
         keys[i] = (keyed){plain_name(g->songs[i]->title, names[i]), i};
     if (names) qsort(keys, (size_t)g->n, sizeof *keys, by_key);
