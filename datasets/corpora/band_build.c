@@ -212,10 +212,14 @@ rg_status rg_band_build(const rg_band_corpus *corpus, const rg_build_options *op
     build *b = calloc(1, sizeof *b);
     if (!b) return rg_fail(err, RG_ERR_NOMEM, "no memory to build a corpus");
     b->corpus = corpus;
+    rg_split split;
+    bool all = !options->split || !rg_split_parse(options->split, &split);
     rg_status status = rg_corpus_open(&b->work, &corpus->about, options, log, err);
     if (status == RG_OK) status = read_songs(b, err);
     if (status == RG_OK) status = keep_suitable(b, err);
     if (status == RG_OK) status = choose(b, err);
+    for (int64_t i = b->list.n - 1; !all && i >= 0; i--)
+        if (b->list.songs[i].split != split) rg_song_list_remove(&b->list, i);
     const rg_corpus_songs songs = {b->list.n, id_of, add_song, b};
     if (status == RG_OK) status = rg_corpus_write(&b->work, &songs, "", err);
     rg_corpus_close(&b->work);

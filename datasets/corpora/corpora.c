@@ -51,6 +51,15 @@ static rg_status check_options(const rg_build_options *o, rg_error *err)
         return rg_fail(err, RG_ERR_USAGE, "--minutes %g: 0.1 to 60 are allowed", o->minutes);
     if (o->rate != 0 && (o->rate < 8000 || o->rate > 96000))
         return rg_fail(err, RG_ERR_USAGE, "--rate %d: 8000 to 96000 Hz are allowed", o->rate);
+    rg_split split;
+    if (o->split && !rg_split_parse(o->split, &split))
+        return rg_fail(err, RG_ERR_USAGE, "--split %.40s: train, valid or test was expected",
+                       o->split);
+    if (o->augment < 0 || o->augment > 100)
+        return rg_fail(err, RG_ERR_USAGE, "--augment %d: 0 to 100 copies are allowed", o->augment);
+    if (o->augment_soundfont && o->augment == 0)
+        return rg_fail(err, RG_ERR_USAGE,
+                       "--augment-soundfont is for copies; say how many with --augment N");
     if (o->midi && !*o->midi)
         return rg_fail(err, RG_ERR_USAGE, "--midi: the name of a folder was expected");
     if (o->jobs < 0 || o->jobs > 256)

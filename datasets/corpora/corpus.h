@@ -15,7 +15,10 @@ typedef struct rg_build_options {
     const char *packages;  /* folder with .deb files to use; NULL: download what is missing */
     const char *cache;     /* where packages are kept and unpacked; NULL: rg_corpus_default_cache */
     const char *soundfont; /* .sf2 or .sf3; NULL: the corpus's own, from its package */
-    const char *role_map;  /* YAML (roles.h); NULL: the built-in "band" */
+    const char *split;     /* build the songs of this side only; NULL: all */
+    const char *augment_soundfont; /* of every other copy; NULL: the songs' own */
+    int32_t augment;               /* changed copies of each song (vary.h); 0: none */
+    const char *role_map;          /* YAML (roles.h); NULL: the built-in "band" */
     const char *midi; /* composed songs: folder for their MIDI, source and labels; NULL: none */
     int32_t songs;    /* a balanced subset of this many, 3 or more; 0: all */
     double minutes;   /* cut songs here; 0: 4 */

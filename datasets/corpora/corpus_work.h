@@ -13,6 +13,7 @@
 #include "datasets/corpora/corpus.h"
 #include "datasets/corpora/packages.h"
 #include "datasets/corpora/song_list.h"
+#include "datasets/corpora/vary.h"
 #include "datasets/prompts.h"
 #include "datasets/render.h"
 
@@ -22,6 +23,11 @@ typedef struct rg_corpus_about {
     rg_prompt_form prompts;
 } rg_corpus_about;
 
+typedef struct rg_sound {
+    char soundfont[1300];
+    rg_renderer *renderer; /* NULL: closed */
+} rg_sound;
+
 typedef struct rg_corpus_work {
     const rg_corpus_about *about;
     const rg_build_options *options;
@@ -29,9 +35,9 @@ typedef struct rg_corpus_work {
     int32_t rate, jobs;
     double minutes;
     rg_role_map map;
-    char *map_json, cache[1024], soundfont[1300];
+    char *map_json, cache[1024];
     rg_package soundfont_package;
-    rg_renderer *renderer;
+    rg_sound first, second; /* second: of augmented copies; may be closed */
     rg_store_writer *writer;
     rg_progress progress;
     int64_t done;
@@ -63,11 +69,12 @@ rg_status rg_corpus_write(rg_corpus_work *work, const rg_corpus_songs *songs, co
                           rg_error *err) RG_MUST_USE;
 
 /*
- * Renders `song` from `start` s on and stores it. `labels` comes with what is known of the whole
+ * Renders `song` from `start` s on and stores it, and first as many changed copies (vary.h) as the
+ * options say, in its group and on its side of the split. `labels` comes with what is known of the whole
  * song (split, group, genre, groove, tempo, meter, key, times); times are cut to what was
  * rendered and count from `start`; the rest, the prompt too, is filled in here.
  */
-rg_status rg_corpus_add(const rg_corpus_work *work, const rg_candidate *song, rg_song *labels,
+rg_status rg_corpus_add(const rg_corpus_work *work, const rg_candidate *song, const rg_song *labels,
                         double start, rg_error *err) RG_MUST_USE;
 
 #endif

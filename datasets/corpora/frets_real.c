@@ -17,6 +17,8 @@ static rg_status check(const rg_build_options *o, rg_error *err)
     const char *what = o->songs         ? "--songs"
                        : o->minutes > 0 ? "--minutes"
                        : o->soundfont   ? "--soundfont"
+                       : o->augment     ? "--augment"
+                       : o->split       ? "--split"
                        : o->midi        ? "--midi"
                                         : NULL;
     return what

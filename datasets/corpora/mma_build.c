@@ -36,6 +36,7 @@ typedef struct build {
     int64_t n_grooves, songs;
     char folder[1100]; /* for what MMA reads and writes */
     char (*ids)[RG_ID_SIZE];
+    int64_t *numbers; /* of the songs that are built */
 } build;
 
 /* One song on its way. */
@@ -233,7 +234,7 @@ static rg_status add_song(void *ctx, int64_t i, rg_error *err)
     making *m = calloc(1, sizeof *m);
     if (!m) return rg_fail(err, RG_ERR_NOMEM, "no memory for a song");
     m->build = ctx;
-    plan_song(ctx, i, &m->plan, m->song.id);
+    plan_song(m->build, m->build->numbers[i], &m->plan, m->song.id);
     rg_status status = make_song(m, err);
     rg_midi_free(&m->song.midi);
     free(m->beats);
@@ -248,19 +249,32 @@ static const char *id_of(void *ctx, int64_t i)
     return ((build *)ctx)->ids[i];
 }
 
+/* All songs, or those of one side of the split. */
+static rg_status list_songs(build *b, rg_error *err)
+{
+    const rg_build_options *o = b->work.options;
+    int64_t wanted = o->songs ? o->songs : RG_MMA_SONGS;
+    rg_split split;
+    bool all = !o->split || !rg_split_parse(o->split, &split);
+    b->ids = calloc((size_t)wanted, sizeof *b->ids);
+    b->numbers = calloc((size_t)wanted, sizeof *b->numbers);
+    if (!b->ids || !b->numbers) return rg_fail(err, RG_ERR_NOMEM, "no memory for a list of songs");
+    for (int64_t i = 0; i < wanted; i++) {
+        rg_mma_song plan;
+        if (!all && rg_mma_split(i) != split) continue;
+        plan_song(b, i, &plan, b->ids[b->songs]);
+        b->numbers[b->songs++] = i;
+    }
+    return RG_OK;
+}
+
 static rg_status prepare(build *b, rg_error *err)
 {
     char library[PATH], name[64];
     RG_TRY(rg_corpus_package(&b->work, source.package, &b->mma, err));
     RG_TRY(rg_fs_join(library, sizeof library, b->mma.root, "usr/share/mma/lib/stdlib", err));
     RG_TRY(rg_grooves_read(library, &b->grooves, &b->n_grooves, err));
-    b->songs = b->work.options->songs ? b->work.options->songs : RG_MMA_SONGS;
-    b->ids = calloc((size_t)b->songs, sizeof *b->ids);
-    if (!b->ids) return rg_fail(err, RG_ERR_NOMEM, "no memory for the list of songs");
-    for (int64_t i = 0; i < b->songs; i++) {
-        rg_mma_song plan;
-        plan_song(b, i, &plan, b->ids[i]);
-    }
+    RG_TRY(list_songs(b, err));
     rg_format(name, sizeof name, "mma-songs.%ld", (long)getpid());
     if (b->work.options->midi) {
         if (!rg_copy_text(b->folder, sizeof b->folder, b->work.options->midi))
@@ -287,6 +301,7 @@ rg_status rg_mma_build(const rg_build_options *options, const rg_log *log, rg_er
     rg_corpus_close(&b->work);
     free(b->grooves);
     free(b->ids);
+    free(b->numbers);
     free(b);
     return status;
 }

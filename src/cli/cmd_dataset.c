@@ -20,6 +20,11 @@ const rg_option rg_cmd_dataset_build_options[] = {
     {"packages", "DIR", "use the .deb files in DIR instead of downloading"},
     {"cache", "DIR", "where packages are kept (~/.cache/resonantgen)"},
     {"soundfont", "FILE", "a General MIDI SoundFont (the corpus's own)"},
+    {"split", "NAME",
+     "only the songs of train, valid or test (with --soundfont: another rendering)"},
+    {"augment", "N",
+     "also N copies of each song: transposed, faster or slower, other programs (0)"},
+    {"augment-soundfont", "FILE", "a SoundFont for every other copy (the songs' own)"},
     {"midi", "DIR", "mma-v1: write every song's MIDI, source and labels (JSON) there, too"},
     {"roles", "FILE", "role map as YAML (configs/roles/band.yaml shows the built-in one)"},
     {0},
@@ -27,11 +32,13 @@ const rg_option rg_cmd_dataset_build_options[] = {
 
 rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
-    int64_t songs = 0, rate = 0, jobs = 0;
+    int64_t songs = 0, rate = 0, jobs = 0, augment = 0;
     rg_build_options o = {.out = rg_option_text(args, "out", NULL),
                           .packages = rg_option_text(args, "packages", NULL),
                           .cache = rg_option_text(args, "cache", NULL),
                           .soundfont = rg_option_text(args, "soundfont", NULL),
+                          .split = rg_option_text(args, "split", NULL),
+                          .augment_soundfont = rg_option_text(args, "augment-soundfont", NULL),
                           .midi = rg_option_text(args, "midi", NULL),
                           .role_map = rg_option_text(args, "roles", NULL)};
     if (!o.out)
@@ -40,6 +47,8 @@ rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error 
     RG_TRY(rg_option_real(args, "minutes", 0.05, 240, &o.minutes, err));
     RG_TRY(rg_option_int(args, "rate", 4000, 192000, &rate, err));
     RG_TRY(rg_option_int(args, "jobs", 1, 256, &jobs, err));
+    RG_TRY(rg_option_int(args, "augment", 0, 100, &augment, err));
+    o.augment = (int32_t)augment;
     o.songs = (int32_t)songs;
     o.rate = (int32_t)rate;
     o.jobs = (int32_t)jobs;

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "datasets/corpora/mma_build.h"
 #include "datasets/corpora/mma_song.h"
+#include "datasets/corpora/vary.h"
 #include "datasets/prompts.h"
 #include "test.h"
 
@@ -226,6 +227,63 @@ START_TEST(prompts_say_what_is_known_and_no_more)
 }
 END_TEST
 
+/* ---- changed copies ---- */
+
+START_TEST(changes_are_one_to_one_and_within_limits)
+{
+    char label[16] = "Bb:min7", none[16] = "N";
+    bool up = false, down = false, faster = false, slower = false;
+    for (int32_t copy = 1; copy <= 40; copy++) {
+        const rg_change c = rg_change_draw("a.song", copy), again = rg_change_draw("a.song", copy);
+        ck_assert_mem_eq(&c.program, &again.program, sizeof c.program);
+        ck_assert(c.semitones == again.semitones && c.speed == again.speed);
+        ck_assert(c.semitones != 0 && c.semitones >= -5 && c.semitones <= 5);
+        ck_assert(c.speed >= 0.9 && c.speed <= 1.1);
+        bool taken[128] = {false};
+        for (int p = 0; p < 128; p++) {
+            ck_assert(!taken[c.program[p]] && c.program[p] / 8 == p / 8);
+            taken[c.program[p]] = true;
+        }
+        ck_assert(c.program[43] == 43 && c.program[47] == 47); /* bass and drums in strings */
+        up = up || c.semitones > 0;
+        down = down || c.semitones < 0;
+        faster = faster || c.speed > 1.05;
+        slower = slower || c.speed < 0.95;
+    }
+    ck_assert(up && down && faster && slower);
+    rg_change change = rg_change_none();
+    change.semitones = 3;
+    rg_change_chord(&change, label);
+    ck_assert_str_eq(label, "Db:min7");
+    change.semitones = -5;
+    rg_change_chord(&change, label);
+    ck_assert_str_eq(label, "Ab:min7");
+    rg_change_chord(&change, none);
+    ck_assert_str_eq(none, "N");
+}
+END_TEST
+
+START_TEST(wrong_wishes_are_refused)
+{
+    const struct {
+        rg_build_options o;
+        const char *corpus, *said;
+    } wishes[] = {{{.split = "dev"}, "mma-v1", "--split dev"},
+                  {{.augment = 101}, "mma-v1", "--augment 101"},
+                  {{.augment_soundfont = "x.sf2"}, "mma-v1", "--augment N"},
+                  {{.midi = ""}, "mma-v1", "--midi"},
+                  {{.midi = "m"}, "debian-band-v1", "--midi"},
+                  {{.augment = 1}, "frets-real", "--augment"}};
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        rg_error err = {0};
+        rg_build_options o = wishes[i].o;
+        o.out = "x";
+        ck_assert_int_eq(rg_corpus_build(wishes[i].corpus, &o, NULL, &err), RG_ERR_USAGE);
+        ck_assert_msg(strstr(err.text, wishes[i].said) != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
 /* ---- a build ---- */
 
 START_TEST(songs_are_stored_with_true_labels)
@@ -280,6 +338,66 @@ START_TEST(songs_are_stored_with_true_labels)
 }
 END_TEST
 
+/* Copy `number` of song s, against the change that made it. */
+static void check_copy(const rg_store *store, const rg_song *s, int32_t number)
+{
+    char id[RG_ID_SIZE + 8];
+    snprintf(id, sizeof id, "%s.a%d", s->id, number);
+    int64_t at = rg_store_find_song(store, id);
+    ck_assert_msg(at >= 0, "%s", id);
+    const rg_song *copy = rg_store_song(store, at);
+    const rg_change change = rg_change_draw(s->id, number);
+    char label[16];
+    ck_assert_int_eq(copy->split, s->split);
+    ck_assert_str_eq(copy->group, s->group);
+    ck_assert_str_ne(copy->content_hash, s->content_hash);
+    ck_assert_int_eq(copy->key_tonic, (s->key_tonic + change.semitones + 12) % 12);
+    ck_assert_int_eq(copy->key_mode, s->key_mode);
+    RG_ASSERT_NEAR(copy->tempo_bpm, s->tempo_bpm * change.speed, 1e-9);
+    RG_ASSERT_NEAR(copy->beats[3], s->beats[3] / change.speed, 1e-9);
+    RG_ASSERT_NEAR(copy->chords[1].start, s->chords[1].start / change.speed, 1e-9);
+    snprintf(label, sizeof label, "%s", s->chords[1].label);
+    rg_change_chord(&change, label);
+    ck_assert_str_eq(copy->chords[1].label, label);
+    for (int r = 0; r < 4; r++) ck_assert(copy->present[r]);
+}
+
+START_TEST(copies_stay_with_their_song)
+{
+    char out[700], cache[700];
+    rg_error err = {0};
+    make_library();
+    snprintf(out, sizeof out, "%s/copies", root);
+    snprintf(cache, sizeof cache, "%s/cache", root);
+    rg_build_options o = {.out = out,
+                          .packages = packages,
+                          .cache = cache,
+                          .soundfont = soundfont,
+                          .split = "test",
+                          .augment = 2,
+                          .augment_soundfont = soundfont,
+                          .songs = 13,
+                          .minutes = 0.2,
+                          .rate = 8000,
+                          .jobs = 2};
+    RG_ASSERT_OK(rg_corpus_build("mma-v1", &o, NULL, &err), &err);
+    rg_store *store = rg_store_open(out, &err);
+    ck_assert_msg(store != NULL, "%s", err.text);
+    ck_assert_int_eq(rg_store_songs(store), 2 * 3); /* songs 2 and 12 */
+    int64_t songs = 0;
+    for (int64_t i = 0; i < rg_store_songs(store); i++) {
+        const rg_song *s = rg_store_song(store, i);
+        ck_assert_int_eq(s->split, RG_SPLIT_TEST);
+        if (strstr(s->id, ".a")) continue;
+        songs++;
+        check_copy(store, s, 1);
+        check_copy(store, s, 2);
+    }
+    ck_assert_int_eq(songs, 2);
+    rg_store_close(store);
+}
+END_TEST
+
 static bool can_render(void)
 {
     static const char *const known[] = {"/usr/share/sounds/sf2/TimGM6mb.sf2",
@@ -301,7 +419,8 @@ int main(void)
     const TTest *const tests[] = {
         grooves_are_read_with_meter_genre_and_side, a_library_without_grooves_is_refused,
         plans_are_drawn_from_seed_and_number_alone, prompts_say_what_is_known_and_no_more,
-        songs_are_stored_with_true_labels};
+        changes_are_one_to_one_and_within_limits,   wrong_wishes_are_refused,
+        songs_are_stored_with_true_labels,          copies_stay_with_their_song};
     size_t n = sizeof tests / sizeof tests[0];
-    return rg_test_run("mma", tests, can_render() ? n : n - 1, 120);
+    return rg_test_run("mma", tests, can_render() ? n : n - 2, 120);
 }
