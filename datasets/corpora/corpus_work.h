@@ -70,8 +70,8 @@ rg_status rg_corpus_write(rg_corpus_work *work, const rg_corpus_songs *songs, co
 
 /*
  * Renders `song` from `start` s on and stores it, and first as many changed copies (vary.h) as the
- * options say, in its group and on its side of the split. `labels` comes with what is known of the whole
- * song (split, group, genre, groove, tempo, meter, key, times); times are cut to what was
+ * options say, in its group and on its side of the split. `labels` comes with what is known of the
+ * whole song (split, group, genre, groove, tempo, meter, key, times); times are cut to what was
  * rendered and count from `start`; the rest, the prompt too, is filled in here.
  */
 rg_status rg_corpus_add(const rg_corpus_work *work, const rg_candidate *song, const rg_song *labels,
