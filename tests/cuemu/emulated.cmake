@@ -95,3 +95,14 @@ foreach(path ${backend_tests})
                          "CUEMU_ORDER=${order};CUEMU_STREAMS=lazy")
   endforeach()
 endforeach()
+
+# The kernels' own tests under the checker too: its kernels come first, so no others are linked.
+add_executable(test_cuda_kernels_checked ${CMAKE_SOURCE_DIR}/tests/cuda/test_cuda_kernels.c)
+target_link_libraries(test_cuda_kernels_checked PRIVATE rg_test_support
+                      $<LINK_LIBRARY:WHOLE_ARCHIVE,rg_cuda_checked> rg_kernels)
+add_dependencies(emulated_tests test_cuda_kernels_checked)
+foreach(case values_are_those_of_the_reference fp16_values_are_those_of_the_reference)
+  add_test(NAME cuda/test_cuda_kernels_checked_${case} COMMAND test_cuda_kernels_checked)
+  set_tests_properties(cuda/test_cuda_kernels_checked_${case} PROPERTIES TIMEOUT 900 ENVIRONMENT
+                       "CK_RUN_CASE=${case};CUEMU_STREAMS=lazy")
+endforeach()

@@ -88,7 +88,10 @@ programs() { # FOLDER REGEX
     ctest --test-dir "$1" --show-only=json-v1 | python3 -c '
 import json, shlex, sys
 for test in json.load(sys.stdin)["tests"]:
-    print(test["name"], shlex.join(test.get("command", ["false"])))' | { grep -E "^($2)" || true; }
+    properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+    environment = properties.get("ENVIRONMENT", [])
+    command = (["env", *environment] if environment else []) + test.get("command", ["false"])
+    print(test["name"], shlex.join(command))' | { grep -E "^($2)" || true; }
 }
 
 # The build targets of those tests.
