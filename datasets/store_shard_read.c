@@ -172,12 +172,13 @@ static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *
                          (long long)n, (long long)expected);
     if (status == RG_OK) {
         rg__entry *entries = &s->songs[s->n_songs];
-        s->n_songs += n;
-        for (int64_t i = 0; status == RG_OK && i < n; i++) {
+        for (int64_t i = 0; status == RG_OK && i < n; i++)
             status = check_row(s, &rows[i], path, err);
-            if (status == RG_OK) rows[i].n_activity = rg__store_blocks(rows[i].frames, s->rate);
+        for (int64_t i = 0; status == RG_OK && i < n; i++) {
+            rows[i].n_activity = rg__store_blocks(rows[i].frames, s->rate);
             entries[i] = (rg__entry){.song = rows[i], .shard = index};
         }
+        if (status == RG_OK) s->n_songs += n; /* all or none, for rg_store_close */
         if (status == RG_OK)
             status =
                 rg__store_has_summary(file)
