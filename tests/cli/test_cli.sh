@@ -57,7 +57,10 @@ expect 2 "is not a bundle" "$resonant" generate . --out x
 expect 1 "cannot open" "$resonant" analyze no-such-file.wav
 expect 2 "choose one" "$resonant" analyze --json --csv README.md
 expect 1 "is not a sound file" "$resonant" analyze README.md
-expect 2 "two different tempi" "$resonant" prompt "120 bpm 130 bpm"
+expect 2 "not UTF-8" "$resonant" prompt "$(printf '\377')"
+printf 'field: genre\nwords: {gqom: {parent: nope}}\n' >orphan.yaml
+expect 2 "names the parent" "$resonant" prompt gqom --vocabulary orphan.yaml
+prints "stands" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda
 expect 2 "not cpu or cuda" "$resonant" bench --device tpu
