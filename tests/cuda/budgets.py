@@ -105,7 +105,7 @@ def measure():
             if spilled:
                 print(f"{source.name} {kernel} sm_{sm}: {spilled} bytes are spilled")
             if here < LEAST_WARPS.get(sm, 1):
-                print(f"{source.name} {kernel} sm_{sm}: {here} warps, {LEAST_WARPS[sm]} wanted")
+                print(f"{source.name} {kernel} sm_{sm}: {here} warps, {LEAST_WARPS.get(sm, 1)} wanted")
             good = good and not spilled and here >= LEAST_WARPS.get(sm, 1)
             most_threads, most_shared, columns = table.get((source.name, kernel), (0, 0, {}))
             most, least = columns.get(sm, (0, here))
