@@ -14,8 +14,8 @@
 enum { TRIADS = 24, STATES = TRIADS + 1, NONE = TRIADS };
 /* Tuned on songs of known chords: the weight of a cosine, the chance that a chord goes on for a
  * tenth of a second (for a beat), how like no chord any sound is. */
-static const double sharpness = 15, none_cosine = 0.55;
-static const double stay_frame = 0.98, stay_beat = 0.9, stay_bar = 0.3;
+static const double sharpness = 60, none_cosine = 0.55;
+static const double stay_frame = 0.98, stay_beat = 0.9, stay_bar = 0.1;
 /* A seventh is heard when it is this loud beside the triad's mean. */
 static const double least_seventh = 0.75;
 

@@ -10,7 +10,7 @@
 #include "music/features/onset.h"
 
 enum { LOWEST = 40, HIGHEST = 240, STEPS_PER_BPM = 4, SHORTEST = 4 * RG_ONSET_RATE, TEETH = 4 };
-static const double prior_bpm = 120, prior_octaves = 1;
+static const double prior_bpm = 130, prior_octaves = 0.8;
 static const double weights[TEETH] = {1, 0.5, 0.25, 0.33};
 
 /* Autocorrelation of x (n) with its mean removed, per overlapping sample, r[0] = 1; false when

@@ -2,9 +2,8 @@
  * Tempo of an onset envelope: comb of autocorrelations with a log-normal prior.
  *
  * One idea: a tempo is good when the envelope repeats after one, two, three and four of its beats,
- * and likely when it is within an octave of 120: after Ellis, Beat Tracking by Dynamic Programming
- * (J. New Music Research 36(1), 2007). Measured on 114 rendered songs: 0.83 within 4 %, 0.97 up to
- * factors of 2 and 3.
+ * and likely when it is near 130: after Ellis, Beat Tracking by Dynamic Programming (J. New Music
+ * Research 36(1), 2007). What it reaches on songs of known tempo: experiments/features.
  */
 #ifndef RG_MUSIC_TEMPO_H
 #define RG_MUSIC_TEMPO_H
