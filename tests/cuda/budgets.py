@@ -101,16 +101,17 @@ def measure():
     for source, report in zip(SOURCES, reports):
         good = good and report is not None
         for kernel, sm, threads, registers, shared, spilled in figures(*(report or ("", {}))):
-            here = warps(sm, threads, registers, shared)
+            here, wanted = warps(sm, threads, registers, shared), LEAST_WARPS.get(sm, 1)
             if spilled:
                 print(f"{source.name} {kernel} sm_{sm}: {spilled} bytes are spilled")
-            if here < LEAST_WARPS.get(sm, 1):
-                print(f"{source.name} {kernel} sm_{sm}: {here} warps, {LEAST_WARPS.get(sm, 1)} wanted")
-            good = good and not spilled and here >= LEAST_WARPS.get(sm, 1)
+            if here < wanted:
+                print(f"{source.name} {kernel} sm_{sm}: {here} warps, {wanted} wanted")
+            good = good and not spilled and here >= wanted
             most_threads, most_shared, columns = table.get((source.name, kernel), (0, 0, {}))
             most, least = columns.get(sm, (0, here))
             columns[sm] = max(registers, most), min(here, least)
-            table[source.name, kernel] = max(threads, most_threads), max(shared, most_shared), columns
+            table[source.name, kernel] = (max(threads, most_threads), max(shared, most_shared),
+                                          columns)
     return table, good
 
 
