@@ -149,7 +149,7 @@ static rg_status label(making *m, rg_error *err)
 {
     const rg_mma_song *p = &m->plan;
     const rg_groove *g = p->groove;
-    m->beats = calloc((size_t)(p->bars * g->beats), sizeof *m->beats);
+    m->beats = calloc((size_t)p->bars * (size_t)g->beats, sizeof *m->beats);
     m->downbeats = calloc((size_t)p->bars, sizeof *m->downbeats);
     m->chords = calloc((size_t)p->n_chords, sizeof *m->chords);
     if (!m->beats || !m->downbeats || !m->chords)

@@ -79,7 +79,7 @@ static const rg_groove *draw_groove(const rg_groove *grooves, int64_t n, rg_spli
     int64_t chosen = (int64_t)rg_rng_below(rng, (uint64_t)count);
     for (int64_t i = 0; i < n; i++)
         if (grooves[i].split == split && chosen-- == 0) return &grooves[i];
-    return NULL;
+    return grooves; /* not reached: rg_grooves_read has some for every side */
 }
 
 static int32_t draw_tempo(const rg_groove *g, rg_rng *rng)
