@@ -23,7 +23,7 @@ cd "$root"
 [ -n "$out" ] || { [ $short = 1 ] && out=out/quickstart-short || out=out/quickstart; }
 
 needed=(gcc cmake ninja-build pkg-config libhdf5-dev libsndfile1-dev libsoxr-dev libfftw3-dev
-    libyaml-dev libjansson-dev libebur128-dev libxxhash-dev libssl-dev libpng-dev check
+    libyaml-dev libjansson-dev libebur128-dev libxxhash-dev libssl-dev libpng-dev zlib1g-dev check
     libfluidsynth3 ca-certificates)
 roles=(drums bass harmony melody)
 prompt="dark techno with driving bassline, 128 bpm, A minor"

@@ -5,7 +5,7 @@
 # exact command.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config git libyaml-dev libjansson-dev \
-libxxhash-dev libssl-dev libfftw3-dev libsndfile1-dev libsoxr-dev libebur128-dev libpng-dev \
+libxxhash-dev libssl-dev libfftw3-dev libsndfile1-dev libsoxr-dev libebur128-dev libpng-dev zlib1g-dev \
 libhdf5-dev libfluidsynth3"
 TEST_PACKAGES="g++ check locales timgm6mb-soundfont clang clang-format libkissfft-dev pmccabe python3 \
 python3-h5py opus-tools openmpi-bin libopenmpi-dev"
