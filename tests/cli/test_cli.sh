@@ -55,8 +55,9 @@ expect 2 "not a number from" "$resonant" generate bundle --out x --duration nine
 expect 2 "--takes" "$resonant" generate bundle --out x --takes 17
 expect 2 "is not a bundle" "$resonant" generate . --out x
 expect 1 "cannot open" "$resonant" analyze no-such-file.wav
-expect 2 "choose one" "$resonant" analyze --json --csv README.md
-expect 1 "is not a sound file" "$resonant" analyze README.md
+expect 2 "choose one" "$resonant" analyze --json --csv no-sound.txt
+echo words >no-sound.txt
+expect 1 "is not a sound file" "$resonant" analyze no-sound.txt
 expect 2 "not UTF-8" "$resonant" prompt "$(printf '\377')"
 printf 'field: genre\nwords: {gqom: {parent: nope}}\n' >orphan.yaml
 expect 2 "names the parent" "$resonant" prompt gqom --vocabulary orphan.yaml
