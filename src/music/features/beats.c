@@ -106,7 +106,7 @@ static rg_status trace(const tracker *t, double **beats_s, int64_t *count, rg_er
 {
     int64_t n = 0, first = 0, at = last_beat(t);
     for (int64_t i = at; i >= 0; i = t->before[i]) n++;
-    int64_t last = n, *frames = malloc((size_t)(n + 1) * sizeof *frames);
+    int64_t last = n, *frames = calloc((size_t)n + 1, sizeof *frames);
     *beats_s = malloc((size_t)(n + 1) * sizeof **beats_s);
     if (!frames || !*beats_s) {
         free(frames);

@@ -59,7 +59,7 @@ static double tuning_of(const rg_chromas *c)
 static void vote(rg_chromas *c, const peak *p, double tuning)
 {
     static const double down[] = {0, 12, 19.019550008653874, 24}; /* 12 log2(h) */
-    double weight = log1p(50 * p->level);
+    double weight = log1p(50.0 * p->level);
     for (int h = 0; h < 4; h++) {
         double s = p->semitone - down[h], off, turn;
         if (s < c->low_semitone) break;

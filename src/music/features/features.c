@@ -70,7 +70,7 @@ static void choose_pitched(listener *l, const rg_features *f)
 static rg_status listener_make(listener *l, const rg_feature_source *sources, int32_t n,
                                rg_error *err)
 {
-    *l = (listener){.sources = sources, .n = n};
+    *l = (listener){.sources = sources, .n = n, .channels = 1};
     RG_TRY(check_sources(sources, n, err));
     for (int32_t i = 0; i < n; i++) {
         const rg_reader *r = sources[i].reader;
