@@ -49,7 +49,7 @@ START_TEST(test_loader)
     json_t *all = json_loads(out.data, 0, NULL);
     ck_assert_msg(all != NULL, "not JSON: %s", out.data);
     json_t *rows = json_object_get(all, "rows"), *row;
-    ck_assert_uint_eq(json_array_size(rows), 2);
+    ck_assert_uint_eq(json_array_size(rows), 3);
     size_t i;
     json_array_foreach(rows, i, row)
     {
