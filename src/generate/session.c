@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "generate/locks.h"
+#include "generate/wishes.h"
 
 static const double default_seconds = 8;
 
@@ -22,6 +23,7 @@ typedef struct session {
     rg_scene before, scene; /* gone on from; being made */
     bool has_before;
     rg_conditions conditions;
+    rg_wishes wishes; /* of the prompt */
     rg_kept_role kept[RG_TRACK_ROLES];
     bool remade[RG_TRACK_ROLES]; /* gets the new seed */
     rg_take *take;
@@ -73,6 +75,7 @@ static rg_status make_conditions(session *s, rg_error *err)
     if (status == RG_OK)
         status = rg_conditions_make(&s->bundle, prompts + n_roles(s), of_role, settings, n,
                                     &s->conditions, err);
+    s->wishes = rg_wishes_of(prompts + n_roles(s), &s->conditions);
     if (status == RG_OK && prompts[n_roles(s)].unknown[0])
         rg_log_line(s->log, RG_LOG_WARNING, "not understood in the prompt: %s",
                     prompts[n_roles(s)].unknown);
@@ -209,6 +212,28 @@ static rg_status keep_roles(session *s, rg_error *err)
     return RG_OK;
 }
 
+/* A new scene is without the tracks that its prompt does not want, unless a file is kept of them. */
+static rg_status heed_wishes(session *s, rg_error *err)
+{
+    int32_t left = 0;
+    if (s->has_before) return RG_OK;
+    for (int32_t r = 0; r < n_roles(s); r++) {
+        rg_scene_role *role = s->scene.roles + r;
+        if (!s->kept[r].has_file && rg_wishes_track(&s->wishes, role->name) < 0) {
+            role->absent = true;
+            rg_log_line(s->log, RG_LOG_INFO, "%s: left out, as the prompt says", role->name);
+        }
+        left += !role->absent;
+    }
+    const char *missing = rg_wishes_missing(&s->wishes, &s->bundle.config);
+    if (missing)
+        rg_log_line(s->log, RG_LOG_WARNING, "%s: wanted, and not among the bundle's tracks",
+                    missing);
+    if (left) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE, "the prompt wants none of the bundle's tracks: '%s'",
+                   s->scene.prompt);
+}
+
 static rg_status leave_roles_out(session *s, rg_error *err)
 {
     for (size_t i = 0; i < s->options->n_leave_out; i++) {
@@ -234,7 +259,8 @@ static rg_status choose_length(session *s, rg_error *err)
         return rg_fail(err, RG_ERR_USAGE, "--duration: a scene keeps its length of %.3f s",
                        s->before.seconds);
     if (s->has_before) seconds = s->before.seconds;
-    if (!(seconds > 0)) seconds = longest > 0 ? longest : default_seconds;
+    if (!(seconds > 0)) seconds = longest > 0 ? longest : s->wishes.seconds;
+    if (!(seconds > 0)) seconds = default_seconds;
     if (seconds > RG_SCENE_SECONDS)
         return rg_fail(err, RG_ERR_USAGE, "a length of %.1f s is over the limit of %d s", seconds,
                        RG_SCENE_SECONDS);
@@ -447,6 +473,7 @@ static rg_status prepare(session *s, rg_error *err)
     RG_TRY(take_role_prompts(s, err));
     RG_TRY(make_conditions(s, err));
     RG_TRY(keep_roles(s, err));
+    RG_TRY(heed_wishes(s, err));
     RG_TRY(leave_roles_out(s, err));
     RG_TRY(choose_length(s, err));
     report_conditions(s);
