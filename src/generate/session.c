@@ -212,7 +212,7 @@ static rg_status keep_roles(session *s, rg_error *err)
     return RG_OK;
 }
 
-/* A new scene is without the tracks that its prompt does not want, unless a file is kept of them. */
+/* A new scene lacks the tracks that its prompt does not want, unless a file of them is kept. */
 static rg_status heed_wishes(session *s, rg_error *err)
 {
     int32_t left = 0;
