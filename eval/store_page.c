@@ -22,7 +22,7 @@ int64_t *rg__page_draw(const rg__page *p, int32_t role, int64_t most, int64_t *n
 {
     int64_t all = 0, songs = rg_store_songs(p->store);
     int64_t *drawn = malloc((size_t)songs * sizeof *drawn);
-    rg_rng rng = rg_rng_make(p->seed, rg_rng_stream(STREAM_SONGS, (uint64_t)(role + 1), 0));
+    rg_rng rng = rg_rng_make(p->seed, rg_rng_stream(STREAM_SONGS, (uint64_t)role + 1, 0));
     for (int64_t i = 0; drawn && i < songs; i++)
         if (role < 0 || rg_store_song(p->store, i)->present[role]) drawn[all++] = i;
     *n = all < most ? all : most;

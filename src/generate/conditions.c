@@ -4,10 +4,12 @@
  */
 #include "generate/conditions.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "music/features/tempo.h"
 
 static rg_condition *add_row(rg_conditions *c, const char *field, const char *asked,
                              const char *role)
@@ -150,6 +152,53 @@ rg_status rg_conditions_make(const rg_bundle *bundle, const rg_prompt *prompt,
         if (role_prompts[r]) use_prompt(out, bundle, role_prompts[r], bundle->config.roles[r].name);
     for (size_t i = 0; i < n_settings; i++) RG_TRY(use_setting(out, bundle, settings[i], err));
     return RG_OK;
+}
+
+/* The row of a field that was asked for, the last one counts; NULL: none. */
+static rg_condition *row_of(rg_conditions *c, const char *field)
+{
+    for (int32_t i = c->n; i-- > 0;)
+        if (!strcmp(c->rows[i].field, field)) return &c->rows[i];
+    return NULL;
+}
+
+static void note(rg_condition *row, const char *text)
+{
+    if (row && !row->note[0]) rg_copy_text(row->note, sizeof row->note, text);
+}
+
+static void hear_tempo(rg_conditions *c, const rg_bundle *bundle, double heard)
+{
+    char text[96];
+    const double rounded = round(10 * heard) / 10;
+    if (!(c->tempo > 0)) {
+        use_tempo(c, bundle, rounded);
+        note(row_of(c, "tempo"), "heard in the locked tracks");
+    } else if (!rg_tempo_agrees(c->tempo, heard, true)) {
+        rg_format(text, sizeof text, "the locked tracks are heard at %.1f", rounded);
+        note(row_of(c, "tempo"), text);
+    }
+}
+
+static void hear_key(rg_conditions *c, const rg_bundle *bundle, int32_t tonic, int32_t mode)
+{
+    char name[16], text[96];
+    rg_condition *said = row_of(c, "key");
+    rg_key_name(tonic, mode, name);
+    if (!said) {
+        use_key(c, bundle, tonic, mode);
+        note(row_of(c, "key"), "heard in the locked tracks");
+    } else if (strcmp(said->asked, name) != 0) {
+        rg_format(text, sizeof text, "the locked tracks are heard in %s", name);
+        note(said, text);
+    }
+}
+
+void rg_conditions_hear(rg_conditions *conditions, const rg_bundle *bundle, double tempo,
+                        int32_t key_tonic, int32_t key_mode)
+{
+    if (tempo > 0) hear_tempo(conditions, bundle, tempo);
+    if (key_tonic >= 0) hear_key(conditions, bundle, key_tonic, key_mode);
 }
 
 json_t *rg_conditions_to_json(const rg_conditions *conditions)

@@ -32,6 +32,12 @@ rg_status rg_conditions_make(const rg_bundle *bundle, const rg_prompt *prompt,
                              const rg_prompt *const role_prompts[RG_TRACK_ROLES],
                              const char *const *settings, size_t n_settings, rg_conditions *out,
                              rg_error *err) RG_MUST_USE;
+/*
+ * What is heard in locked tracks (hearing.h): a tempo (0: none) and a key (tonic -1: none). Used
+ * where none was said; where another was, its row's note says so.
+ */
+void rg_conditions_hear(rg_conditions *conditions, const rg_bundle *bundle, double tempo,
+                        int32_t key_tonic, int32_t key_mode);
 json_t *rg_conditions_to_json(const rg_conditions *conditions); /* rows; new reference */
 /* The steady beat grid that tempo and meter ask for. */
 rg_beat_grid rg_conditions_grid(const rg_conditions *conditions);

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "generate/hearing.h"
 #include "generate/locks.h"
 #include "generate/wishes.h"
 
@@ -81,6 +82,23 @@ static rg_status make_conditions(session *s, rg_error *err)
                     prompts[n_roles(s)].unknown);
     free(prompts);
     return status;
+}
+
+/* Tempo and key of the files that are locked, now or when the scene was made. */
+static rg_status hear_locked(session *s, rg_error *err)
+{
+    bool locked[RG_TRACK_ROLES] = {false}, any = false;
+    rg_hearing heard;
+    for (int32_t r = 0; r < n_roles(s); r++) {
+        const rg_kept_role *k = s->kept + r;
+        const bool before = k->from_scene && s->before.roles[r].n_locked > 0;
+        locked[r] = k->has_file && (before || !k->from_scene);
+        any = any || locked[r];
+    }
+    if (!any) return RG_OK;
+    RG_TRY(rg_hear_locked(s->kept, locked, &s->bundle.config, &heard, err));
+    rg_conditions_hear(&s->conditions, &s->bundle, heard.tempo, heard.key_tonic, heard.key_mode);
+    return RG_OK;
 }
 
 static void report_conditions(const session *s)
@@ -473,6 +491,7 @@ static rg_status prepare(session *s, rg_error *err)
     RG_TRY(take_role_prompts(s, err));
     RG_TRY(make_conditions(s, err));
     RG_TRY(keep_roles(s, err));
+    RG_TRY(hear_locked(s, err));
     RG_TRY(heed_wishes(s, err));
     RG_TRY(leave_roles_out(s, err));
     RG_TRY(choose_length(s, err));

@@ -58,8 +58,7 @@ void rg_stem_known(const rg_stem_lock *lock, double frame_rate, int32_t frames, 
                 known[f] = 1;
 }
 
-/* Mono at `rate`. */
-static rg_status listen(const rg_pcm *pcm, int32_t rate, rg_audio *out, rg_error *err)
+rg_status rg_stem_listen(const rg_pcm *pcm, int32_t rate, rg_audio *out, rg_error *err)
 {
     rg_audio whole = {0}, mono = {0};
     RG_TRY(rg_pcm_to_audio(pcm, &whole, err));
@@ -76,7 +75,7 @@ rg_status rg_stem_encode(rg_exec *ex, rg_codec *codec, const rg_pcm *pcm, int32_
     rg_audio audio = {0};
     int64_t books = codec->config.codebooks, hop = rg_encodec_hop(&codec->config);
     memset(codes, 0xff, sizeof *codes * (size_t)(frames * books));
-    RG_TRY(listen(pcm, codec->config.sample_rate, &audio, err));
+    RG_TRY(rg_stem_listen(pcm, codec->config.sample_rate, &audio, err));
     int64_t n = audio.frames < frames * hop ? audio.frames : frames * hop;
     rg_status status = n ? rg_codec_encode_audio(ex, codec, audio.samples, n, codes) : RG_OK;
     if (status != RG_OK) rg_fail(err, status, "%s", ex->error.text);

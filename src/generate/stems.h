@@ -33,6 +33,9 @@ void rg_stem_lock_free(rg_stem_lock *lock);
 /* known[f] = 1 where code frame f (of `frames`, at frame_rate) lies wholly inside a locked span. */
 void rg_stem_known(const rg_stem_lock *lock, double frame_rate, int32_t frames, uint8_t *known);
 
+/* The stem as a model hears it: mono, at `rate`. */
+rg_status rg_stem_listen(const rg_pcm *pcm, int32_t rate, rg_audio *out, rg_error *err) RG_MUST_USE;
+
 /* The file through the codec: codes (frames,K), -1 beyond its end. */
 rg_status rg_stem_encode(rg_exec *ex, rg_codec *codec, const rg_pcm *pcm, int32_t frames,
                          int32_t *codes, rg_error *err) RG_MUST_USE;

@@ -4,55 +4,8 @@
 #include "audio/audio.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "generate/session.h"
-#include "toy_bundle.h"
-
-static char folder[512];
-static rg_pool *pool;
-static rg_exec *ex;
-
-static void setup_roles(int32_t roles)
-{
-    rg_error err = {0};
-    static int n;
-    snprintf(folder, sizeof folder, "%s/%d", rg_test_folder(), n++);
-    pool = rg_pool_create(2, 0, false, &err);
-    ex = rg_toy_exec(pool);
-    rg_toy_bundle(ex, folder, roles);
-}
-
-static void teardown(void)
-{
-    rg_exec_destroy(ex);
-    rg_pool_destroy(pool);
-}
-
-static const char *in_folder(const char *name)
-{
-    static char paths[8][1024];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 1024, "%s/%s", folder, name);
-    return path;
-}
-
-static rg_status make(const char *out, rg_generate_options o, rg_error *err)
-{
-    char path[1024];
-    rg_generate_result result;
-    snprintf(path, sizeof path, "%s", in_folder(out));
-    o.bundle_folder = in_folder("bundle");
-    o.out_folder = path;
-    if (!o.rate) o.rate = 16000;
-    if (!o.prompt && !o.from_folder) o.prompt = "128 bpm, A minor";
-    return rg_generate(&o, ex, NULL, &result, err);
-}
-
-static void make_ok(const char *out, rg_generate_options o)
-{
-    rg_error err = {0};
-    RG_ASSERT_OK(make(out, o, &err), &err);
-}
+#include "base/json.h"
+#include "session_case.h"
 
 static void hash_of(const char *name, char hex[65])
 {
@@ -67,49 +20,6 @@ static void assert_same(const char *a, const char *b, bool same)
     hash_of(b, y);
     ck_assert_msg(!strcmp(x, y) == same, "%s and %s should %s", a, b, same ? "agree" : "differ");
 }
-
-/* Seconds of a stem; 0: there is none. */
-static double seconds_of(const char *scene, const char *role)
-{
-    char path[1100];
-    rg_error err = {0};
-    rg_audio audio = {0};
-    snprintf(path, sizeof path, "%s/%s.wav", in_folder(scene), role);
-    if (!rg_fs_exists(path)) return 0;
-    RG_ASSERT_OK(rg_audio_read(path, &audio, &err), &err);
-    const double seconds = (double)audio.frames / audio.rate;
-    rg_audio_free(&audio);
-    return seconds;
-}
-
-START_TEST(the_prompt_says_which_tracks_and_how_long)
-{
-    rg_error err = {0};
-    setup_roles(2);
-    make_ok("a", (rg_generate_options){.prompt = "2 seconds of techno without drums"});
-    ck_assert_double_eq(seconds_of("a", "drums"), 0);
-    RG_ASSERT_NEAR(seconds_of("a", "bass"), 2, 1e-4);
-    make_ok("b", (rg_generate_options){.prompt = "only drums, 120 bpm, 1 bar"});
-    ck_assert_double_eq(seconds_of("b", "bass"), 0);
-    RG_ASSERT_NEAR(seconds_of("b", "drums"), 2, 1e-4);
-    /* what is said with an option, or kept, wins */
-    char lock[1200];
-    snprintf(lock, sizeof lock, "drums=%s/drums.wav", in_folder("b"));
-    const char *locks[] = {lock};
-    make_ok("c", (rg_generate_options){
-                     .prompt = "no drums", .seconds = 1.5, .locks = locks, .n_locks = 1});
-    RG_ASSERT_NEAR(seconds_of("c", "drums"), 1.5, 1e-4);
-    make_ok("d", (rg_generate_options){.prompt = "4 seconds", .seconds = 1.5});
-    RG_ASSERT_NEAR(seconds_of("d", "bass"), 1.5, 1e-4);
-    /* a scene that goes on keeps its tracks and its length */
-    make_ok("e", (rg_generate_options){.from_folder = in_folder("d"), .prompt = "no bass, 3 s"});
-    RG_ASSERT_NEAR(seconds_of("e", "bass"), 1.5, 1e-4);
-    ck_assert_int_eq(make("f", (rg_generate_options){.prompt = "a cappella"}, &err), RG_ERR_USAGE);
-    ck_assert_msg(strstr(err.text, "none of the bundle's tracks") != NULL, "%s", err.text);
-    ck_assert(!rg_fs_exists(in_folder("f")));
-    teardown();
-}
-END_TEST
 
 START_TEST(same_seed_same_files)
 {
@@ -558,10 +468,10 @@ START_TEST(five_roles)
 }
 END_TEST
 
-RG_TEST_MAIN("session", 120, same_seed_same_files, the_prompt_says_which_tracks_and_how_long,
-             takes_at_once_are_those_made_alone, takes_that_cannot_differ_are_refused,
-             threads_do_not_change_bits, locked_files_stay_bit_identical,
-             a_locked_span_stays_and_the_rest_is_made, regenerating_a_role_keeps_all_else,
-             nothing_to_regenerate_is_a_copy, bad_requests_get_one_line, changed_audio_is_refused,
-             what_a_scene_says_is_checked, seeds_and_settings_go_on, precision_goes_on,
-             a_damaged_bundle_is_refused, cancel_leaves_nothing, five_roles)
+RG_TEST_MAIN("session", 120, same_seed_same_files, takes_at_once_are_those_made_alone,
+             takes_that_cannot_differ_are_refused, threads_do_not_change_bits,
+             locked_files_stay_bit_identical, a_locked_span_stays_and_the_rest_is_made,
+             regenerating_a_role_keeps_all_else, nothing_to_regenerate_is_a_copy,
+             bad_requests_get_one_line, changed_audio_is_refused, what_a_scene_says_is_checked,
+             seeds_and_settings_go_on, precision_goes_on, a_damaged_bundle_is_refused,
+             cancel_leaves_nothing, five_roles)
