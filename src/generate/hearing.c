@@ -9,7 +9,7 @@
 
 enum { HEARD_RATE = 22050 };
 /* Below these what is heard is as likely wrong as right. */
-static const double sure_tempo = 0.6, sure_key = 0.6;
+static const double sure_tempo = 0.55, sure_key = 0.6;
 
 /* The sounds that are heard together. */
 typedef struct listening {
