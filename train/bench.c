@@ -143,7 +143,8 @@ static const bench_group groups[] = {
     {"codec", rg_bench_codec, true},         {"decode", rg_bench_decode, false},
     {"gemm", rg_bench_gemm, true},           {"conv", rg_bench_conv, true},
     {"attention", rg_bench_attention, true}, {"spectra", rg_bench_spectra, false},
-    {"loader", rg_bench_loader, false},      {"discriminator", rg_bench_discriminator, true}};
+    {"loader", rg_bench_loader, false},      {"discriminator", rg_bench_discriminator, true},
+    {"features", rg_bench_features, false},  {"prompt", rg_bench_prompt, false}};
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static rg_status select_groups(const char *const *names, size_t n, bool chosen[GROUPS],
@@ -157,7 +158,7 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
             return rg_fail(
                 err, RG_ERR_USAGE,
                 "bench: no group '%s'; use train, seanet, lstm, gan, codec, decode, gemm, "
-                "conv, attention, spectra, loader, discriminator",
+                "conv, attention, spectra, loader, discriminator, features, prompt",
                 names[i]);
         chosen[g] = true;
     }

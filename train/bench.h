@@ -23,9 +23,9 @@
  * "decode" (100 steps with caches). Kernels: "gemm", "conv", "attention", "spectra" (transforms
  * and mel bands of a second), a layer in "lstm", and the layers of a "discriminator" of
  * spectrograms.
- * Data: "loader" (training crops of a store made for it in a temporary folder). All but "spectra"
- * and "loader" are timed with fp32 and, where the CPU multiplies them (decode: always), bf16
- * operands.
+ * Data: "loader" (training crops of a store made for it in a temporary folder). Music: "features"
+ * (a minute heard), "prompt" (a sentence read). All but "spectra", "loader" and these two are timed
+ * with fp32 and, where the CPU multiplies them (decode: always), bf16 operands.
  *
  * A row says how long cores were idle: waiting for blocks that others were at, and while one thread
  * worked alone between parallel runs.

@@ -62,5 +62,8 @@ rg_status rg_bench_attention(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_spectra(rg_bench *b) RG_MUST_USE;
 /* Data on its way to training. */
 rg_status rg_bench_loader(rg_bench *b) RG_MUST_USE;
+/* Sound heard, sentences read. */
+rg_status rg_bench_features(rg_bench *b) RG_MUST_USE;
+rg_status rg_bench_prompt(rg_bench *b) RG_MUST_USE;
 
 #endif
