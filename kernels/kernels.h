@@ -82,7 +82,7 @@ typedef struct rg_kernel_ctx {
     void *stream;           /* the device's stream; NULL on the CPU */
     uint32_t *fault;        /* on the device: rg_fault_code, by atomic maximum; NULL on the CPU */
     struct rg_gpu *gpu;     /* whose stream it is (gpu.h); NULL on the CPU */
-    struct rg_tally *tally; /* what kernels that only count add to (tally.h); else NULL */
+    struct rg_tally *tally; /* what idle kernels count (idle.h); NULL: nothing */
     rg_error *error;        /* never NULL */
 } rg_kernel_ctx;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "kernels/tally.h"
+#include "kernels/idle.h"
 #include "train/setup.h"
 #include "train/task.h"
 
@@ -95,7 +95,7 @@ static rg_status count_step(step *s)
 static rg_status tally_step(step *s, rg_error *err)
 {
     rg_exec *ex = s->machine.ex;
-    const rg_kernels *kernels = ex->kernels, counting = rg_kernels_tally(kernels);
+    const rg_kernels *kernels = ex->kernels, counting = rg_kernels_idle(kernels);
     ex->kernels = &counting;
     ex->kernel_ctx.tally = s->tally;
     rg_set_recording(ex, true);

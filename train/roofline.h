@@ -2,7 +2,7 @@
  * The time that a training step needs at least on GPUs, from their data sheets: a prediction,
  * nothing is measured.
  *
- * One idea: a step is rehearsed over kernels that only count (kernels/tally.h); a call can take no
+ * One idea: a step is rehearsed over kernels that only count (kernels/idle.h); a call can take no
  * less than its products at the peak of the tensor units, its transforms and searches at the peak
  * of the others, or its bytes at the bandwidth of the memory, whichever is longest (Williams,
  * Waterman & Patterson 2009).

@@ -52,10 +52,6 @@ typedef struct rg_import_result {
     rg_text unmapped; /* a line "  12  accordion" for each name that no role takes; to be freed */
 } rg_import_result;
 
-/* Name and summary of data set i; NULL past the end. */
-const char *rg_importer_name(int32_t i);
-const char *rg_importer_summary(int32_t i);
-
 /*
  * Imports into options->out; an import that was stopped goes on. Bad songs and everything else
  * worth knowing go to `log`, and into the store song by song. RG_ERR_FORMAT at the end when songs

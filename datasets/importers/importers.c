@@ -36,16 +36,6 @@ static const rg__importer importers[] = {
 };
 enum { N_IMPORTERS = sizeof importers / sizeof importers[0] };
 
-const char *rg_importer_name(int32_t i)
-{
-    return i >= 0 && i < N_IMPORTERS ? importers[i].name : NULL;
-}
-
-const char *rg_importer_summary(int32_t i)
-{
-    return i >= 0 && i < N_IMPORTERS ? importers[i].summary : NULL;
-}
-
 /* All that an import needs at hand. */
 typedef struct import {
     rg__import_job job;

@@ -32,7 +32,6 @@ typedef struct plan {
 struct rg_gemm_cache {
     plan plans[SETS][WAYS];
     uint64_t clock;
-    int32_t made;
     rg_cublaslt lt; /* to destroy plans with */
 };
 
@@ -57,11 +56,6 @@ void rg_gemm_cache_destroy(rg_gemm_cache *cache)
     if (!cache) return;
     for (int i = 0; i < RG_GEMM_PLANS; i++) drop(cache, &cache->plans[i / WAYS][i % WAYS]);
     free(cache);
-}
-
-int32_t rg_gemm_cache_made(const rg_gemm_cache *cache)
-{
-    return cache->made;
 }
 
 static cudaDataType_t cuda_type(rg_dtype type)
@@ -174,7 +168,6 @@ static plan *find(rg_gpu *gpu, const gemm_key *k, rg_error *err)
     }
     oldest->key = *k;
     oldest->used = ++cache->clock;
-    cache->made++;
     return oldest;
 }
 

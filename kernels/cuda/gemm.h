@@ -29,9 +29,8 @@ rg_status rg_cuda_gemm(rg_kernel_ctx *ctx, const rg_gemm *g);
 /* The cache, one per GPU: opaque to all but gemm.c. */
 typedef struct rg_gemm_cache rg_gemm_cache;
 rg_gemm_cache *rg_gemm_cache_create(rg_error *err);
-void rg_gemm_cache_destroy(rg_gemm_cache *cache);       /* NULL is fine */
-enum { RG_GEMM_PLANS = 256 };                           /* most that are kept */
-int32_t rg_gemm_cache_made(const rg_gemm_cache *cache); /* plans made so far */
+void rg_gemm_cache_destroy(rg_gemm_cache *cache); /* NULL is fine */
+enum { RG_GEMM_PLANS = 256 };                     /* most that are kept */
 
 RG_C_END
 

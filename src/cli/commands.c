@@ -12,7 +12,7 @@ const rg_command rg_commands[] = {
     ROW("dataset build", dataset_build, "CORPUS --out STORE",
         "make a stem store from a corpus of real songs", 1, 1),
     ROW("dataset import", dataset_import,
-        "folder|musdb18hq|slakh|moisesdb|medleydb|manifest ROOT --out STORE",
+        "folder|musdb18hq|slakh|moisesdb|medleydb|fretsonfire|manifest ROOT --out STORE",
         "make a stem store from a data set of yours", 2, 2),
     ROW("dataset info", dataset_info, "STORE", "songs, hours, roles and splits of a store", 1, 1),
     ROW("dataset export", dataset_export, "STORE --song ID --out DIR",

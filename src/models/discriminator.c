@@ -95,11 +95,6 @@ void rg_discriminator_destroy(rg_discriminator *judge)
     free(judge);
 }
 
-const rg_discriminator_config *rg_discriminator_config_of(const rg_discriminator *judge)
-{
-    return &judge->config;
-}
-
 rg_judgement rg_discriminator_run(rg_exec *ex, const rg_discriminator *judge, rg_tensor *x)
 {
     const rg_discriminator_config *c = &judge->config;

@@ -37,7 +37,6 @@ rg_status rg_discriminator_check(const rg_discriminator_config *config, rg_error
 rg_discriminator *rg_discriminator_create(rg_params *params, const char *prefix,
                                           const rg_discriminator_config *config, rg_error *err);
 void rg_discriminator_destroy(rg_discriminator *judge); /* NULL is fine */
-const rg_discriminator_config *rg_discriminator_config_of(const rg_discriminator *judge);
 
 /* Of each scale: logits (N,F,W,1), above 0 for recordings, and the maps (N,F,W',filters) after each
  * inner layer's activation. */

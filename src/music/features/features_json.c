@@ -6,7 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-static const rg_feature_about abouts[] = {
+/* Unit and method of a key. */
+static const struct {
+    const char *key, *unit, *method;
+} abouts[] = {
     {"tempo", "beats per minute", "comb of autocorrelations of onset flux, log-normal prior"},
     {"beats_s", "s", "dynamic programming over onset flux"},
     {"downbeats_s", "s", "beats where harmony changes and accents fall"},
@@ -21,11 +24,6 @@ static const rg_feature_about abouts[] = {
     {"active", "s", "tenths of a second above -60 dBFS"},
 };
 enum { ABOUTS = sizeof abouts / sizeof abouts[0] };
-
-const rg_feature_about *rg_feature_about_at(int32_t i)
-{
-    return i >= 0 && i < ABOUTS ? abouts + i : NULL;
-}
 
 /* Null for what is not finite; three decimals are more than any method here knows. */
 static json_t *number(double v)

@@ -13,10 +13,4 @@
 /* New reference; NULL without memory. `name` says whose features they are (a path). */
 json_t *rg_features_to_json(const rg_features *features, const char *name);
 
-/* Unit and method of a key of that object, for tables; NULL past the end. */
-typedef struct rg_feature_about {
-    const char *key, *unit, *method;
-} rg_feature_about;
-const rg_feature_about *rg_feature_about_at(int32_t i);
-
 #endif

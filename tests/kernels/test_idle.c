@@ -1,10 +1,10 @@
 /*
  * What calls cost, counted by hand; shapes that come again are one row; nothing is lost when rows
- * run out.
+ * run out; without a tally only memory is taken.
  */
 #include "test.h"
 
-#include "kernels/tally.h"
+#include "kernels/idle.h"
 
 static rg_tally tally;
 static rg_error failure;
@@ -12,8 +12,13 @@ static float some[1]; /* stands for every operand: none is looked at */
 
 static rg_kernel_ctx fresh(void)
 {
+    static rg_arena *scratch;
+    if (!scratch) scratch = rg_arena_create(1 << 20, "scratch", &failure);
+    ck_assert_msg(scratch != NULL, "%s", failure.text);
+    rg_arena_reset(scratch);
     tally = (rg_tally){.real_bytes = 2};
-    return (rg_kernel_ctx){.operands = RG_F32, .error = &failure, .tally = &tally};
+    return (rg_kernel_ctx){
+        .operands = RG_F32, .scratch = scratch, .error = &failure, .tally = &tally};
 }
 
 static void expect(const char *slot, bool grad, double products, double bytes)
@@ -27,7 +32,7 @@ static void expect(const char *slot, bool grad, double products, double bytes)
 
 START_TEST(products_are_counted)
 {
-    const rg_kernels k = rg_kernels_tally(rg_kernels_reference());
+    const rg_kernels k = rg_kernels_idle(rg_kernels_reference());
     rg_kernel_ctx ctx = fresh();
     const rg_linear_args linear = {.rows = 3, .c_in = 4, .c_out = 5};
     RG_ASSERT_OK(k.linear.forward(&ctx, &linear), &failure);
@@ -57,7 +62,7 @@ END_TEST
 
 START_TEST(what_is_no_product_is_counted)
 {
-    const rg_kernels k = rg_kernels_tally(rg_kernels_reference());
+    const rg_kernels k = rg_kernels_idle(rg_kernels_reference());
     rg_kernel_ctx ctx = fresh();
     RG_ASSERT_OK(k.adamw(&ctx, &(rg_adamw_args){.n = 10}), &failure);
     expect("adamw", false, 0, 280);
@@ -80,7 +85,7 @@ END_TEST
 
 START_TEST(rows_that_have_no_room_are_added_up)
 {
-    const rg_kernels k = rg_kernels_tally(rg_kernels_reference());
+    const rg_kernels k = rg_kernels_idle(rg_kernels_reference());
     rg_kernel_ctx ctx = fresh();
     double bytes = 0;
     for (int64_t n = 1; n <= RG_TALLY_ROWS + 50; n++)
@@ -93,5 +98,17 @@ START_TEST(rows_that_have_no_room_are_added_up)
 }
 END_TEST
 
-RG_TEST_MAIN("kernels/tally", 20, products_are_counted, what_is_no_product_is_counted,
-             rows_that_have_no_room_are_added_up)
+START_TEST(without_a_tally_memory_is_taken_all_the_same)
+{
+    const rg_kernels k = rg_kernels_idle(rg_kernels_reference());
+    rg_kernel_ctx ctx = fresh();
+    const rg_lstm_args lstm = {.batch = 2, .steps = 7, .c_in = 3, .hidden = 4};
+    ctx.tally = NULL;
+    RG_ASSERT_OK(k.lstm.forward(&ctx, &lstm), &failure);
+    ck_assert_uint_ge(rg_arena_used(ctx.scratch), 2 * 7 * 16 * sizeof(float));
+    ck_assert_int_eq(tally.n, 0);
+}
+END_TEST
+
+RG_TEST_MAIN("kernels/idle", 20, products_are_counted, without_a_tally_memory_is_taken_all_the_same,
+             what_is_no_product_is_counted, rows_that_have_no_room_are_added_up)
