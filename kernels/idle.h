@@ -1,15 +1,15 @@
 /*
  * Kernels that compute nothing: a forward and backward pass over them takes the memory that a real
- * one takes and touches none of it, so that its size is known before a run begins. With a tally they
- * also count what computing would take: products, other arithmetic, memory that has to move.
+ * one takes and touches none of it, so that its size is known before a run begins. With a tally
+ * they also count what computing would take: products, other arithmetic, memory that has to move.
  *
  * One idea: a step rehearsed over this table tells what fits, and how long a machine with a given
  * peak and bandwidth needs at least (Williams, Waterman & Patterson 2009, "Roofline"), before there
  * is such a machine. Scratch that grows with the batch is taken as the real kernels take it; what
- * depends on blocks and threads alone (some MiB) is not. Every operand is counted as read or written
- * once by each call, as if caches were perfect within a call and empty between two.
- * Not here: what machines there are (train/roofline.c); scratch as memory that moves, since it never
- * has to leave a cache.
+ * depends on blocks and threads alone (some MiB) is not. Every operand is counted as read or
+ * written once by each call, as if caches were perfect within a call and empty between two.
+ * Not here: what machines there are (train/roofline.c); scratch as memory that moves, since it
+ * never has to leave a cache.
  */
 #ifndef RG_KERNELS_IDLE_H
 #define RG_KERNELS_IDLE_H
@@ -37,8 +37,8 @@ typedef struct rg_tally {
     rg_tally_row rows[RG_TALLY_ROWS];
 } rg_tally;
 
-/* The real type and matrix layout are those of `like`. Outputs are left as they are. Calls are added
- * to ctx->tally unless that is NULL. */
+/* The real type and matrix layout are those of `like`. Outputs are left as they are. Calls are
+ * added to ctx->tally unless that is NULL. */
 rg_kernels rg_kernels_idle(const rg_kernels *like);
 
 #endif

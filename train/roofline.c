@@ -47,7 +47,7 @@ static rg_status open_step(step *s, const char *config_path, const char *const *
     if (!s->task) return err->code;
     s->config = rg_config_load(config_path, s->schema, n_schema, overrides, n, err);
     if (!s->config) return err->code;
-    RG_TRY(rg_machine_make(&s->machine, s->config, NULL, NULL, log, err));
+    RG_TRY(rg_machine_for_run(&s->machine, s->config, NULL, NULL, log, err));
     const rg_task_context context = {.config = s->config,
                                      .ex = s->machine.ex,
                                      .log = log,
@@ -63,7 +63,7 @@ static rg_status open_step(step *s, const char *config_path, const char *const *
 static void close_step(step *s)
 {
     if (s->self) s->task->close(s->self);
-    rg_machine_free(&s->machine);
+    rg_machine_close(&s->machine);
     rg_config_free(s->config);
     free(s->schema);
     free(s->tally);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/machine.h"
 #include "engine/op_check.h"
-#include "train/setup.h"
 
 enum { UPDATES = 3 };
 /* Of an element's own size: rounding of fp32 sums of some hundred terms. */
@@ -124,7 +124,7 @@ static rg_status describe(selftest *t, const rg_selftest_options *options, rg_er
     const rg_machine *m = &t->machine;
     rg_text_printf(t->out, "ResonantGen %s, self-test, %s\ncpu: %s kernels, %d threads\n",
                    options->version ? options->version : "", rg_clock_utc(utc),
-                   m->host->kernels->name, (int)rg_pool_threads(m->pool));
+                   m->ex->host->kernels->name, (int)rg_pool_threads(m->pool));
     return m->gpu ? describe_gpu(t, err) : RG_OK;
 }
 
@@ -132,11 +132,12 @@ rg_status rg_selftest_run(const rg_selftest_options *options, rg_text *out, cons
                           rg_error *err)
 {
     selftest t = {.out = out, .log = log};
-    rg_status status = rg_machine_plain(&t.machine, options->device, log, err);
+    const rg_machine_options on = {.device = options->device, .seed = 1, .records = true};
+    rg_status status = rg_machine_open(&t.machine, &on, log, err);
     if (status == RG_OK) status = describe(&t, options, err);
     if (status == RG_OK) status = check_operators(&t, err);
     if (status == RG_OK) status = check_models(&t, err);
-    rg_machine_free(&t.machine);
+    rg_machine_close(&t.machine);
     RG_TRY(status);
     rg_text_printf(out, "\n%d passed, %d failed\n", (int)t.passed, (int)t.failed);
     if (t.failed == 0) return RG_OK;

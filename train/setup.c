@@ -8,7 +8,6 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "engine/device.h"
 
 static const rg_config_key trainer_keys[] = {
     {"task", RG_CONFIG_CHOICE, NULL, 0, 0, "codec|tracks", "what is trained"},
@@ -108,88 +107,33 @@ rg_schedule rg_schedule_from_config(const rg_config *config)
 }
 
 /* Processes that were given the same CPUs divide them; one that has its own takes them all. */
-static rg_pool *make_pool(const rg_config *config, const rg_comm *comm, rg_error *err)
+static void share_cpus(rg_machine_options *o, const rg_comm *comm)
 {
-    int32_t threads = (int32_t)rg_config_int(config, "threads"), index, count;
-    int32_t first = (int32_t)rg_config_int(config, "first_cpu"), cpus = rg_cpu_count();
+    const int32_t cpus = rg_cpu_count();
+    int32_t index, count;
     rg_comm_sharing(comm, &index, &count);
-    if (count > 1 && !threads) threads = cpus / count > 1 ? cpus / count : 1;
-    if (count > 1) first = (first + index * threads) % cpus;
-    return rg_pool_create(threads, first, rg_config_bool(config, "pin"), err);
+    if (count < 2) return;
+    if (!o->threads) o->threads = cpus / count > 1 ? cpus / count : 1;
+    o->first_cpu = (o->first_cpu + index * o->threads) % cpus;
 }
 
-static rg_status make_host(rg_machine *machine, const rg_exec_options *common, bool bf16,
-                           rg_error *err)
+rg_status rg_machine_for_run(rg_machine *machine, const rg_config *config, const char *device,
+                             const rg_comm *comm, const rg_log *log, rg_error *err)
 {
-    rg_exec_options o = *common;
-    o.operands = bf16 ? RG_BF16 : RG_F32;
-    machine->host = rg_exec_create(&o, err);
-    if (!machine->host) return err->code;
-    if (machine->gpu) return RG_OK;
-    machine->ex = machine->host;
-    machine->peak_gflops = rg_kernels_peak_gflops(machine->pool, o.operands);
-    return RG_OK;
+    rg_machine_options o = {.device = device,
+                            .processes = rg_comm_world(comm),
+                            .threads = (int32_t)rg_config_int(config, "threads"),
+                            .first_cpu = (int32_t)rg_config_int(config, "first_cpu"),
+                            .unpinned = !rg_config_bool(config, "pin"),
+                            .products = rg_config_text(config, "precision.products"),
+                            .seed = (uint64_t)rg_config_int(config, "seed"),
+                            .records = true};
+    share_cpus(&o, comm);
+    return rg_machine_open(machine, &o, log, err);
 }
 
-static rg_status make_on_gpu(rg_machine *machine, const rg_exec_options *common, bool bf16,
-                             rg_error *err)
-{
-    rg_exec_options o = *common;
-    o.operands = bf16 ? RG_BF16 : RG_F32;
-    o.host = machine->host;
-    machine->ex = rg_device_exec(machine->gpu, &o, err);
-    return machine->ex ? RG_OK : err->code;
-}
-
-/* What a machine is made of, from a configuration or without one. */
-typedef struct plan {
-    const char *device, *products;
-    uint64_t seed;
-    const rg_comm *comm;
-} plan;
-
-static rg_status make_execs(rg_machine *machine, const plan *p, rg_error *err)
-{
-    const rg_kernels *kernels = rg_kernels_cpu(err);
-    if (!kernels) return err->code;
-    const bool wanted = !strcmp(p->products, "bf16"), automatic = !strcmp(p->products, "auto");
-    const rg_exec_options options = {.kernels = kernels, .pool = machine->pool, .seed = p->seed};
-    const bool fast = automatic && kernels->fast_operands == RG_BF16;
-    RG_TRY(make_host(machine, &options, wanted || fast, err));
-    return machine->gpu ? make_on_gpu(machine, &options, wanted || automatic, err) : RG_OK;
-}
-
-rg_status rg_machine_make(rg_machine *machine, const rg_config *config, const char *device,
-                          const rg_comm *comm, const rg_log *log, rg_error *err)
-{
-    const plan p = {device, rg_config_text(config, "precision.products"),
-                    (uint64_t)rg_config_int(config, "seed"), comm};
-    *machine = (rg_machine){0};
-    RG_TRY(rg_device_open(device, rg_comm_world(comm), log, &machine->gpu, err));
-    machine->pool = make_pool(config, comm, err);
-    return machine->pool ? make_execs(machine, &p, err) : err->code;
-}
-
-rg_status rg_machine_plain(rg_machine *machine, const char *device, const rg_log *log,
-                           rg_error *err)
-{
-    const plan p = {device, "fp32", 1, NULL};
-    *machine = (rg_machine){0};
-    RG_TRY(rg_device_open(device, 1, log, &machine->gpu, err));
-    machine->pool = rg_pool_create(0, 0, true, err);
-    return machine->pool ? make_execs(machine, &p, err) : err->code;
-}
-
-void rg_machine_free(rg_machine *machine)
-{
-    if (machine->ex != machine->host) rg_exec_destroy(machine->ex);
-    rg_exec_destroy(machine->host);
-    rg_pool_destroy(machine->pool);
-    rg_gpu_close(machine->gpu);
-    *machine = (rg_machine){0};
-}
-
-char *rg_env_json(const rg_machine *machine, const rg_config *config, const char *version)
+char *rg_env_json(const rg_machine *machine, double peak_gflops, const rg_config *config,
+                  const char *version)
 {
     char utc[32];
     json_t *env = json_object();
@@ -199,7 +143,7 @@ char *rg_env_json(const rg_machine *machine, const rg_config *config, const char
     json_object_set_new(env, "products",
                         json_string(rg_dtype_text(machine->ex->kernel_ctx.operands)));
     json_object_set_new(env, "threads", json_integer(rg_pool_threads(machine->pool)));
-    json_object_set_new(env, "peak_gflops", json_real(machine->peak_gflops));
+    json_object_set_new(env, "peak_gflops", json_real(peak_gflops));
     json_object_set_new(env, "fft", json_string(rg_fft_library()));
     json_object_set_new(env, "seed", json_integer(rg_config_int(config, "seed")));
     json_object_set_new(env, "compiler", json_string(__VERSION__));

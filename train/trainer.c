@@ -53,12 +53,12 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
 {
     rg_metrics m;
     const char *unit = "steps";
-    char eta[32], exchange[32] = "";
+    char eta[32], exchange[32] = "", share[32] = "";
     double seconds = rg_clock_seconds() - t->window_start;
     double per_step = t->window_steps ? seconds / (double)t->window_steps : 0;
     double units = t->task->units_per_step ? t->task->units_per_step(t->self, &unit) : 1;
     const rg_idle idle = rg_pool_take_idle(t->machine.pool);
-    double peak = t->machine.peak_gflops * t->world;
+    double peak = t->peak_gflops * t->world;
     double gflops = seconds > 0 ? (double)t->window_flops / seconds * 1e-9 : 0;
     RG_TRY(rg__trainer_means(t, &m, err));
     if (t->rank) {
@@ -74,18 +74,18 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
     rg_metrics_set(&m, "data_wait_share", seconds > 0 ? t->window_wait / seconds : 0);
     rg_metrics_set(&m, "idle", idle.waiting + idle.alone);
     if (t->scaler.enabled) rg_metrics_set(&m, "loss_scale", t->scaler.scale);
+    if (peak > 0) snprintf(share, sizeof share, " (%.0f %% of peak)", 100 * gflops / peak);
     if (t->world > 1)
         snprintf(exchange, sizeof exchange, "  exchange %.1f %%",
                  100 * rg_metrics_get(&m, "exchange_share"));
     format_eta(per_step * (double)(t->steps - t->step), eta);
     rg_log_line(&t->log, RG_LOG_INFO,
-                "step %lld/%lld  loss %.4f  |g| %.3g  lr %.2e  %.0f %s/s  %.0f GF/s (%.0f %% of "
-                "peak)  data wait %.1f %%  idle %.1f %%%s  ETA %s",
+                "step %lld/%lld  loss %.4f  |g| %.3g  lr %.2e  %.0f %s/s  %.0f GF/s%s  "
+                "data wait %.1f %%  idle %.1f %%%s  ETA %s",
                 (long long)t->step, (long long)t->steps, rg_metrics_get(&m, "loss"),
                 rg_metrics_get(&m, "grad_norm"), t->lr, rg_metrics_get(&m, "units_per_second"),
-                unit, gflops, peak > 0 ? 100 * gflops / peak : 0,
-                100 * rg_metrics_get(&m, "data_wait_share"), 100 * rg_metrics_get(&m, "idle"),
-                exchange, eta);
+                unit, gflops, share, 100 * rg_metrics_get(&m, "data_wait_share"),
+                100 * rg_metrics_get(&m, "idle"), exchange, eta);
     start_window(t);
     return rg_metric_log_add(t->metrics, "train", t->step, &m, NULL, err);
 }

@@ -38,7 +38,7 @@ static rg_status reopen_run(rg__trainer *t, char checkpoint[RG_RUN_PATH], rg_err
 
 static rg_status create_run(rg__trainer *t, rg_error *err)
 {
-    char *env = rg_env_json(&t->machine, t->config, t->options->version);
+    char *env = rg_env_json(&t->machine, t->peak_gflops, t->config, t->options->version);
     rg_status status = rg_run_create(
         &t->run, rg_config_text(t->config, "runs"), rg_config_text(t->config, "name"), t->config,
         t->options->command_line ? t->options->command_line : "", env ? env : "{}", err);
@@ -56,11 +56,11 @@ static rg_status open_log(rg__trainer *t, rg_error *err)
     for (char *rest = t->early.data, *line; rest && (line = strsep(&rest, "\n"));)
         if (*line) RG_TRY(rg_appender_line(t->log_file, line, strlen(line), err));
     rg_exec *ex = t->machine.ex;
-    rg_log_line(&t->log, RG_LOG_INFO,
-                "run %s  seed %llu  %s kernels, products of %s, %d threads, peak %.0f GF/s",
+    char peak[32] = "";
+    if (t->peak_gflops > 0) snprintf(peak, sizeof peak, ", peak %.0f GF/s", t->peak_gflops);
+    rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, products of %s, %d threads%s",
                 t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
-                rg_dtype_text(ex->kernel_ctx.operands), rg_pool_threads(t->machine.pool),
-                t->machine.peak_gflops);
+                rg_dtype_text(ex->kernel_ctx.operands), rg_pool_threads(t->machine.pool), peak);
     return RG_OK;
 }
 
@@ -114,12 +114,20 @@ static rg_status open_files(rg__trainer *t, rg_error *err)
     return t->metrics ? RG_OK : err->code;
 }
 
+static rg_status open_machine(rg__trainer *t, rg_error *err)
+{
+    rg_machine *m = &t->machine;
+    RG_TRY(rg_machine_for_run(m, t->config, t->options->device, t->comm, &t->log, err));
+    if (!m->gpu) t->peak_gflops = rg_kernels_peak_gflops(m->pool, m->ex->kernel_ctx.operands);
+    return RG_OK;
+}
+
 rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
 {
     char checkpoint[RG_RUN_PATH] = "";
     bool resume = t->options->resume, writes = t->rank == 0;
     RG_TRY(open_config(t, err));
-    RG_TRY(rg_machine_make(&t->machine, t->config, t->options->device, t->comm, &t->log, err));
+    RG_TRY(open_machine(t, err));
     if (resume) RG_TRY(find_run(t, checkpoint, err));
     RG_TRY(rg__trainer_agree(t, checkpoint, err));
     RG_TRY(open_task(t, checkpoint[0], err));
@@ -139,7 +147,7 @@ rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err)
     if (t->self) t->task->close(t->self);
     rg_status closed = rg_metric_log_close(t->metrics, err);
     if (status == RG_OK) status = closed;
-    rg_machine_free(&t->machine);
+    rg_machine_close(&t->machine);
     rg_config_free(t->config);
     free(t->schema);
     rg_text_free(&t->early);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "cli/engine.h"
+#include "engine/machine.h"
 #include "models/bundle.h"
 #include "models/codec_codes.h"
 
@@ -21,14 +21,14 @@ const rg_option rg_cmd_codec_decode_options[] = {
 };
 
 /* Opens the codec of the first argument on all cores; the caller closes both. */
-static rg_status open_codec(const rg_args *args, const char **out, rg_engine *cpu, rg_codec *codec,
+static rg_status open_codec(const rg_args *args, const char **out, rg_machine *cpu, rg_codec *codec,
                             rg_error *err)
 {
     *out = rg_option_text(args, "out", NULL);
     if (!*out) return rg_fail(err, RG_ERR_USAGE, "codec: --out FILE is missing");
-    RG_TRY(rg_engine_open(cpu, NULL, NULL, err));
+    RG_TRY(rg_machine_open(cpu, NULL, NULL, err));
     rg_status status = rg_codec_open(rg_arg(args, 0), cpu->ex, codec, err);
-    if (status != RG_OK) rg_engine_close(cpu);
+    if (status != RG_OK) rg_machine_close(cpu);
     return status;
 }
 
@@ -55,7 +55,7 @@ rg_status rg_cmd_codec_encode(const rg_args *args, const rg_cli *cli, rg_error *
 {
     const char *out;
     int32_t books;
-    rg_engine cpu;
+    rg_machine cpu;
     rg_codec codec;
     (void)cli;
     RG_TRY(open_codec(args, &out, &cpu, &codec, err));
@@ -63,7 +63,7 @@ rg_status rg_cmd_codec_encode(const rg_args *args, const rg_cli *cli, rg_error *
     if (status == RG_OK)
         status = rg_codec_encode_file(cpu.ex, &codec, rg_arg(args, 1), books, out, err);
     rg_codec_free(&codec);
-    rg_engine_close(&cpu);
+    rg_machine_close(&cpu);
     if (status == RG_OK) printf("%s\n", out);
     return status;
 }
@@ -72,13 +72,13 @@ rg_status rg_cmd_codec_decode(const rg_args *args, const rg_cli *cli, rg_error *
 {
     const char *out;
     int64_t clipped = 0;
-    rg_engine cpu;
+    rg_machine cpu;
     rg_codec codec;
     RG_TRY(open_codec(args, &out, &cpu, &codec, err));
     rg_status status = rg_codec_decode_file(cpu.ex, &codec, rg_arg(args, 1), out,
                                             rg_option_given(args, "float"), &clipped, err);
     rg_codec_free(&codec);
-    rg_engine_close(&cpu);
+    rg_machine_close(&cpu);
     if (status == RG_OK && clipped)
         rg_log_line(cli->log, RG_LOG_WARNING, "%lld samples beyond full scale were clipped",
                     (long long)clipped);

@@ -14,7 +14,7 @@
 
 #include "base/fs.h"
 #include "cli/commands.h"
-#include "cli/engine.h"
+#include "engine/machine.h"
 #include "models/bundle.h"
 #include "models/codec_stream.h"
 #include "models/codec_wire.h"
@@ -31,7 +31,7 @@ enum { WIDEST = 4 /* bytes of a sample: float */ };
 
 typedef struct live {
     const rg_cli *cli;
-    rg_engine cpu;
+    rg_machine cpu;
     rg_codec codec;
     rg_codec_stream *encoder, *decoder; /* NULL: not in this process */
     rg_wire wire;
@@ -280,7 +280,7 @@ static void close_streams(live *l)
     rg_codec_stream_destroy(l->encoder);
     rg_codec_stream_destroy(l->decoder);
     rg_codec_free(&l->codec);
-    rg_engine_close(&l->cpu);
+    rg_machine_close(&l->cpu);
     free(l->bytes);
     free(l->sound);
     free(l->codes);
@@ -289,7 +289,7 @@ static void close_streams(live *l)
 rg_status rg_cmd_codec_stream(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
     live l = {.cli = cli};
-    RG_TRY(rg_engine_open(&l.cpu, NULL, NULL, err));
+    RG_TRY(rg_machine_open(&l.cpu, NULL, NULL, err));
     rg_status status = rg_codec_open(rg_arg(args, 0), l.cpu.ex, &l.codec, err);
     if (status == RG_OK) status = open_streams(&l, args, err);
     if (status == RG_OK) status = prepare(&l, err);

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/engine.h"
+#include "engine/machine.h"
 #include "generate/session.h"
 
 enum { MAX_LIST = 64 };
@@ -118,7 +118,8 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
                              .leave_out = without,
                              .stop = cli->stop};
     rg_generate_result result;
-    rg_engine cpu;
+    const rg_machine_options on = {.device = rg_option_text(args, "device", "auto")};
+    rg_machine machine;
     if (!o.out_folder)
         return rg_fail(err, RG_ERR_USAGE, "generate: --out DIR is missing: where the scene goes");
     o.n_role_prompts = list_of(args, "role-prompt", role_prompts);
@@ -129,9 +130,9 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
     RG_TRY(read_numbers(args, &o, err));
     RG_TRY(read_sampling(args, &sampling, &own_sampling, err));
     if (own_sampling) o.sampling = &sampling;
-    RG_TRY(rg_engine_open(&cpu, rg_option_text(args, "device", "auto"), cli->log, err));
-    rg_status status = rg_generate(&o, cpu.ex, cli->log, &result, err);
-    rg_engine_close(&cpu);
+    RG_TRY(rg_machine_open(&machine, &on, cli->log, err));
+    rg_status status = rg_generate(&o, machine.ex, cli->log, &result, err);
+    rg_machine_close(&machine);
     if (status == RG_OK) print_result(args, &o, &result);
     return status;
 }
