@@ -1,11 +1,13 @@
 /*
  * Status codes and the error slot (status.h).
  *
- * One idea: the first error wins, and its text is always whole or visibly cut with "...".
+ * One idea: the first error wins, and its text is one line of printable characters, whole or
+ * visibly cut with "...", whatever names and bytes of foreign files went into it.
  */
 #include "base/status.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,9 +21,20 @@ static const char *const status_texts[] = {
 #undef X
 };
 
-static void mark_cut(char *text, size_t size)
+static bool is_control(const unsigned char *at)
 {
-    memcpy(text + size - 4, "...", 4);
+    return *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+}
+
+/* `length`: of the text that was wanted. Controls, C1 in UTF-8 among them, show as '?'. */
+static void finish(char *text, size_t size, size_t length)
+{
+    if (length >= size) memcpy(text + size - 4, "...", 4);
+    for (unsigned char *at = (unsigned char *)text; *at; at++) {
+        if (!is_control(at)) continue;
+        if (*at == 0xc2) *at++ = '?';
+        *at = '?';
+    }
 }
 
 rg_status rg_vfail(rg_error *err, rg_status code, const char *fmt, va_list args)
@@ -31,7 +44,7 @@ rg_status rg_vfail(rg_error *err, rg_status code, const char *fmt, va_list args)
     err->code = code;
     int n = rg_vformat(err->text, sizeof err->text, fmt, args);
     if (n < 0) rg_copy_text(err->text, sizeof err->text, rg_status_text(code));
-    if (n >= (int)sizeof err->text) mark_cut(err->text, sizeof err->text);
+    finish(err->text, sizeof err->text, n < 0 ? 0 : (size_t)n);
     return code;
 }
 
@@ -56,7 +69,7 @@ void rg_error_prefix(rg_error *err, const char *fmt, ...)
     if (n < 0) n = 0;
     if (n < (int)sizeof err->text)
         n += rg_format(err->text + n, sizeof err->text - (size_t)n, "%s%s", n ? ": " : "", old);
-    if (n >= (int)sizeof err->text) mark_cut(err->text, sizeof err->text);
+    finish(err->text, sizeof err->text, (size_t)n);
 }
 
 void rg_error_clear(rg_error *err)

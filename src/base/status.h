@@ -45,7 +45,10 @@ typedef enum rg_status {
 
 enum { RG_ERROR_TEXT = 512 };
 
-/* The first error seen; zero-initialised means none. Owned by the caller, no allocation. */
+/*
+ * The first error seen; zero-initialised means none. Owned by the caller, no allocation. The text
+ * is one line: control characters (a file's own, say) stand there as '?'.
+ */
 typedef struct rg_error {
     rg_status code;
     char text[RG_ERROR_TEXT];

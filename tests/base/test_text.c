@@ -44,6 +44,20 @@ START_TEST(long_errors_are_visibly_cut)
 }
 END_TEST
 
+START_TEST(errors_are_one_printable_line)
+{
+    rg_error err = {0};
+    rg_fail(&err, RG_ERR_IO, "norm is %s", "a\nb\033[2J\x7f \u00e9 \u009b1m");
+    ck_assert_str_eq(err.text, "norm is a?b?[2J? \u00e9 ??1m");
+    rg_error_prefix(&err, "%s", "x\ry");
+    ck_assert_str_eq(err.text, "x?y: norm is a?b?[2J? \u00e9 ??1m");
+    rg_error_clear(&err);
+    rg_fail(&err, RG_ERR_IO, "\n%0*d\n", RG_ERROR_TEXT, 0);
+    ck_assert_int_eq(err.text[0], '?');
+    ck_assert_str_eq(err.text + RG_ERROR_TEXT - 4, "...");
+}
+END_TEST
+
 START_TEST(text_grows_to_its_limit)
 {
     rg_error err = {0};
@@ -168,5 +182,6 @@ START_TEST(near_names)
 END_TEST
 
 RG_TEST_MAIN("text", 60, the_first_error_stays, long_errors_are_visibly_cut,
-             text_grows_to_its_limit, copies_are_always_ended, numbers_have_a_point,
-             numbers_have_a_point_in_german_too, integers_to_their_limits, near_names)
+             errors_are_one_printable_line, text_grows_to_its_limit, copies_are_always_ended,
+             numbers_have_a_point, numbers_have_a_point_in_german_too, integers_to_their_limits,
+             near_names)
