@@ -47,7 +47,9 @@ END_TEST
 START_TEST(errors_are_one_printable_line)
 {
     rg_error err = {0};
-    rg_fail(&err, RG_ERR_IO, "norm is %s", "a\nb\033[2J\x7f \u00e9 \u009b1m");
+    rg_fail(&err, RG_ERR_IO, "norm is %s",
+            "a\nb\033[2J\x7f \u00e9 \xc2\x9b"
+            "1m");
     ck_assert_str_eq(err.text, "norm is a?b?[2J? \u00e9 ??1m");
     rg_error_prefix(&err, "%s", "x\ry");
     ck_assert_str_eq(err.text, "x?y: norm is a?b?[2J? \u00e9 ??1m");
