@@ -35,8 +35,8 @@ static rg_status estimate(const rg_task *task, void *self, rg_exec *ex, bool tra
     return RG_OK;
 }
 
-rg_status rg_activation_bytes(const rg_task *task, void *self, rg_exec *ex, double *bytes,
-                              rg_error *err)
+rg_status rg_memory_needed(const rg_task *task, void *self, rg_exec *ex, rg_memory_need *need,
+                           rg_error *err)
 {
     const rg_kernels *kernels = ex->kernels, idle = rg_kernels_idle(kernels);
     double step = 0, validation = 0;
@@ -45,7 +45,10 @@ rg_status rg_activation_bytes(const rg_task *task, void *self, rg_exec *ex, doub
     if (status == RG_OK) status = estimate(task, self, ex, false, &validation);
     ex->kernels = kernels;
     if (status != RG_OK) return rg_fail(err, status, "%s", ex->error.text);
-    *bytes = step > validation ? step : validation;
+    *need = (rg_memory_need){.activations = step > validation ? step : validation,
+                             .data = (double)task->bytes(self)};
+    for (const rg_params *p = task->params(self); p; p = rg_params_companion(p))
+        need->model += (double)rg_params_bytes(p);
     return RG_OK;
 }
 
@@ -60,25 +63,21 @@ static double memory_for_steps(const rg_exec *ex, double data)
 static rg_status check_memory(const rg_task *task, void *self, rg_exec *ex, const char *disk,
                               const rg_log *log, rg_error *err)
 {
-    const rg_params *params = task->params(self);
-    double activations, data = (double)task->bytes(self), have = memory_for_steps(ex, data);
-    RG_TRY(rg_activation_bytes(task, self, ex, &activations, err));
-    double model = 0;
-    for (const rg_params *p = params; p; p = rg_params_companion(p))
-        model += (double)rg_params_bytes(p);
+    rg_memory_need need;
+    RG_TRY(rg_memory_needed(task, self, ex, &need, err));
+    const double have = memory_for_steps(ex, need.data), more = need.activations + need.data;
     rg_log_line(log, RG_LOG_INFO,
                 "model: %.2f M parameters; %.0f MiB in memory, of which activations %.0f MiB and "
                 "data %.0f MiB (%.0f MiB are free); %s",
-                (double)rg_params_elements(params) / 1e6, (model + activations + data) / mib,
-                activations / mib, data / mib, (have + model) / mib, disk);
-    if (activations + data <= have) return RG_OK;
+                (double)rg_params_elements(task->params(self)) / 1e6, (need.model + more) / mib,
+                need.activations / mib, need.data / mib, (have + need.model) / mib, disk);
+    if (more <= have) return RG_OK;
     return rg_fail(
         err, RG_ERR_NOMEM,
         "the run needs %.0f MiB more of memory (activations %.0f MiB, data %.0f MiB), and "
         "%.0f MiB are free; lower batch (now %d) and raise accumulate, or make crops, "
         "windows or the model smaller",
-        (activations + data) / mib, activations / mib, data / mib, have / mib,
-        task->items(self, true));
+        more / mib, need.activations / mib, need.data / mib, have / mib, task->items(self, true));
 }
 
 rg_status rg_check_resources(const rg_task *task, void *self, const rg_config *config, rg_exec *ex,

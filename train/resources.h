@@ -10,9 +10,15 @@
 
 #include "train/task.h"
 
-/* Bytes of the arenas that steps and validations of the open task `self` will use at most. */
-rg_status rg_activation_bytes(const rg_task *task, void *self, rg_exec *ex, double *bytes,
-                              rg_error *err) RG_MUST_USE;
+typedef struct rg_memory_need {
+    double model;       /* bytes of parameters, gradients, moments and averages, taken already */
+    double activations; /* of the arenas that steps and validations use at most */
+    double data;        /* of the host's memory, for what is read */
+} rg_memory_need;
+
+/* What the open task `self` takes in all. */
+rg_status rg_memory_needed(const rg_task *task, void *self, rg_exec *ex, rg_memory_need *need,
+                           rg_error *err) RG_MUST_USE;
 
 /* Says in the log what the run will take; refuses what free memory, or the disk that holds `where`,
  * has no room for (RG_ERR_NOMEM, RG_ERR_IO). */

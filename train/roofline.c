@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "kernels/idle.h"
+#include "train/resources.h"
 #include "train/setup.h"
 #include "train/task.h"
 
@@ -37,6 +38,7 @@ typedef struct step {
     rg_machine machine;
     void *self;
     rg_tally *tally;
+    rg_memory_need memory;
 } step;
 
 static rg_status open_step(step *s, const char *config_path, const char *const *overrides, size_t n,
@@ -202,9 +204,10 @@ static void print_largest(rg_text *out, const char *name, const prediction *p)
     }
 }
 
-static void print(rg_text *out, const char *config, const rg_tally *tally, const prediction *p)
+static void print(rg_text *out, const char *config, const step *s, const prediction *p)
 {
-    const rg_tally_row sum = sum_of(tally);
+    const rg_tally_row sum = sum_of(s->tally);
+    const double mib = 1024.0 * 1024.0;
     rg_text_printf(out,
                    "%s: one training step, predicted from data sheets; nothing was measured\n"
                    "16-bit activations: %.2f GFLOP of products, %.2f GFLOP of other arithmetic, "
@@ -214,8 +217,10 @@ static void print(rg_text *out, const char *config, const rg_tally *tally, const
                    (long long)sum.calls, sum.chain > 0 ? ", and " : "");
     if (sum.chain > 0)
         rg_text_printf(out, "%.0f steps of an LSTM that wait for each other", sum.chain);
-    rg_text_printf(out, ": each microsecond that one takes to begin costs %.2f ms\n\n",
+    rg_text_printf(out, ": each microsecond that one takes to begin costs %.2f ms\n",
                    1e-3 * ((double)sum.calls + sum.chain));
+    rg_text_printf(out, "memory: %.0f MiB for the model and its updates, %.0f MiB of %s\n\n",
+                   s->memory.model / mib, s->memory.activations / mib, "activations in fp32");
     print_cards(out, p);
     for (int c = 0; c < CARDS; c++) print_largest(out, cards[c].name, &p[c]);
 }
@@ -240,16 +245,17 @@ static json_t *card_json(const card *c, const prediction *p)
                      "rows", rows);
 }
 
-static rg_status print_json(rg_text *out, const char *config, const rg_tally *tally,
-                            const prediction *p, rg_error *err)
+static rg_status print_json(rg_text *out, const char *config, const step *s, const prediction *p,
+                            rg_error *err)
 {
-    const rg_tally_row sum = sum_of(tally);
+    const rg_tally_row sum = sum_of(s->tally);
     json_t *list = json_array();
     for (int c = 0; c < CARDS; c++) json_array_append_new(list, card_json(&cards[c], &p[c]));
     json_t *all =
-        json_pack("{s:s, s:b, s:f, s:f, s:f, s:I, s:f, s:o}", "config", config, "prediction", 1,
-                  "products_flop", sum.products, "other_flop", sum.other, "bytes", sum.bytes,
-                  "kernels", (json_int_t)sum.calls, "chain", sum.chain, "cards", list);
+        json_pack("{s:s, s:b, s:f, s:f, s:f, s:I, s:f, s:f, s:f, s:o}", "config", config,
+                  "prediction", 1, "products_flop", sum.products, "other_flop", sum.other, "bytes",
+                  sum.bytes, "kernels", (json_int_t)sum.calls, "chain", sum.chain, "model_bytes",
+                  s->memory.model, "activation_bytes", s->memory.activations, "cards", list);
     char *text = all ? json_dumps(all, JSON_INDENT(2)) : NULL;
     if (text) rg_text_printf(out, "%s\n", text);
     free(text);
@@ -264,9 +270,9 @@ static rg_status report(const step *s, const char *config, bool json, rg_text *o
     for (int c = 0; c < CARDS; c++) predict(&cards[c], s->tally, &p[c]);
     rg_status status = RG_OK;
     if (json)
-        status = print_json(out, config, s->tally, p, err);
+        status = print_json(out, config, s, p, err);
     else
-        print(out, config, s->tally, p);
+        print(out, config, s, p);
     free(p);
     return status;
 }
@@ -277,6 +283,7 @@ rg_status rg_roofline_run(const char *config_path, const char *const *overrides,
     const double loss_scale = 1;
     step s = {0};
     rg_status status = open_step(&s, config_path, overrides, n, &loss_scale, log, err);
+    if (status == RG_OK) status = rg_memory_needed(s.task, s.self, s.machine.ex, &s.memory, err);
     if (status == RG_OK) status = tally_step(&s, err);
     if (status == RG_OK) status = report(&s, config_path, json, out, err);
     close_step(&s);

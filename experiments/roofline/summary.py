@@ -24,13 +24,14 @@ def main():
         cards = step["cards"]
         if names is None:
             names = [card["name"] for card in cards]
-            print("| configuration | GFLOP | GB | kernels | " + " | ".join(names)
+            print("| configuration | model, MiB | activations, MiB | GFLOP | GB | kernels | " + " | ".join(names)
                   + " | fusible | largest on the " + names[0] + " |")
-            print("|---|--:|--:|--:|" + "--:|" * len(names) + "--:|---|")
+            print("|---|--:|--:|--:|--:|--:|" + "--:|" * len(names) + "--:|---|")
         times = " | ".join(f"{card['bound_ms']:.2f} ms" for card in cards)
         flop = (step["products_flop"] + step["other_flop"]) / 1e9
         starts = step["kernels"] + step["chain"]
-        print(f"| `{step['config'].removeprefix('configs/')}` | {flop:.0f} | {step['bytes'] / 1e9:.1f} | "
+        print(f"| `{step['config'].removeprefix('configs/')}` | {step['model_bytes'] / 2**20:.0f} | "
+              f"{step['activation_bytes'] / 2**20:.0f} | {flop:.0f} | {step['bytes'] / 1e9:.1f} | "
               f"{starts:.0f} | {times} | {100 * cards[0]['fusion_ms'] / cards[0]['bound_ms']:.0f} % | "
               f"{largest(cards[0])} |")
 

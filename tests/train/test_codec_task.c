@@ -277,7 +277,7 @@ START_TEST(memory_is_known_before_the_first_step)
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         rg_error err = {0};
-        double estimate;
+        rg_memory_need need;
         json_t *items;
         const char *set[] = {"quantizer.start=0", sizes[i][0], sizes[i][1],
                              sizes[i][2] ? sizes[i][2] : "lstm_layers=1"};
@@ -287,16 +287,15 @@ START_TEST(memory_is_known_before_the_first_step)
         overrides = NULL;
         n_overrides = 0;
         rg_exec *ex = rehearsed->ex;
-        RG_ASSERT_OK(rg_activation_bytes(&rg_codec_task, rehearsed->self, ex, &estimate, &err),
-                     &err);
+        RG_ASSERT_OK(rg_memory_needed(&rg_codec_task, rehearsed->self, ex, &need, &err), &err);
         rg_arena_watch(ex->step);
         rg_arena_watch(ex->scratch);
         run(rehearsed, 0, 3);
         validate(rehearsed, 3, &items);
         json_decref(items);
         double real = arena_bytes(ex), slack = 4 << 20; /* blocks of kernels do not depend on B */
-        ck_assert_msg(estimate >= real - slack && estimate <= 1.1 * real,
-                      "%s: %.2f MiB expected, %.2f taken", sizes[i][0], estimate / 1048576,
+        ck_assert_msg(need.activations >= real - slack && need.activations <= 1.1 * real,
+                      "%s: %.2f MiB expected, %.2f taken", sizes[i][0], need.activations / 1048576,
                       real / 1048576);
         run(plain, 0, 3);
         check_equal(rehearsed, plain);

@@ -86,6 +86,7 @@ START_TEST(bounds_add_up)
     ck_assert_msg(all != NULL, "not JSON: %s", out.data);
     ck_assert(json_is_true(json_object_get(all, "prediction")));
     ck_assert(number(all, "chain") > 0);
+    ck_assert(number(all, "model_bytes") > 0 && number(all, "activation_bytes") > 0);
     const json_t *cards = json_object_get(all, "cards");
     ck_assert_uint_eq(json_array_size(cards), 3);
     const double small = check_card(all, json_array_get(cards, 0));
@@ -103,6 +104,7 @@ START_TEST(bounds_add_up)
     json_t *twice = json_loads(out.data, 0, NULL);
     RG_ASSERT_NEAR(number(twice, "products_flop"), 2 * number(all, "products_flop"), 1);
     ck_assert(number(twice, "bytes") < 2 * number(all, "bytes"));
+    ck_assert_double_eq(number(twice, "activation_bytes"), number(all, "activation_bytes"));
     json_decref(twice);
     json_decref(all);
     rg_text_free(&out);
