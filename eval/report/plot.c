@@ -13,9 +13,10 @@ enum { LEFT = 62, RIGHT = 24, TOP = 34, BOTTOM = 46, LEGEND = 18, TICKS = 6 };
 static const char *const palette[] = {"#2f7ed8", "#e07b39", "#2a9d63", "#c0427a",
                                       "#8a63d2", "#b08d17", "#2ba3b5", "#7a8490"};
 
-static const char *color_of(int32_t i)
+static const char *color_of(const rg_plot *plot, int32_t s)
 {
-    return palette[i % (int32_t)(sizeof palette / sizeof palette[0])];
+    const int32_t hue = plot->series[s].hue ? plot->series[s].hue - 1 : s;
+    return palette[hue % (int32_t)(sizeof palette / sizeof palette[0])];
 }
 
 /* Where the data lies and how it is mapped to the drawing. */
@@ -54,8 +55,9 @@ static void find_range(const rg_plot *plot, frame *f)
     for (int32_t s = 0; s < plot->n_series; s++) {
         const rg_series *series = &plot->series[s];
         for (int64_t i = 0; i < series->n; i++) {
-            if (plot->kind == RG_PLOT_LINES) widen(&f->x0, &f->x1, series->x[i]);
-            widen(&f->y0, &f->y1, series->y[i]);
+            const bool spans = plot->kind == RG_PLOT_SPANS;
+            if (plot->kind != RG_PLOT_BARS) widen(&f->x0, &f->x1, series->x[i]);
+            widen(spans ? &f->x0 : &f->y0, spans ? &f->x1 : &f->y1, series->y[i]);
             if (series->low) widen(&f->y0, &f->y1, series->low[i]);
             if (series->high) widen(&f->y0, &f->y1, series->high[i]);
         }
@@ -144,6 +146,7 @@ static double text_width(const char *s)
 static double legend(const rg_plot *plot, const frame *f, rg_text *out)
 {
     double x = LEFT, row = 0;
+    if (plot->kind == RG_PLOT_SPANS) return 0;
     if (plot->n_series < 2 && !(plot->n_series == 1 && plot->series[0].name)) return 0;
     for (int32_t s = 0; s < plot->n_series; s++) {
         const char *name = plot->series[s].name ? plot->series[s].name : "";
@@ -157,7 +160,7 @@ static double legend(const rg_plot *plot, const frame *f, rg_text *out)
             rg_text_printf(out,
                            "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" "
                            "stroke-width=\"3\"%s/><text x=\"%.1f\" y=\"%.1f\">",
-                           x, x + 14, y - 4, y - 4, color_of(s),
+                           x, x + 14, y - 4, y - 4, color_of(plot, s),
                            plot->series[s].dashed ? " stroke-dasharray=\"4 3\"" : "", x + 19, y);
             rg_html_escape(out, name);
             rg_text_add(out, "</text>");
@@ -167,10 +170,10 @@ static double legend(const rg_plot *plot, const frame *f, rg_text *out)
     return row + 1;
 }
 
-static void draw_band(const frame *f, const rg_series *s, int32_t index, rg_text *out)
+static void draw_band(const frame *f, const rg_series *s, const char *color, rg_text *out)
 {
     if (!s->low || !s->high || s->n < 2) return;
-    rg_text_printf(out, "<path fill=\"%s\" fill-opacity=\".16\" d=\"", color_of(index));
+    rg_text_printf(out, "<path fill=\"%s\" fill-opacity=\".16\" d=\"", color);
     char command = 'M';
     for (int64_t i = 0; i < s->n; i++)
         if (isfinite(s->high[i])) {
@@ -183,11 +186,11 @@ static void draw_band(const frame *f, const rg_series *s, int32_t index, rg_text
     rg_text_add(out, "\"/>");
 }
 
-static void draw_line(const frame *f, const rg_series *s, int32_t index, rg_text *out)
+static void draw_line(const frame *f, const rg_series *s, const char *color, rg_text *out)
 {
     bool pen_down = false;
-    rg_text_printf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s d=\"",
-                   color_of(index), s->dashed ? " stroke-dasharray=\"5 4\"" : "");
+    rg_text_printf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s d=\"", color,
+                   s->dashed ? " stroke-dasharray=\"5 4\"" : "");
     for (int64_t i = 0; i < s->n; i++) {
         if (!isfinite(s->y[i])) {
             pen_down = false;
@@ -201,10 +204,10 @@ static void draw_line(const frame *f, const rg_series *s, int32_t index, rg_text
     for (int64_t i = 0; i < s->n && s->n <= 12; i++)
         if (isfinite(s->y[i]))
             rg_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>",
-                           map_x(f, s->x[i]), map_y(f, s->y[i]), color_of(index));
+                           map_x(f, s->x[i]), map_y(f, s->y[i]), color);
 }
 
-static void draw_bar(const frame *f, const rg_series *s, int32_t index, int64_t i, double x,
+static void draw_bar(const frame *f, const rg_series *s, const char *color, int64_t i, double x,
                      double width, rg_text *out)
 {
     double top = map_y(f, fmax(s->y[i], 0)), bottom = map_y(f, fmin(s->y[i], 0)),
@@ -213,7 +216,7 @@ static void draw_bar(const frame *f, const rg_series *s, int32_t index, int64_t 
     rg_text_printf(out,
                    "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
                    "fill-opacity=\".85\"/>",
-                   x, top, width, fmax(0.5, bottom - top), color_of(index));
+                   x, top, width, fmax(0.5, bottom - top), color);
     if (s->low && isfinite(s->low[i]) && s->high[i] > s->low[i])
         rg_text_printf(out,
                        "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" "
@@ -224,13 +227,14 @@ static void draw_bar(const frame *f, const rg_series *s, int32_t index, int64_t 
 static void draw_bars(const rg_plot *plot, const frame *f, rg_text *out)
 {
     int64_t groups = plot->n_series > 0 ? plot->series[0].n : 0;
+    draw_y_axis(f, out);
     if (groups == 0) return;
     double room = (f->width - LEFT - RIGHT) / (double)groups, gap = groups > 40 ? 0 : room * 0.2,
            width = (room - gap) / plot->n_series;
     for (int64_t g = 0; g < groups; g++) {
         double x = LEFT + (double)g * room + gap / 2;
         for (int32_t s = 0; s < plot->n_series; s++)
-            draw_bar(f, &plot->series[s], s, g, x + s * width, width, out);
+            draw_bar(f, &plot->series[s], color_of(plot, s), g, x + s * width, width, out);
         if (!plot->groups) continue;
         rg_text_printf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
                        LEFT + ((double)g + 0.5) * room, plot_bottom(f) + 17);
@@ -244,8 +248,50 @@ static void draw_bars(const rg_plot *plot, const frame *f, rg_text *out)
                    LEFT, f->width - RIGHT, zero, zero);
 }
 
+/* One row of spans and its name; neighbours differ in strength. */
+static void draw_spans(const frame *f, const rg_series *s, const char *color, double y,
+                       double height, rg_text *out)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        const double x = map_x(f, s->x[i]), width = fmax(0.5, map_x(f, s->y[i]) - x);
+        rg_text_printf(out,
+                       "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
+                       "fill-opacity=\"%s\"/>",
+                       x, y, width, height, color, i % 2 ? ".3" : ".5");
+        if (!s->labels || text_width(s->labels[i]) > width) continue;
+        rg_text_printf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x + width / 2,
+                       y + height / 2 + 4);
+        rg_html_escape(out, s->labels[i]);
+        rg_text_add(out, "</text>");
+    }
+    rg_text_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 7,
+                   y + height / 2 + 4);
+    rg_html_escape(out, s->name ? s->name : "");
+    rg_text_add(out, "</text>");
+}
+
+static void draw_rows(const rg_plot *plot, const frame *f, rg_text *out)
+{
+    const double room = (plot_bottom(f) - TOP) / (plot->n_series ? plot->n_series : 1);
+    draw_x_axis(f, out);
+    for (int32_t s = 0; s < plot->n_series; s++)
+        draw_spans(f, &plot->series[s], color_of(plot, s), TOP + s * room + 1, room - 3, out);
+}
+
+static void draw_lines(const rg_plot *plot, const frame *f, rg_text *out)
+{
+    draw_y_axis(f, out);
+    draw_x_axis(f, out);
+    for (int32_t s = 0; s < plot->n_series; s++)
+        draw_band(f, &plot->series[s], color_of(plot, s), out);
+    for (int32_t s = 0; s < plot->n_series; s++)
+        draw_line(f, &plot->series[s], color_of(plot, s), out);
+}
+
 void rg_plot_draw(const rg_plot *plot, rg_text *out)
 {
+    static void (*const draw[])(const rg_plot *plot, const frame *f, rg_text *out) = {
+        [RG_PLOT_LINES] = draw_lines, [RG_PLOT_BARS] = draw_bars, [RG_PLOT_SPANS] = draw_rows};
     frame f = {.width = plot->width > 0 ? plot->width : 420,
                .height = plot->height > 0 ? plot->height : 260};
     find_range(plot, &f);
@@ -258,13 +304,7 @@ void rg_plot_draw(const rg_plot *plot, rg_text *out)
                    f.width, f.height);
     rg_html_escape(out, plot->title ? plot->title : "");
     rg_text_add(out, "</title>");
-    draw_y_axis(&f, out);
-    if (plot->kind == RG_PLOT_LINES) {
-        draw_x_axis(&f, out);
-        for (int32_t s = 0; s < plot->n_series; s++) draw_band(&f, &plot->series[s], s, out);
-        for (int32_t s = 0; s < plot->n_series; s++) draw_line(&f, &plot->series[s], s, out);
-    } else
-        draw_bars(plot, &f, out);
+    draw[plot->kind](plot, &f, out);
     draw_labels(plot, &f, out);
     legend(plot, &f, out);
     rg_text_add(out, "</svg>\n");

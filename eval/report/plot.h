@@ -1,5 +1,5 @@
 /*
- * Plots as SVG: lines with confidence bands, bars with intervals, histograms.
+ * Plots as SVG: lines with confidence bands, bars with intervals, histograms, spans of time.
  *
  * One idea: a plot is data (rg_plot), drawn by one function. Text and axes take the colour of the
  * page, so one drawing serves light and dark. Not here: layout of text beyond one line.
@@ -20,11 +20,14 @@ typedef struct rg_series {
     const double *x, *y;      /* (n); NANs leave gaps */
     const double *low, *high; /* (n) or NULL: a band around y */
     bool dashed;
+    int32_t hue;               /* 1 to 8; 0: by its place among the series */
+    const char *const *labels; /* (n) or NULL: SPANS, written where there is room */
 } rg_series;
 
-typedef enum rg_plot_kind { RG_PLOT_LINES, RG_PLOT_BARS } rg_plot_kind;
+typedef enum rg_plot_kind { RG_PLOT_LINES, RG_PLOT_BARS, RG_PLOT_SPANS } rg_plot_kind;
 
-/* BARS: series share n groups, named by `groups`; one bar per series in each; x is not read. */
+/* BARS: series share n groups, named by `groups`; one bar per series in each; x is not read.
+ * SPANS: every series is a row of spans from x to y, below each other. */
 typedef struct rg_plot {
     rg_plot_kind kind;
     const char *title, *x_label, *y_label;

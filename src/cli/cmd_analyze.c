@@ -12,13 +12,13 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "eval/report/plot.h"
+#include "eval/features_plot.h"
 #include "music/features/features_json.h"
 
 const rg_option rg_cmd_analyze_options[] = {
     {"json", NULL, "print JSON: an object, or an array of them for several songs"},
     {"csv", NULL, "print rows of feature,stem,start_s,end_s,value,unit,confidence"},
-    {"plot", "FILE.svg", "draw energy and rhythm of the song (one song only)"},
+    {"plot", "FILE.svg", "draw chords, bars, energy and rhythm (one song only)"},
     {0},
 };
 
@@ -235,78 +235,13 @@ static void print_csv(const rg_features *f)
     csv_spans(f);
 }
 
-/* ---- drawing ---- */
-
-static void draw_energy(const rg_features *f, double *x, double *y, rg_text *out)
-{
-    int64_t n = (f->blocks + RG_ENERGY_RATE - 1) / RG_ENERGY_RATE;
-    rg_plot plot = {.kind = RG_PLOT_LINES,
-                    .title = "Energy",
-                    .x_label = "s",
-                    .y_label = "dBFS",
-                    .width = 840,
-                    .height = 260};
-    for (int64_t t = 0; t < n; t++) x[t] = (double)t;
-    for (int32_t s = -1; s < f->n_stems && plot.n_series < RG_PLOT_SERIES; s++) {
-        const rg_heard *h = s < 0 ? &f->mix : &f->stems[s];
-        double *line = y + plot.n_series * n;
-        for (int64_t t = 0; t < n; t++) {
-            double sum = 0;
-            int64_t k = t * RG_ENERGY_RATE, seen = 0;
-            for (; k < f->blocks && seen < RG_ENERGY_RATE; k++, seen++) sum += h->power[k];
-            line[t] = sum > 1e-9 * (double)seen ? 10 * log10(sum / (double)seen) : NAN;
-        }
-        plot.series[plot.n_series++] = (rg_series){.name = h->role, .n = n, .x = x, .y = line};
-    }
-    rg_plot_draw(&plot, out);
-}
-
-static void draw_rhythm(const rg_features *f, rg_text *out)
-{
-    static const char *const steps[RG_PATTERN_STEPS] = {
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
-    rg_plot plot = {.kind = RG_PLOT_BARS,
-                    .title = "Onsets by sixteenth of a bar",
-                    .y_label = "share",
-                    .groups = steps,
-                    .from_zero = true,
-                    .width = 840,
-                    .height = 260};
-    for (int32_t s = f->n_stems ? 0 : -1; s < f->n_stems && plot.n_series < RG_PLOT_SERIES; s++) {
-        const rg_heard *h = s < 0 ? &f->mix : &f->stems[s];
-        plot.series[plot.n_series++] =
-            (rg_series){.name = h->role, .n = RG_PATTERN_STEPS, .y = h->pattern};
-    }
-    rg_plot_draw(&plot, out);
-}
-
-static rg_status draw(const rg_features *f, const char *path, rg_error *err)
-{
-    int64_t n = (f->blocks + RG_ENERGY_RATE - 1) / RG_ENERGY_RATE;
-    double *rows = calloc((size_t)(n * (RG_PLOT_SERIES + 1) + 1), sizeof *rows);
-    if (!rows) return rg_fail(err, RG_ERR_NOMEM, "no memory for a drawing");
-    rg_text out;
-    rg_text_init(&out, (size_t)64 << 20);
-    rg_text_add(&out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"540\" "
-                      "viewBox=\"0 0 840 540\">\n<svg width=\"840\" height=\"260\">");
-    draw_energy(f, rows, rows + n, &out);
-    rg_text_add(&out, "</svg>\n<svg y=\"270\" width=\"840\" height=\"260\">");
-    draw_rhythm(f, &out);
-    rg_text_add(&out, "</svg>\n</svg>\n");
-    free(rows);
-    rg_status status = rg_text_status(&out, err);
-    if (status == RG_OK) status = rg_fs_write_atomic(path, out.data, out.n, err);
-    rg_text_free(&out);
-    return status;
-}
-
 /* ---- the command ---- */
 
 static rg_status show(const rg_args *args, const rg_features *f, const char *name, json_t *list,
                       rg_error *err)
 {
     const char *plot = rg_option_text(args, "plot", NULL);
-    if (plot) RG_TRY(draw(f, plot, err));
+    if (plot) RG_TRY(rg_features_plot(f, name, plot, err));
     if (list) {
         json_t *object = rg_features_to_json(f, name);
         if (object && json_array_append_new(list, object) == 0) return RG_OK;

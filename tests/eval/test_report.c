@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "eval/features_plot.h"
 #include "eval/report/html.h"
 #include "eval/report/report.h"
 
@@ -112,6 +113,66 @@ START_TEST(sound_is_embedded_while_there_is_room)
 }
 END_TEST
 
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+    for (; (text = strstr(text, what)); text += strlen(what)) n++;
+    return n;
+}
+
+START_TEST(spans_are_labelled_where_there_is_room)
+{
+    const double start[] = {0, 1, 1.01}, end[] = {1, 1.01, 4};
+    const char *const labels[] = {"A:min", "B:maj", "C<"};
+    rg_plot plot = {.kind = RG_PLOT_SPANS, .n_series = 2};
+    plot.series[0] = (rg_series){.name = "chords", .n = 3, .x = start, .y = end, .labels = labels};
+    plot.series[1] = (rg_series){.name = "none"};
+    rg_text out;
+    rg_text_init(&out, 1 << 16);
+    rg_plot_draw(&plot, &out);
+    ck_assert_int_eq(count(out.data, "<rect"), 3);
+    ck_assert(strstr(out.data, ">A:min<") && strstr(out.data, ">C&lt;<"));
+    ck_assert(strstr(out.data, ">chords<") && strstr(out.data, ">none<"));
+    ck_assert(!strstr(out.data, "B:maj") && !strstr(out.data, "nan") && !strstr(out.data, "inf"));
+    rg_text_free(&out);
+}
+END_TEST
+
+START_TEST(what_was_heard_is_drawn_whole)
+{
+    double beats[] = {0.5, 1, 1.5, 2, 2.5, 3, 3.5};
+    rg_chord chords[] = {{0, 2, 9, RG_CHORD_MIN, 1}, {2, 4, -1, RG_CHORD_MAJ, 1}};
+    rg_section sections[] = {{0, 4, 1}};
+    rg_active active[] = {{0, 1.5}, {2, 4}};
+    float power[40] = {0.1f};
+    char path[1024];
+    rg_error err = {0};
+    rg_features f = {.blocks = 40,
+                     .duration_s = 4,
+                     .loudness_lufs = -INFINITY,
+                     .n_beats = 7,
+                     .beats_s = beats,
+                     .n_chords = 2,
+                     .chords = chords,
+                     .n_sections = 1,
+                     .sections = sections,
+                     .meter = {.beats = 3, .length = 3, .first = 1, .confidence = 1},
+                     .mix = {.role = "mix", .power = power, .active = active, .n_active = 2}};
+    snprintf(path, sizeof path, "%s/heard.svg", rg_test_folder());
+    RG_ASSERT_OK(rg_features_plot(&f, "a & b", path, &err), &err);
+    char *svg = text_of(rg_test_folder(), "heard.svg");
+    ck_assert_msg(strstr(svg, "a &amp; b: 3 beats a bar, silence"), "%s", svg);
+    ck_assert(strstr(svg, ">A:min<") && strstr(svg, ">N<") && strstr(svg, ">2<"));
+    ck_assert(!strstr(svg, "nan") && !strstr(svg, "inf"));
+    ck_assert_int_eq(count(svg, "<svg"), count(svg, "</svg>"));
+    free(svg);
+    f = (rg_features){.duration_s = 1.0 / 48000, .mix = {.role = "mix"}}; /* one sample */
+    RG_ASSERT_OK(rg_features_plot(&f, "short", path, &err), &err);
+    ck_assert_int_ne(rg_features_plot(&f, "short", "no-such-folder/x.svg", &err), RG_OK);
+    ck_assert(strstr(err.text, "no-such-folder") != NULL);
+}
+END_TEST
+
 START_TEST(plots_and_pictures_are_made)
 {
     char folder[1024];
@@ -119,7 +180,7 @@ START_TEST(plots_and_pictures_are_made)
     rg_report *report = begin(folder, "plots");
     double x[] = {0, 1, 2}, y[] = {3, NAN, 1}, low[] = {2, 2, 0}, high[] = {4, 4, 2};
     rg_plot plot = {.title = "T & t", .n_series = 1};
-    plot.series[0] = (rg_series){"s", 3, x, y, low, high, false};
+    plot.series[0] = (rg_series){.name = "s", .n = 3, .x = x, .y = y, .low = low, .high = high};
     rg_report_section(report, "one", "One");
     rg_report_plot(report, "p", &plot, "");
     plot.series[0].n = 0; /* nothing to draw */
@@ -167,5 +228,5 @@ START_TEST(base64_of_the_standard)
 END_TEST
 
 RG_TEST_MAIN("report", 60, numbers_are_the_same_in_every_file,
-             sound_is_embedded_while_there_is_room, plots_and_pictures_are_made,
-             base64_of_the_standard)
+             sound_is_embedded_while_there_is_room, spans_are_labelled_where_there_is_room,
+             what_was_heard_is_drawn_whole, plots_and_pictures_are_made, base64_of_the_standard)
