@@ -2,10 +2,12 @@
  * Listening to a codec run (codec_task.h): numbers on fixed crops of held-out songs, and audio.
  *
  * One idea: the crops never change, so curves compare; before the quantizer has started the same
- * numbers are given under "unquantized/", so that they are never taken for the codec's.
+ * numbers are given under "unquantized/", so that they are never taken for the codec's. Processes
+ * measure every so many-th crop each, and add up what they have, which is zero for the others'.
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "audio/audio.h"
@@ -104,16 +106,48 @@ static void report_usage(const rg_codec_run *run, rg_metrics *metrics)
     }
 }
 
+/* Adds up what the processes have measured; values (n). */
+static rg_status add_up(rg_codec_run *run, double *values, int64_t n)
+{
+    rg_error err = {0};
+    rg_status status = rg_comm_allreduce(run->context.comm, RG_COMM_SUM_F64, values, n, &err);
+    return status == RG_OK ? RG_OK : rg_exec_fail(run->context.ex, status, "%s", err.text);
+}
+
+static rg_status add_up_counts(rg_codec_run *run, int64_t n)
+{
+    double *counts = calloc((size_t)n, sizeof *counts);
+    if (!counts) return rg_exec_fail(run->context.ex, RG_ERR_NOMEM, "no memory for counts");
+    for (int64_t i = 0; i < n; i++) counts[i] = (double)run->valid_counts[i];
+    rg_status status = add_up(run, counts, n);
+    for (int64_t i = 0; i < n; i++) run->valid_counts[i] = (int64_t)counts[i];
+    free(counts);
+    return status;
+}
+
+static rg_status measure_together(rg_codec_run *run, bool quantized)
+{
+    const rg_encodec_config *c = rg_encodec_config_of(run->model);
+    const int64_t crops = run->valid.n, codes = (int64_t)c->codebooks * c->entries;
+    const int32_t rank = rg_comm_rank(run->context.comm), world = rg_comm_world(run->context.comm);
+    memset(run->valid_counts, 0, (size_t)codes * sizeof *run->valid_counts);
+    for (int64_t i = 0; i < crops; i++) {
+        run->valid_mel[i] = run->valid_db[i] = 0;
+        if (i % world == rank) RG_TRY(rg_codec_run_measure(run, i, quantized));
+    }
+    if (world == 1 || crops == 0) return RG_OK;
+    RG_TRY(add_up(run, run->valid_mel, crops));
+    RG_TRY(add_up(run, run->valid_db, crops));
+    return quantized ? add_up_counts(run, codes) : RG_OK;
+}
+
 rg_status rg_codec_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items)
 {
     rg_codec_run *run = self;
-    const rg_encodec_config *c = rg_encodec_config_of(run->model);
     bool quantized = rg_quantizer_started(rg_encodec_quantizer(run->model));
     const char *prefix = quantized ? "" : "unquantized/";
     (void)step;
-    memset(run->valid_counts, 0,
-           (size_t)c->codebooks * (size_t)c->entries * sizeof *run->valid_counts);
-    for (int64_t i = 0; i < run->valid.n; i++) RG_TRY(rg_codec_run_measure(run, i, quantized));
+    RG_TRY(measure_together(run, quantized));
     report_curve(run, prefix, "mel_distance", run->valid_mel, metrics, items);
     report_curve(run, prefix, "si_sdr", run->valid_db, metrics, items);
     if (quantized) report_usage(run, metrics);

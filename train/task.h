@@ -75,10 +75,12 @@ typedef struct rg_task {
     int32_t (*last_pass)(const void *self, const char *parameter);
     /* After the optimizer's update (not after a skipped one): codebooks, schedules. May be NULL. */
     rg_status (*after_update)(void *self, int64_t step, rg_metrics *metrics);
-    /* Validation, on rank 0 only, on fixed crops and masks, with recording off. `items`: one value
-     * per song and curve for bootstraps. */
+    /* Validation on fixed crops and masks, with recording off: all processes measure a share and
+     * find the same numbers, those of one process. `items`: one value per song and curve for
+     * bootstraps. */
     rg_status (*validate)(void *self, int64_t step, rg_metrics *metrics, json_t *items);
-    /* Audio to listen to, into run_folder/samples, with recording off. May be NULL. */
+    /* Audio to listen to, into run_folder/samples, with recording off, on rank 0 only. May be NULL.
+     */
     rg_status (*sample)(void *self, int64_t step);
     /* Further state for the checkpoint, as a new JSON object, and back. May be NULL. */
     json_t *(*save)(void *self);

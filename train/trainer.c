@@ -170,10 +170,10 @@ static rg_status swap_averages(rg__trainer *t)
     return t->optimizer.ema_decay > 0 ? rg_params_swap_ema(t->params, t->machine.ex) : RG_OK;
 }
 
-/* The averages of all parameters, of which every process has a share, where they are looked at. */
-static rg_status gather_averages(rg__trainer *t, rg_error *err)
+/* The averages of all parameters, of which every process has a share, to all of them. */
+static rg_status share_averages(rg__trainer *t, rg_error *err)
 {
-    return t->optimizer.ema_decay > 0 ? rg_zero_gather(t->params, err) : RG_OK;
+    return t->optimizer.ema_decay > 0 ? rg_zero_share_averages(t->params, err) : RG_OK;
 }
 
 /* Numbers into `m` and `items`, or, when they are NULL, audio; both of what would be exported. */
@@ -192,7 +192,7 @@ static rg_status look_at_averages(rg__trainer *t, rg_metrics *m, json_t *items, 
                    (long long)t->step, ex->error.text);
 }
 
-/* What rank 0 finds; *value the metric that decides. */
+/* What all find together; *value the metric that decides. */
 static rg_status measure(rg__trainer *t, double *value, rg_error *err)
 {
     rg_metrics m = {0};
@@ -201,7 +201,8 @@ static rg_status measure(rg__trainer *t, double *value, rg_error *err)
     rg_status status = look_at_averages(t, &m, items, err);
     *value = rg_metrics_get(&m, t->task->best_metric);
     rg_metrics_set(&m, "validation_seconds", rg_clock_seconds() - started);
-    if (status == RG_OK) status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
+    if (status == RG_OK && t->rank == 0)
+        status = rg_metric_log_add(t->metrics, "valid", t->step, &m, items, err);
     json_decref(items);
     return status;
 }
@@ -210,10 +211,9 @@ static rg_status validate(rg__trainer *t, rg_error *err)
 {
     double value = NAN;
     char text[32] = "not measured yet";
-    RG_TRY(gather_averages(t, err));
-    if (t->rank == 0) RG_TRY(measure(t, &value, err));
+    RG_TRY(share_averages(t, err));
+    RG_TRY(measure(t, &value, err));
     rg_zero_forget(t->params);
-    RG_TRY(rg__trainer_tell(t, &value, sizeof value, err));
     bool newest = t->task->newest_is_best && t->task->newest_is_best(t->self);
     bool best = !newest && value < t->best;
     if (isfinite(value)) snprintf(text, sizeof text, "%.4f", value);
@@ -228,7 +228,7 @@ static rg_status validate(rg__trainer *t, rg_error *err)
 
 static rg_status sample(rg__trainer *t, rg_error *err)
 {
-    RG_TRY(gather_averages(t, err));
+    RG_TRY(share_averages(t, err));
     if (t->rank == 0) RG_TRY(look_at_averages(t, NULL, NULL, err));
     rg_zero_forget(t->params);
     start_window(t);

@@ -237,6 +237,19 @@ rg_status rg_zero_gather(rg_params *params, rg_error *err)
     return RG_OK;
 }
 
+rg_status rg_zero_share_averages(rg_params *params, rg_error *err)
+{
+    const rg_zero *zero = params->zero;
+    float *ema = params->host.ema;
+    for (int32_t b = 0; zero && ema && b < zero->n_buckets; b++) {
+        const bucket *at = &zero->buckets[b];
+        int64_t slice = at->n / zero->world;
+        RG_TRY(rg_comm_all_gather(zero->comm, ema + at->at + zero->rank * slice, ema + at->at,
+                                  (size_t)slice * sizeof *ema, err));
+    }
+    return RG_OK;
+}
+
 /* Whole pages between two places of a flat buffer; they read as zeros from now on. */
 static void forget_range(float *flat, int64_t from, int64_t to)
 {

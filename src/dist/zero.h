@@ -53,6 +53,8 @@ void rg_zero_micro(rg_params *params, int64_t micro);
 void rg_zero_last(rg_params *params, rg_exec *ex, bool last);
 /* Moments and averages of all slices to rank 0, of the companions too. Collective. */
 rg_status rg_zero_gather(rg_params *params, rg_error *err) RG_MUST_USE;
+/* The averages of all slices to every rank. Collective. */
+rg_status rg_zero_share_averages(rg_params *params, rg_error *err) RG_MUST_USE;
 /* Gives back memory of moments and averages outside the own slices. */
 void rg_zero_forget(rg_params *params);
 /* RG_ERR_MISMATCH naming a rank whose values or states differ from rank 0's. Collective. */

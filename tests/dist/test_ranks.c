@@ -1,8 +1,9 @@
 /*
  * Training by several processes: 2 and 4 processes make the checkpoint of one, byte for byte, of a
- * codec with a discriminator and of tracks; a run goes on with other numbers of processes; a rank
- * that is killed stops the others; what cannot be dealt is refused.
+ * codec with a discriminator and of tracks, and measure what one measures; a run goes on with other
+ * numbers of processes; a rank that is killed stops the others; what cannot be dealt is refused.
  */
+#include <jansson.h>
 #include <signal.h>
 
 #include "base/hash.h"
@@ -37,7 +38,7 @@ static const char codec_text[] = "task: codec\n"
                                  "losses: {adv: [1, 1], feat: [1, 1]}\n"
                                  "discriminator: {start: 0.3, probability: 0.7, scales: [64],\n"
                                  "                filters: 2, clip_norm: 1}\n"
-                                 "validation: {seconds: 0.2, per_song: 1}\n"
+                                 "validation: {seconds: 0.2, per_song: 5}\n"
                                  "optimizer: {ema_decay: 0.9, clip_norm: 0.5}\n"
                                  "schedule: {lr: 0.001}\n";
 
@@ -165,6 +166,40 @@ static void same_bits(job *j, const char *a, const char *b)
     }
 }
 
+/* The rows of all validations, without what clocks say. */
+static char *measured(job *j, const char *where)
+{
+    rg_error err = {0};
+    char path[RG_RUN_PATH + 32], *data, *rest, *line;
+    size_t n;
+    json_t *rows = json_array(), *row;
+    snprintf(path, sizeof path, "%s/%s/runs", j->folder, where);
+    RG_ASSERT_OK(rg_run_find(path, "toy", j->run, &err), &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", j->run);
+    RG_ASSERT_OK(rg_fs_read_all(path, 1 << 20, &data, &n, &err), &err);
+    for (line = strtok_r(data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        row = json_loads(line, 0, NULL);
+        json_object_del(row, "time");
+        json_object_del(json_object_get(row, "metrics"), "validation_seconds");
+        if (!strcmp(json_string_value(json_object_get(row, "kind")), "valid"))
+            json_array_append(rows, row);
+        json_decref(row);
+    }
+    ck_assert_uint_eq(json_array_size(rows), STEPS / 3);
+    char *text = json_dumps(rows, JSON_COMPACT);
+    json_decref(rows);
+    free(data);
+    return text;
+}
+
+static void same_numbers(job *j, const char *a, const char *b)
+{
+    char *x = measured(j, a), *y = measured(j, b);
+    ck_assert_str_eq(x, y);
+    free(x);
+    free(y);
+}
+
 static void any_number_makes_the_same(const char *text)
 {
     job j;
@@ -173,8 +208,10 @@ static void any_number_makes_the_same(const char *text)
     train_in(&j, "one", 1, "shm");
     train_in(&j, "two", 2, "shm");
     same_bits(&j, "one", "two");
+    same_numbers(&j, "one", "two");
     train_in(&j, "four", 4, "tcp");
     same_bits(&j, "one", "four");
+    same_numbers(&j, "one", "four");
 }
 
 START_TEST(a_codec_is_the_same_on_1_2_and_4)
