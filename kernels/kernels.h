@@ -414,6 +414,8 @@ typedef struct rg_add_args {
     void *y; /* may be a */
     int64_t n, n_b;
     double alpha, beta;
+    const void *by; /* one more factor of the last of them (b, or a without b), which lies where
+                       they do: a scalar as losses are; NULL: 1 */
 } rg_add_args;
 
 /* db[j] (+)= scale * sum over i = j (mod n_b) of dy[i]: the gradient of a broadcast. */

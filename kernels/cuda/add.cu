@@ -14,7 +14,7 @@ namespace
 template <class T>
 __global__ void __launch_bounds__(RG_FLAT_THREADS)
     add_kernel(const T *a, const T *__restrict__ b, T *y, int64_t n, int64_t n_b, bool wide,
-               float alpha, float beta)
+               float alpha, float beta, const float *__restrict__ by)
 {
     const int64_t i = rg_flat_at();
     if (i >= n) return;
@@ -30,6 +30,8 @@ __global__ void __launch_bounds__(RG_FLAT_THREADS)
             j = j + 1 < n_b ? j + 1 : 0;
         }
     }
+    if (by && b) beta *= *by;
+    if (by && !b) alpha *= *by;
     RG_UNROLL
     for (int k = 0; k < RG_GROUP; k++) v[k] = alpha * v[k] + (b ? beta * w[k] : 0.f);
     rg_store_group(y, i, n, wide, false, v);
@@ -43,7 +45,7 @@ template <class T> static rg_status add_forward(rg_kernel_ctx *ctx, const rg_add
     return rg_cuda_check(ctx, RG_LAUNCH(add_kernel<T>, rg_flat_grid(args->n), dim3(RG_FLAT_THREADS),
                                         0, (cudaStream_t)ctx->stream, a, b, y, args->n, args->n_b,
                                         rg_wide(a) && rg_wide(b) && rg_wide(y), (float)args->alpha,
-                                        (float)args->beta));
+                                        (float)args->beta, (const float *)args->by));
 }
 
 /* dy as rows of n_b; the last may be short. */

@@ -45,11 +45,11 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
     const add_attr *attr = n->attr;
     int64_t count = rg_shape_count(n->in[0]->shape);
     if (din[0])
-        RG_TRY(rg_op_add_scaled(ex, dout[0]->data, attr->alpha, din[0]->data, count,
+        RG_TRY(rg_op_add_scaled(ex, dout[0]->data, attr->alpha, NULL, din[0]->data, count,
                                 rg_op_adds(din[0])));
     if (!din[1]) return RG_OK;
     if (rg_shape_count(n->in[1]->shape) == count) /* nothing to sum */
-        return rg_op_add_scaled(ex, dout[0]->data, attr->beta, din[1]->data, count,
+        return rg_op_add_scaled(ex, dout[0]->data, attr->beta, NULL, din[1]->data, count,
                                 rg_op_adds(din[1]));
     rg_reduce_args args = {.dy = dout[0]->data,
                            .db = din[1]->data,

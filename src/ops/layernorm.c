@@ -77,8 +77,9 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
                                    .add_dgain = rg_op_adds(din[GAIN]),
                                    .add_dbias = rg_op_adds(din[BIAS])};
     RG_TRY(ex->kernels->layernorm.grad(&ex->kernel_ctx, &args));
-    if (aside) RG_TRY(rg_op_add_scaled(ex, dx, 1, first->data, count, true));
-    return second ? rg_op_add_scaled(ex, dx, 1, second->data, count, rg_op_adds(second)) : RG_OK;
+    if (aside) RG_TRY(rg_op_add_scaled(ex, dx, 1, NULL, first->data, count, true));
+    return second ? rg_op_add_scaled(ex, dx, 1, NULL, second->data, count, rg_op_adds(second))
+                  : RG_OK;
 }
 
 static int64_t flops(const rg_node *n)

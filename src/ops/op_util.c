@@ -37,10 +37,10 @@ rg_status rg_op_save(rg_exec *ex, rg_node *n, int32_t k, rg_dtype type, rg_shape
     return ex->error.code;
 }
 
-rg_status rg_op_add_scaled(rg_exec *ex, const void *from, double factor, void *to, int64_t n,
-                           bool add)
+rg_status rg_op_add_scaled(rg_exec *ex, const void *from, double factor, const void *by, void *to,
+                           int64_t n, bool add)
 {
-    rg_add_args args = {.a = from, .y = to, .n = n, .n_b = n, .alpha = factor};
+    rg_add_args args = {.a = from, .y = to, .n = n, .n_b = n, .alpha = factor, .by = by};
     if (add) {
         args.a = to;
         args.alpha = 1;

@@ -81,9 +81,9 @@ rg_status rg_op_want_between(rg_exec *ex, const char *name, int64_t value, int64
 /* saved[k] of this type and shape while recording, else NULL. */
 rg_status rg_op_save(rg_exec *ex, rg_node *n, int32_t k, rg_dtype type, rg_shape shape) RG_MUST_USE;
 
-/* to (+)= factor * from, n real numbers. */
-rg_status rg_op_add_scaled(rg_exec *ex, const void *from, double factor, void *to, int64_t n,
-                           bool add) RG_MUST_USE;
+/* to (+)= factor * from, n real numbers; times *by, which lies where they do, unless it is NULL. */
+rg_status rg_op_add_scaled(rg_exec *ex, const void *from, double factor, const void *by, void *to,
+                           int64_t n, bool add) RG_MUST_USE;
 /* A block of columns: to[r*ld_to + c] (+)= from[r*ld_from + c]. */
 rg_status rg_op_copy(rg_exec *ex, const void *from, int64_t ld_from, void *to, int64_t ld_to,
                      int64_t rows, int64_t cols, bool add) RG_MUST_USE;

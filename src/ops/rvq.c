@@ -100,8 +100,8 @@ static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[]
         add = true;
     }
     if (!dout[COMMIT]) return RG_OK;
-    return rg_op_add_scaled(ex, n->saved[DCOMMIT]->data, rg_tensor_get(dout[COMMIT], 0),
-                            din[X]->data, count, add);
+    return rg_op_add_scaled(ex, n->saved[DCOMMIT]->data, 1, dout[COMMIT]->data, din[X]->data, count,
+                            add);
 }
 
 /* Distances to all entries of each layer. */

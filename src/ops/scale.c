@@ -33,9 +33,9 @@ static rg_status scaled(rg_exec *ex, const rg_node *n, const rg_tensor *from, co
     size_t bytes = parts ? (size_t)(count / parts) * rg_dtype_size(from->dtype) : 0;
     rg_status status = RG_OK;
     for (int64_t b = 0; b < parts && status == RG_OK; b++) {
-        double factor = factor_of(n) * (items ? rg_tensor_get(items, b) : 1);
-        status = rg_op_add_scaled(ex, (const char *)from->data + (size_t)b * bytes, factor,
-                                  (char *)out->data + (size_t)b * bytes, count / parts, add);
+        const void *item = items ? rg_op_at(ex, items->data, b) : NULL;
+        status = rg_op_add_scaled(ex, (const char *)from->data + (size_t)b * bytes, factor_of(n),
+                                  item, (char *)out->data + (size_t)b * bytes, count / parts, add);
     }
     return status;
 }

@@ -41,7 +41,7 @@ static rg_status forward(rg_exec *ex, rg_node *n)
 static rg_status backward(rg_exec *ex, const rg_node *n, rg_tensor *const dout[],
                           rg_tensor *const din[])
 {
-    return rg_op_add_scaled(ex, n->saved[0]->data, rg_tensor_get(dout[0], 0), din[0]->data,
+    return rg_op_add_scaled(ex, n->saved[0]->data, 1, dout[0]->data, din[0]->data,
                             rg_shape_count(din[0]->shape), rg_op_adds(din[0]));
 }
 

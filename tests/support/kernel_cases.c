@@ -497,6 +497,7 @@ static void add(rg_call *c, const int64_t *p, bool grad)
     a->n = p[0], a->n_b = p[1], a->alpha = 0.6, a->beta = -1.3;
     IN(rg_add_args, a, a->n, 1);
     if (p[2]) IN(rg_add_args, b, a->n_b, 1);
+    if (p[3]) IN(rg_add_args, by, 1, 1);
     OUT(rg_add_args, y, a->n, 1);
 }
 
