@@ -32,10 +32,10 @@ bool rg_split_parse(const char *text, rg_split *out);
 
 /* A chord that sounds from `start` to `end`, s; label "A:min7" or "N" (none), as in Harte,
  * "Towards automatic extraction of harmony information from music signals", 2010, section 2.3. */
-typedef struct rg_chord {
+typedef struct rg_song_chord {
     double start, end;
     char label[16];
-} rg_chord;
+} rg_song_chord;
 
 typedef struct rg_song {
     char id[RG_ID_SIZE], title[128], group[RG_ID_SIZE], genre[32], prompt[256],
@@ -51,7 +51,7 @@ typedef struct rg_song {
     int64_t n_beats, n_downbeats;
     const double *beats, *downbeats;    /* seconds */
     int64_t n_chords;                   /* 0: unknown */
-    const rg_chord *chords;             /* rising, never overlapping */
+    const rg_song_chord *chords;        /* rising, never overlapping */
     char signature[8];                  /* "6/8" where known to be so written; "" unknown */
     char groove[64];                    /* the accompaniment's pattern; "" unknown */
     int64_t n_activity;                 /* blocks of 100 ms */
@@ -145,9 +145,9 @@ bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song 
 /* Removes added songs that are not wanted (any more). */
 rg_status rg_store_keep(rg_store_writer *writer, bool (*wanted)(void *ctx, const char *id),
                         void *ctx, rg_error *err) RG_MUST_USE;
-/* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels and checksum
- * are computed here. A present role that is all zeros is refused: mark it absent. On disk, whole,
- * when this returns. Any thread. */
+/* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels, checksum
+ * and features (song_features.h) are computed here. A present role that is all zeros is refused:
+ * mark it absent. On disk, whole, when this returns. Any thread. */
 rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
                        const rg_provenance *provenance, const int16_t *samples,
                        rg_error *err) RG_MUST_USE;

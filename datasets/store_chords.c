@@ -9,17 +9,17 @@
 
 #include "datasets/store_internal.h"
 
-bool rg__store_write_chords(hid_t at, const rg_song *s)
+bool rg__store_write_chords(hid_t at, const rg_song_chord *chords, int64_t count)
 {
-    if (s->n_chords == 0) return true;
-    size_t n = (size_t)s->n_chords, size = sizeof s->chords->label;
+    if (count == 0) return true;
+    size_t n = (size_t)count, size = sizeof chords->label;
     double *times = malloc(2 * n * sizeof *times);
     char *labels = calloc(n, size);
     hid_t type = rg__h5_fixed_text(size);
     for (size_t i = 0; times && labels && i < n; i++) {
-        times[i] = s->chords[i].start;
-        times[n + i] = s->chords[i].end;
-        rg_copy_text(labels + i * size, size, s->chords[i].label);
+        times[i] = chords[i].start;
+        times[n + i] = chords[i].end;
+        rg_copy_text(labels + i * size, size, chords[i].label);
     }
     bool ok = times && labels && rg__h5_write(at, "chords_start_s", H5T_NATIVE_DOUBLE, times, n) &&
               rg__h5_write(at, "chords_end_s", H5T_NATIVE_DOUBLE, times + n, n) &&
@@ -30,7 +30,7 @@ bool rg__store_write_chords(hid_t at, const rg_song *s)
     return ok;
 }
 
-bool rg__store_rising_chords(const rg_chord *chords, int64_t n)
+bool rg__store_rising_chords(const rg_song_chord *chords, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(chords[i].start) || !isfinite(chords[i].end) ||
@@ -40,7 +40,7 @@ bool rg__store_rising_chords(const rg_chord *chords, int64_t n)
     return true;
 }
 
-bool rg__store_load_chords(hid_t features, rg_chord *chords, int64_t n)
+bool rg__store_load_chords(hid_t features, rg_song_chord *chords, int64_t n)
 {
     if (n == 0) return true;
     size_t count = (size_t)n, size = sizeof chords->label;
@@ -52,7 +52,7 @@ bool rg__store_load_chords(hid_t features, rg_chord *chords, int64_t n)
               rg__h5_read(features, "chords_end_s", H5T_NATIVE_DOUBLE, times + count, count) &&
               rg__h5_read(features, "chords_label", type, labels, count);
     for (size_t i = 0; ok && i < count; i++) {
-        chords[i] = (rg_chord){.start = times[i], .end = times[count + i]};
+        chords[i] = (rg_song_chord){.start = times[i], .end = times[count + i]};
         labels[i * size + size - 1] = 0;
         rg_copy_text(chords[i].label, size, labels + i * size);
     }

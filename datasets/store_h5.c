@@ -31,16 +31,28 @@ rg_status rg__h5_fail(rg_error *err, rg_status code, const char *path, const cha
     return rg_fail(err, code, "%s: %s (HDF5: %s)", path, what, text);
 }
 
-hid_t rg__h5_create(const char *path, rg_error *failure)
+/* Makes a new file, or opens one to change it. */
+static hid_t open_to_write(const char *path, bool new, rg_error *failure)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
     if (access >= 0 && rg__h5_set_driver(access, failure) &&
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0 &&
         H5Pset_alignment(access, 16 * RG__ALIGNMENT, RG__ALIGNMENT) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+        file = new ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access)
+                   : H5Fopen(path, H5F_ACC_RDWR, access);
     H5Pclose(access);
     return file;
+}
+
+hid_t rg__h5_create(const char *path, rg_error *failure)
+{
+    return open_to_write(path, true, failure);
+}
+
+hid_t rg__h5_change(const char *path, rg_error *failure)
+{
+    return open_to_write(path, false, failure);
 }
 
 hid_t rg__h5_open(const char *path)
@@ -162,6 +174,20 @@ bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hs
     if (set >= 0) ok = H5Dclose(set) >= 0 && ok;
     H5Sclose(space);
     return ok;
+}
+
+hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, int64_t columns,
+                        const void *values)
+{
+    hsize_t dims[2] = {(hsize_t)rows, (hsize_t)columns};
+    hid_t space = H5Screate_simple(2, dims, NULL);
+    hid_t set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Sclose(space);
+    if (set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
+        H5Dclose(set);
+        return -1;
+    }
+    return set;
 }
 
 static hssize_t points(hid_t set)

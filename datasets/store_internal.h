@@ -11,7 +11,7 @@
 #include <hdf5.h>
 
 #include "base/fs.h"
-#include "datasets/store.h"
+#include "datasets/song_features.h"
 
 #define RG__STORE_CONVENTIONS "ResonantGen-Stems-1.0"
 #define RG__STORE_FORMAT "resonantgen-stems"
@@ -35,11 +35,13 @@ rg_status rg__h5_fail(rg_error *err, rg_status code, const char *path, const cha
 /* New files: contiguous data aligned to 4,096 bytes, readable since 1.8. -1 on failure. A failed
  * write shows in *failure (to be zeroed before) and nowhere else: look after H5Fclose. */
 hid_t rg__h5_create(const char *path, rg_error *failure);
+/* The same for a file that is there. */
+hid_t rg__h5_change(const char *path, rg_error *failure);
 hid_t rg__h5_open(const char *path);
 /* Sets the driver of store_driver.c in a file access list. */
 bool rg__h5_set_driver(hid_t access, rg_error *failure);
-/* Closes a file made by rg__h5_create; gives the first of: `status`, a failed write, a failed
- * close. */
+/* Closes a file of rg__h5_create or rg__h5_change; gives the first of: `status`, a failed write, a
+ * failed close. */
 rg_status rg__h5_close_new(hid_t file, rg_status status, const rg_error *failure, rg_error *err);
 bool rg__h5_make_group(hid_t at, const char *name);
 
@@ -58,6 +60,9 @@ hid_t rg__h5_fixed_text(size_t size);
 bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hsize_t n);
 int64_t rg__h5_length(hid_t at, const char *name);
 bool rg__h5_read(hid_t at, const char *name, hid_t type, void *values, hsize_t n);
+/* (rows,columns); the open data set, -1 on failure. */
+hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, int64_t columns,
+                        const void *values);
 
 /* What names of roles and ids of songs may be, and how long songs may be (4 hours). */
 bool rg__store_good_role(const char *name);
@@ -76,16 +81,29 @@ bool rg__store_write_columns(hid_t file, const rg_song *songs, int64_t n);
 rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, int64_t *n,
                                  rg_error *err) RG_MUST_USE;
 
+/* "/features/ID" */
+void rg__store_song_path(char out[128], const char *group, const char *id);
 /* Writes one song into the groups of `file` (rg__store_make_groups). */
 bool rg__store_make_groups(hid_t file);
 bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
                           const rg_provenance *provenance, const int16_t *samples);
+/* What was heard in a song that is in `file`, in the place of what is there; nothing is written of
+ * version "", which is what loading gives where there is nothing. */
+bool rg__store_write_features(hid_t file, const char *id, int32_t n_roles,
+                              const rg_song_features *features);
+rg_status rg__store_load_features(hid_t file, const char *path, const char *id, int32_t n_roles,
+                                  rg_song_features *out, rg_error *err) RG_MUST_USE;
+/* The version of the features that all songs of a shard have; "": none, or several. Reading is
+ * false where there is no mark. */
+bool rg__store_mark_features(hid_t file, const char *version);
+bool rg__store_features_mark(hid_t file, char *out, size_t size);
 
-/* The chords in the group `features` of one song; nothing is written of a song without. */
-bool rg__store_write_chords(hid_t features, const rg_song *song);
-bool rg__store_load_chords(hid_t features, rg_chord *chords, int64_t n);
-/* Whether times are finite, rising and do not overlap. */
-bool rg__store_rising_chords(const rg_chord *chords, int64_t n);
+/* Chords in a group of one song; nothing is written of a song without. */
+bool rg__store_write_chords(hid_t features, const rg_song_chord *chords, int64_t n);
+bool rg__store_load_chords(hid_t features, rg_song_chord *chords, int64_t n);
+/* Whether times are finite and rising, and those of chords do not overlap. */
+bool rg__store_rising(const double *times, int64_t n);
+bool rg__store_rising_chords(const rg_song_chord *chords, int64_t n);
 
 /* Beats and chords in order, tempo and key in range: what a damaged file may not say. */
 bool rg__song_is_sound(const rg_song *song);
@@ -105,6 +123,9 @@ const char *rg__store_compare(int32_t n_roles, const rg_song *a, const rg_song *
 bool rg__store_put_root(hid_t file, const rg_store_info *info);
 /* The tables /songs and /summary; then the shard says that it is complete. */
 bool rg__store_complete(hid_t file, int32_t n_roles, const rg_song *songs, int64_t n);
+
+/* The lock in folder/unfinished that whoever writes a store holds (rg_fs_lock). */
+int rg__store_lock(const char *unfinished, rg_error *err);
 
 /* Gathers the staged songs (file names in `names`) into shards and writes the index. */
 rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *const *names,

@@ -92,8 +92,7 @@ rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t r
     return status;
 }
 
-/* The shard of a song, open; under the lock. It stays open for the next song. */
-static hid_t shard_file(const rg_store *store, int64_t song, char path[RG__PATH], rg_error *err)
+hid_t rg__store_song_file(const rg_store *store, int64_t song, char path[RG__PATH], rg_error *err)
 {
     rg__shard *sh = &store->shards[store->songs[song].shard];
     if (rg_fs_join(path, RG__PATH, store->folder, sh->name, err) != RG_OK) return -1;
@@ -109,7 +108,7 @@ rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance
     char path[RG__PATH];
     *out = (rg_provenance){0};
     pthread_mutex_lock((pthread_mutex_t *)&store->lock);
-    hid_t file = shard_file(store, song, path, err);
+    hid_t file = rg__store_song_file(store, song, path, err);
     rg_status status =
         file < 0 ? err->code
                  : rg__store_load_provenance(file, path, store->songs[song].song.id, out, err);
@@ -124,7 +123,7 @@ rg_status rg__store_load_again(const rg_store *store, int64_t song, rg_song *out
     *block = NULL;
     *out = store->songs[song].song;
     pthread_mutex_lock((pthread_mutex_t *)&store->lock);
-    hid_t file = shard_file(store, song, path, err);
+    hid_t file = rg__store_song_file(store, song, path, err);
     rg_status status =
         file < 0 ? err->code : rg__store_load_song(file, path, store->n_roles, out, block, err);
     pthread_mutex_unlock((pthread_mutex_t *)&store->lock);

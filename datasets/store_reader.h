@@ -13,8 +13,9 @@
 typedef struct rg__shard {
     char name[64];
     int fd;
-    hid_t file;  /* open only while loading, or when a song needs the slow path */
-    void *block; /* beats and activity of its songs, when it has a /summary */
+    hid_t file;        /* open only while loading, or when a song needs the slow path */
+    void *block;       /* beats and activity of its songs, when it has a /summary */
+    char features[16]; /* rg__store_features_mark */
 } rg__shard;
 
 typedef struct rg__entry {
@@ -38,5 +39,9 @@ struct rg_store {
  * bytes it has. */
 rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_t bytes,
                                rg_error *err) RG_MUST_USE;
+/* Whether what its songs sound like is of the present version. */
+bool rg__store_is_heard(const rg__shard *shard);
+/* The shard of a song, open; under the lock. It stays open for the next song. -1 on failure. */
+hid_t rg__store_song_file(const rg_store *store, int64_t song, char path[RG__PATH], rg_error *err);
 
 #endif

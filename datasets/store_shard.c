@@ -109,6 +109,21 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     return status;
 }
 
+/* What was heard in it; a shard is marked with a version when all its songs have that one. */
+static rg_status copy_features(const gathering *g, hid_t staged, const char *path, hid_t file,
+                               const char *id, rg_error *err)
+{
+    rg_song_features heard;
+    char mark[16];
+    RG_TRY(rg__store_load_features(staged, path, id, g->info->n_roles, &heard, err));
+    bool first = !rg__store_features_mark(file, mark, sizeof mark);
+    bool ok = rg__store_write_features(file, id, g->info->n_roles, &heard);
+    if (ok && (first || strcmp(mark, heard.version) != 0))
+        ok = rg__store_mark_features(file, first ? heard.version : "");
+    rg_song_features_free(&heard);
+    return ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing its features failed");
+}
+
 /* (Not by H5Ocopy: HDF5 1.10 crashes in it when a read or write fails.) */
 static rg_status take_song(const gathering *g, hid_t file, const char *path, rg_song *row,
                            void **block, rg_error *err)
@@ -122,6 +137,7 @@ static rg_status take_song(const gathering *g, hid_t file, const char *path, rg_
         *row = rows[0];
         status = copy_song(g, staged, path, file, row, block, err);
     }
+    if (status == RG_OK) status = copy_features(g, staged, path, file, row->id, err);
     free(rows);
     H5Fclose(staged);
     return status;

@@ -210,6 +210,7 @@ rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_
     if (file < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open");
     rg_status status = check_root(s, file, path, err);
     if (status == RG_OK) status = check_roles(s, index == 0, file, path, err);
+    rg__store_features_mark(file, sh->features, sizeof sh->features);
     if (status == RG_OK) status = load_songs(s, index, file, path, songs, bytes, err);
     if (status == RG_OK && needs_hdf5(s, index))
         sh->file = file;

@@ -136,23 +136,9 @@ bool rg__store_make_groups(hid_t file)
     return ok;
 }
 
-static void song_path(char out[128], const char *group, const char *id)
+void rg__store_song_path(char out[128], const char *group, const char *id)
 {
     snprintf(out, 128, "/%s/%s", group, id);
-}
-
-static hid_t write_matrix(hid_t file, const char *name, hid_t type, int32_t rows, int64_t columns_,
-                          const void *data)
-{
-    hsize_t dims[2] = {(hsize_t)rows, (hsize_t)columns_};
-    hid_t space = H5Screate_simple(2, dims, NULL);
-    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    H5Sclose(space);
-    if (set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
-        H5Dclose(set);
-        return -1;
-    }
-    return set;
 }
 
 static bool put_instruments(hid_t at, int32_t n_roles, const rg_song *song)
@@ -166,8 +152,8 @@ static bool put_instruments(hid_t at, int32_t n_roles, const rg_song *song)
 static bool write_audio(hid_t file, int32_t n_roles, const rg_song *s, const int16_t *samples)
 {
     char name[128];
-    song_path(name, "audio", s->id);
-    hid_t set = write_matrix(file, name, H5T_STD_I16LE, n_roles, s->frames, samples);
+    rg__store_song_path(name, "audio", s->id);
+    hid_t set = rg__h5_write_rows(file, name, H5T_STD_I16LE, n_roles, s->frames, samples);
     if (set < 0) return false;
     uint8_t present[RG_MAX_ROLES];
     for (int32_t r = 0; r < n_roles; r++) present[r] = s->present[r];
@@ -190,8 +176,9 @@ static bool write_audio(hid_t file, int32_t n_roles, const rg_song *s, const int
 static bool write_activity(hid_t file, int32_t n_roles, const rg_song *s)
 {
     char name[128];
-    song_path(name, "activity", s->id);
-    hid_t set = write_matrix(file, name, H5T_NATIVE_UINT8, n_roles, s->n_activity, s->activity);
+    rg__store_song_path(name, "activity", s->id);
+    hid_t set =
+        rg__h5_write_rows(file, name, H5T_NATIVE_UINT8, n_roles, s->n_activity, s->activity);
     const double hop = 1.0 / RG_ACTIVITY_PER_SECOND, offset = -96;
     bool ok = set >= 0 && rg__h5_put(set, "hop_s", H5T_NATIVE_DOUBLE, &hop, 0) &&
               rg__h5_put_text(set, "units", "dBFS") &&
@@ -203,7 +190,7 @@ static bool write_activity(hid_t file, int32_t n_roles, const rg_song *s)
 static bool write_features(hid_t file, const rg_song *s)
 {
     char name[128];
-    song_path(name, "features", s->id);
+    rg__store_song_path(name, "features", s->id);
     if (!rg__h5_make_group(file, name)) return false;
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok =
@@ -214,7 +201,7 @@ static bool write_features(hid_t file, const rg_song *s)
         rg__h5_put_text(at, "source", "midi") &&
         rg__h5_write(at, "beats_s", H5T_NATIVE_DOUBLE, s->beats, (hsize_t)s->n_beats) &&
         rg__h5_write(at, "downbeats_s", H5T_NATIVE_DOUBLE, s->downbeats, (hsize_t)s->n_downbeats) &&
-        rg__store_write_chords(at, s) &&
+        rg__store_write_chords(at, s->chords, s->n_chords) &&
         (!s->signature[0] || rg__h5_put_text(at, "time_signature", s->signature)) &&
         (!s->groove[0] || rg__h5_put_text(at, "groove", s->groove));
     if (at >= 0) ok = H5Gclose(at) >= 0 && ok;
@@ -253,7 +240,7 @@ static const char **provenance_text(const rg_provenance *p, size_t i)
 static bool write_provenance(hid_t file, const rg_song *s, const rg_provenance *p)
 {
     char name[128];
-    song_path(name, "provenance", s->id);
+    rg__store_song_path(name, "provenance", s->id);
     if (!rg__h5_make_group(file, name)) return false;
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok = at >= 0 && rg__h5_put(at, "seed", H5T_NATIVE_UINT64, &p->seed, 0);
@@ -274,7 +261,7 @@ rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id
 {
     char name[128];
     *out = (rg_provenance){0};
-    song_path(name, "provenance", id);
+    rg__store_song_path(name, "provenance", id);
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok = at >= 0 && rg__h5_get(at, "seed", H5T_NATIVE_UINT64, &out->seed, 0);
     for (size_t i = 0; ok && i < N_PROVENANCE; i++)
@@ -297,7 +284,7 @@ bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
 static bool load_audio(hid_t file, int32_t n_roles, rg_song *s)
 {
     char name[128];
-    song_path(name, "audio", s->id);
+    rg__store_song_path(name, "audio", s->id);
     hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
     if (set < 0) return false;
     uint8_t present[RG_MAX_ROLES] = {0};
@@ -321,7 +308,7 @@ static bool load_audio(hid_t file, int32_t n_roles, rg_song *s)
     return ok;
 }
 
-static bool rising(const double *times, int64_t n)
+bool rg__store_rising(const double *times, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(times[i]) || (i > 0 && times[i] < times[i - 1])) return false;
@@ -331,7 +318,8 @@ static bool rising(const double *times, int64_t n)
 bool rg__song_is_sound(const rg_song *s)
 {
     return isfinite(s->tempo_bpm) && s->key_tonic >= -1 && s->key_tonic < 12 &&
-           rising(s->beats, s->n_beats) && rising(s->downbeats, s->n_downbeats) &&
+           rg__store_rising(s->beats, s->n_beats) &&
+           rg__store_rising(s->downbeats, s->n_downbeats) &&
            rg__store_rising_chords(s->chords, s->n_chords);
 }
 
@@ -339,7 +327,7 @@ bool rg__song_is_sound(const rg_song *s)
 static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, void **block)
 {
     char name[128];
-    song_path(name, "activity", s->id);
+    rg__store_song_path(name, "activity", s->id);
     s->n_beats = rg__h5_length(features, "beats_s");
     s->n_downbeats = rg__h5_length(features, "downbeats_s");
     int64_t bytes = rg__h5_length(file, name), chords = rg__h5_length(features, "chords_start_s");
@@ -352,7 +340,7 @@ static bool load_block(hid_t file, hid_t features, int32_t n_roles, rg_song *s, 
     *block = times;
     if (!times) return false;
     double *downbeats = times + s->n_beats;
-    rg_chord *listed = (rg_chord *)(downbeats + s->n_downbeats);
+    rg_song_chord *listed = (rg_song_chord *)(downbeats + s->n_downbeats);
     uint8_t *activity = (uint8_t *)(listed + s->n_chords);
     s->chords = listed;
     s->beats = times;
@@ -377,7 +365,7 @@ static bool load_words(hid_t at, rg_song *s)
 static bool load_features(hid_t file, int32_t n_roles, rg_song *s, void **block)
 {
     char name[128];
-    song_path(name, "features", s->id);
+    rg__store_song_path(name, "features", s->id);
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok = at >= 0 && rg__h5_get(at, "tempo_bpm", H5T_NATIVE_DOUBLE, &s->tempo_bpm, 0) &&
               rg__h5_get(at, "meter", H5T_NATIVE_INT32, &s->meter, 0) &&
@@ -393,7 +381,7 @@ rg_status rg__store_load_song(hid_t file, const char *path, int32_t n_roles, rg_
 {
     char name[128];
     *block = NULL;
-    song_path(name, "provenance", song->id);
+    rg__store_song_path(name, "provenance", song->id);
     hid_t at = H5Gopen2(file, name, H5P_DEFAULT);
     bool ok = at >= 0 && rg__h5_get_text(at, "license", song->license, sizeof song->license) &&
               rg__h5_get_text(at, "package", song->package, sizeof song->package) &&

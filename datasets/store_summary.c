@@ -99,13 +99,12 @@ typedef enum pile_name { BEATS, DOWNBEATS, CHORDS, ACTIVITY, PILES } pile_name;
 /* Songs without chords write none, as their own groups do. */
 static bool write_arrays(hid_t at, const pile p[PILES])
 {
-    const rg_song all = {.n_chords = p[CHORDS].n, .chords = (const rg_chord *)p[CHORDS].data};
     return rg__h5_write(at, "beats_s", H5T_NATIVE_DOUBLE, p[BEATS].data, (hsize_t)p[BEATS].n) &&
            rg__h5_write(at, "downbeats_s", H5T_NATIVE_DOUBLE, p[DOWNBEATS].data,
                         (hsize_t)p[DOWNBEATS].n) &&
            rg__h5_write(at, "activity", H5T_NATIVE_UINT8, p[ACTIVITY].data,
                         (hsize_t)p[ACTIVITY].n) &&
-           rg__store_write_chords(at, &all);
+           rg__store_write_chords(at, (const rg_song_chord *)p[CHORDS].data, p[CHORDS].n);
 }
 
 static const char *const count_names[] = {"n_beats", "n_downbeats", "n_chords"};
@@ -205,7 +204,7 @@ static int64_t sum_of(const int64_t *counts, int64_t n)
 /* What lies end to end in the block of a shard; moved on from song to song. */
 typedef struct lists {
     double *beats, *downbeats;
-    rg_chord *chords;
+    rg_song_chord *chords;
     uint8_t *activity;
 } lists;
 
@@ -236,11 +235,11 @@ static bool read_piles(hid_t at, int32_t n_roles, rg_song *songs, int64_t n, con
         rg__h5_length(at, "activity") != bytes)
         return false;
     *block = malloc((size_t)(sums[0] + sums[1]) * sizeof(double) +
-                    (size_t)sums[2] * sizeof(rg_chord) + (size_t)bytes + 1);
+                    (size_t)sums[2] * sizeof(rg_song_chord) + (size_t)bytes + 1);
     if (!*block) return false;
     lists l = {.beats = *block};
     l.downbeats = l.beats + sums[0];
-    l.chords = (rg_chord *)(l.downbeats + sums[1]);
+    l.chords = (rg_song_chord *)(l.downbeats + sums[1]);
     l.activity = (uint8_t *)(l.chords + sums[2]);
     bool ok = rg__h5_read(at, "beats_s", H5T_NATIVE_DOUBLE, l.beats, (hsize_t)sums[0]) &&
               rg__h5_read(at, "downbeats_s", H5T_NATIVE_DOUBLE, l.downbeats, (hsize_t)sums[1]) &&

@@ -72,6 +72,15 @@ static void check_facts(checker *c, int64_t song)
     free(again);
 }
 
+static void check_features(checker *c, int64_t song)
+{
+    rg_song_features heard;
+    rg_error reading = {0};
+    if (rg_store_features(c->store, song, &heard, &reading) != RG_OK)
+        report(c, rg_store_song(c->store, song)->id, "%s", reading.text);
+    rg_song_features_free(&heard);
+}
+
 static rg_status check_song(checker *c, int64_t song, rg_error *err)
 {
     const rg_song *s = rg_store_song(c->store, song);
@@ -91,6 +100,7 @@ static rg_status check_song(checker *c, int64_t song, rg_error *err)
         for (int32_t r = 0; r < rg_store_roles(c->store); r++)
             check_role(c, s, r, samples + r * s->frames, activity);
     check_facts(c, song);
+    check_features(c, song);
     free(samples);
     free(activity);
     return status;

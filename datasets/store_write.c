@@ -94,20 +94,34 @@ static rg_status same_build(const char *path, const json_t *mine, rg_error *err)
     return status;
 }
 
+int rg__store_lock(const char *unfinished, rg_error *err)
+{
+    char path[RG__PATH];
+    return rg_fs_join(path, sizeof path, unfinished, "lock", err) == RG_OK ? rg_fs_lock(path, err)
+                                                                           : -1;
+}
+
+static rg_status lock(rg_store_writer *w, rg_error *err)
+{
+    w->lock = rg__store_lock(w->unfinished, err);
+    return w->lock < 0 ? RG_ERR_IO : RG_OK;
+}
+
 static rg_status prepare_folder(rg_store_writer *w, rg_error *err)
 {
     char path[RG__PATH];
     RG_TRY(rg_fs_join(path, sizeof path, w->folder, RG__STORE_INDEX, err));
     if (rg_fs_exists(path)) {
-        if (rg_fs_exists(w->unfinished)) RG_TRY(rg_fs_remove_tree(w->unfinished, err));
+        if (rg_fs_exists(w->unfinished)) {
+            RG_TRY(lock(w, err));
+            RG_TRY(rg_fs_remove_tree(w->unfinished, err));
+        }
         return rg_fail(err, RG_ERR_MISMATCH,
                        "%s: holds a finished store; remove it first or choose another folder",
                        w->folder);
     }
     RG_TRY(rg_fs_make_folders(w->unfinished, err));
-    RG_TRY(rg_fs_join(path, sizeof path, w->unfinished, "lock", err));
-    w->lock = rg_fs_lock(path, err);
-    if (w->lock < 0) return RG_ERR_IO;
+    RG_TRY(lock(w, err));
     rg_fs_sweep_temporaries(w->folder);
     rg_fs_sweep_temporaries(w->unfinished);
     RG_TRY(rg_fs_join(path, sizeof path, w->unfinished, "info.json", err));
@@ -241,7 +255,7 @@ static rg_status measure(const rg_store_writer *w, rg_song *s, const int16_t *sa
 }
 
 static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
-                       const int16_t *samples, rg_error *err)
+                       const rg_song_features *heard, const int16_t *samples, rg_error *err)
 {
     char path[RG__PATH], temporary[RG__PATH + 32];
     if (!staged_path(w, s->id, path))
@@ -252,6 +266,7 @@ static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_prov
     hid_t file = rg__h5_create(temporary, &failure);
     bool ok = file >= 0 && rg__store_make_groups(file) &&
               rg__store_write_song(file, w->info.n_roles, s, p, samples) &&
+              rg__store_write_features(file, s->id, w->info.n_roles, heard) &&
               rg__store_write_columns(file, s, 1);
     rg_status status = ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing the song failed");
     status = rg__h5_close_new(file, status, &failure, err);
@@ -269,6 +284,7 @@ rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
     int64_t blocks = rg__store_blocks(song->frames, writer->info.rate);
     int16_t *copy = calloc(rows * (size_t)song->frames, sizeof *copy);
     uint8_t *activity = calloc(rows, (size_t)blocks);
+    rg_song_features heard = {0};
     rg_status status = RG_OK;
     if (!s || !copy || !activity) {
         status = rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to write it", song->id);
@@ -279,11 +295,15 @@ rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
         if (!s->original_rate) s->original_rate = writer->info.rate;
         status = measure(writer, s, samples, copy, activity, err);
     }
+    if (status == RG_OK)
+        status = rg_song_features_hear(s, writer->info.n_roles, writer->info.roles,
+                                       writer->info.rate, copy, &heard, err);
     if (status == RG_OK) {
         pthread_mutex_lock(&writer->mutex);
-        status = stage(writer, s, provenance, copy, err);
+        status = stage(writer, s, provenance, &heard, copy, err);
         pthread_mutex_unlock(&writer->mutex);
     }
+    rg_song_features_free(&heard);
     free(s);
     free(copy);
     free(activity);

@@ -25,12 +25,12 @@ static int64_t keep_times(const double *times, int64_t n, double speed, double s
     return kept;
 }
 
-static int64_t keep_chords(const rg_chord *chords, int64_t n, const rg_change *change, double start,
-                           double end, rg_chord *out)
+static int64_t keep_chords(const rg_song_chord *chords, int64_t n, const rg_change *change,
+                           double start, double end, rg_song_chord *out)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++) {
-        rg_chord c = chords[i];
+        rg_song_chord c = chords[i];
         c.start /= change->speed;
         c.end /= change->speed;
         if (c.end <= start || c.start >= end) continue;
@@ -47,11 +47,11 @@ static int64_t keep_chords(const rg_chord *chords, int64_t n, const rg_change *c
 static void *cut_labels(rg_song *s, const rg_change *change, double start, double end)
 {
     size_t beats = (size_t)s->n_beats, downbeats = (size_t)s->n_downbeats;
-    double *times =
-        malloc((beats + downbeats + 1) * sizeof *times + (size_t)s->n_chords * sizeof(rg_chord));
+    double *times = malloc((beats + downbeats + 1) * sizeof *times +
+                           (size_t)s->n_chords * sizeof(rg_song_chord));
     if (!times) return NULL;
     double *bars = times + beats;
-    rg_chord *chords = (rg_chord *)(bars + downbeats + 1);
+    rg_song_chord *chords = (rg_song_chord *)(bars + downbeats + 1);
     s->n_beats = keep_times(s->beats, s->n_beats, change->speed, start, end, times);
     s->n_downbeats = keep_times(s->downbeats, s->n_downbeats, change->speed, start, end, bars);
     s->n_chords = keep_chords(s->chords, s->n_chords, change, start, end, chords);

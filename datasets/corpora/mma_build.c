@@ -46,7 +46,7 @@ typedef struct making {
     rg_candidate song;
     rg_song labels;
     double *beats, *downbeats;
-    rg_chord *chords;
+    rg_song_chord *chords;
 } making;
 
 /* ---- MMA ---- */
@@ -139,8 +139,9 @@ static void label_times(making *m)
     for (int32_t i = 0; i < p->bars; i++) m->downbeats[i] = seconds_of(m, i * g->quarters);
     for (int32_t i = 0; i < p->n_chords; i++) {
         int32_t end = i + 1 < p->n_chords ? p->chords[i + 1].quarter : p->bars * g->quarters;
-        rg_chord *c = &m->chords[i];
-        *c = (rg_chord){.start = seconds_of(m, p->chords[i].quarter), .end = seconds_of(m, end)};
+        rg_song_chord *c = &m->chords[i];
+        *c = (rg_song_chord){.start = seconds_of(m, p->chords[i].quarter),
+                             .end = seconds_of(m, end)};
         rg_mma_chord_label(&p->chords[i], c->label);
     }
 }

@@ -37,7 +37,7 @@ void rg_mma_compose(const rg_groove *grooves, int64_t n, uint64_t seed, int64_t 
 /* The song as a program for MMA. */
 void rg_mma_write(const rg_mma_song *song, rg_text *out);
 
-/* "A:min7" (rg_chord). */
+/* "A:min7" (rg_song_chord). */
 void rg_mma_chord_label(const rg_mma_chord *chord, char out[16]);
 double rg_mma_tempo_bpm(const rg_mma_song *song); /* of the beats that people count */
 

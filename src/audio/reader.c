@@ -15,6 +15,7 @@ struct rg_reader {
     rg_sndio io;
     SNDFILE *file; /* NULL: memory */
     const float *samples;
+    const int16_t *integers; /* instead of samples */
     int64_t frames, at;
     int32_t channels, rate;
 };
@@ -65,6 +66,18 @@ rg_reader *rg_reader_of(const rg_audio *audio, rg_error *err)
     r->frames = audio->frames;
     r->channels = audio->channels;
     r->rate = audio->rate;
+    return r;
+}
+
+rg_reader *rg_reader_of_int16(const int16_t *samples, int64_t frames, int32_t rate, rg_error *err)
+{
+    rg_reader *r = make(err);
+    if (!r) return NULL;
+    r->io.fd = -1;
+    r->integers = samples;
+    r->frames = frames;
+    r->channels = 1;
+    r->rate = rate;
     return r;
 }
 
@@ -120,6 +133,8 @@ rg_status rg_reader_read(rg_reader *r, float *out, int64_t frames, rg_error *err
 {
     if (r->file)
         RG_TRY(read_file(r, out, frames, err));
+    else if (r->integers)
+        for (int64_t i = 0; i < frames; i++) out[i] = r->integers[r->at + i] * (1.0f / 32768);
     else
         memcpy(out, r->samples + r->at * r->channels, (size_t)(frames * r->channels) * sizeof *out);
     r->at += frames;

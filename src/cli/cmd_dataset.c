@@ -1,5 +1,5 @@
 /*
- * resonant dataset build | import | info | export | verify.
+ * resonant dataset build | import | features | info | export | verify.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "datasets/corpora/corpus.h"
 #include "datasets/importers/importer.h"
-#include "datasets/store.h"
+#include "datasets/song_features.h"
 #include "eval/store_page.h"
 
 const rg_option rg_cmd_dataset_build_options[] = {
@@ -118,6 +118,23 @@ rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error
         printf("%s\n", o.out);
     rg_text_free(&result.unmapped);
     return status;
+}
+
+const rg_option rg_cmd_dataset_features_options[] = {
+    {"jobs", "J", "songs heard at once (one per CPU)"},
+    {0},
+};
+
+rg_status rg_cmd_dataset_features(const rg_args *args, const rg_cli *cli, rg_error *err)
+{
+    int64_t jobs = 0, heard = 0;
+    RG_TRY(rg_option_int(args, "jobs", 1, 256, &jobs, err));
+    RG_TRY(rg_store_hear(rg_arg(args, 0), (int32_t)jobs, cli->log, &heard, err));
+    if (heard)
+        printf("%s: heard %lld songs\n", rg_arg(args, 0), (long long)heard);
+    else
+        printf("%s: all songs are heard already\n", rg_arg(args, 0));
+    return RG_OK;
 }
 
 const rg_option rg_cmd_dataset_info_options[] = {

@@ -14,6 +14,8 @@ const rg_command rg_commands[] = {
     ROW("dataset import", dataset_import,
         "folder|musdb18hq|slakh|moisesdb|medleydb|fretsonfire|manifest ROOT --out STORE",
         "make a stem store from a data set of yours", 2, 2),
+    ROW("dataset features", dataset_features, "STORE",
+        "hear tempo, beats, key, chords and more in a store's songs again", 1, 1),
     ROW("dataset info", dataset_info, "STORE", "songs, hours, roles and splits of a store", 1, 1),
     ROW("dataset export", dataset_export, "STORE --song ID --out DIR",
         "write a song's stems and what is known about it", 1, 1),

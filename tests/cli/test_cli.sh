@@ -92,6 +92,10 @@ expect 2 "wav or flac, not 'mp3'" "$resonant" dataset export a-store --song fold
 prints "song" "$resonant" dataset export a-store --song folder.a-song --out song --format flac
 [ -s song/drums.flac ] && [ -s song/bass.flac ] && grep -q '"id": "folder.a-song"' song/song.json && ok || bad "the exported song lacks a file"
 expect 2 "song" "$resonant" dataset export a-store --song folder.a-song --out song
+prints "1 with features" "$resonant" dataset info a-store
+prints "all songs are heard already" "$resonant" dataset features a-store
+expect 1 "no stem store here" "$resonant" dataset features nowhere
+expect 2 "--jobs" "$resonant" dataset features a-store --jobs 0
 prints "a-store.html" "$resonant" dataset info a-store --html a-store.html --seed 4
 grep -q '<h4>a song</h4>' a-store.html && ok || bad "the page lacks its song"
 expect 1 "no-folder/x.html" "$resonant" dataset info a-store --html no-folder/x.html
