@@ -51,8 +51,9 @@ void rg__accuracy_row(rg_table *table, const char *role, const track_accuracy *a
 /* One piece: a mono sound per role of the bundle; frames 0 where the role is absent. */
 typedef struct piece {
     char name[96];
-    double tempo; /* annotated or asked for; 0: none */
-    rg_key key;   /* likewise; tonic -1: none */
+    double tempo;  /* annotated or asked for; 0: none */
+    rg_key key;    /* likewise; tonic -1: none */
+    int32_t meter; /* likewise, 3 or 4; 0: none */
     rg_audio stems[RG_TRACK_ROLES];
 } piece;
 typedef struct pieces {
@@ -118,7 +119,7 @@ int32_t rg__pitched_role(const rg_track_config *config, int32_t nth);
 
 /*
  * Takes of one window, made from nothing but conditions: every seed at each of a few tempi (and
- * keys, as many as the bundle knows). Item of seed s and request j: s * requests + j.
+ * keys and meters, as many as the bundle knows). Item of seed s and request j: s * requests + j.
  */
 enum { CONTROL_SEEDS = 6, CONTROL_REQUESTS = 3 };
 typedef struct control_takes {
@@ -127,7 +128,7 @@ typedef struct control_takes {
 } control_takes;
 rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *err);
 void rg__control_free(control_takes *takes);
-/* Tempo and key asked against those heard, with the extractors' own errors beside them. */
+/* Tempo, key and meter asked against those heard, with the extractors' own errors beside them. */
 rg_status rg__control_section(track_evaluation *t, const pieces *real, const control_takes *takes,
                               rg_error *err);
 

@@ -63,6 +63,7 @@ static rg_status real_piece(track_evaluation *t, int64_t i, piece *real, piece *
     rg_copy_text(coded->name, sizeof coded->name, song->id);
     real->tempo = coded->tempo = song->tempo_bpm;
     real->key = coded->key = (rg_key){song->key_tonic, song->key_mode};
+    real->meter = coded->meter = song->meter == 3 || song->meter == 4 ? song->meter : 0;
     for (int32_t r = 0; r < t->bundle.config.n_roles; r++) {
         int32_t role = rg_store_find_role(store, t->bundle.config.roles[r].name);
         if (role < 0 || !song->present[role]) continue;

@@ -1,5 +1,5 @@
 /*
- * Takes made from nothing but a request: a seed, a tempo, a key.
+ * Takes made from nothing but a request: a seed, a tempo, a key, a meter.
  *
  * One idea: every seed is asked for every tempo, so what differs within a seed is the request's
  * doing. Requests stay within what training has seen.
@@ -55,21 +55,56 @@ static void choose_keys(const track_evaluation *t, rg_key out[CONTROL_REQUESTS])
     for (int32_t j = n; j < CONTROL_REQUESTS; j++) out[j] = n > 0 ? out[j % n] : (rg_key){-1, 0};
 }
 
-static rg_status ask(track_evaluation *t, double tempo, rg_key key, rg_conditions *out,
-                     rg_error *err)
+static bool knows_meter(const track_evaluation *t, const char *word)
+{
+    return rg_track_word(&t->bundle.config, "meter", word) >= 0 &&
+           rg_bundle_trained_with(&t->bundle, "meter", word) != 0;
+}
+
+/* Four beats, three and four, of those that the bundle was trained with; 0: neither. */
+static void choose_meters(const track_evaluation *t, int32_t out[CONTROL_REQUESTS])
+{
+    bool three = knows_meter(t, "3/4"), four = knows_meter(t, "4/4");
+    for (int j = 0; j < CONTROL_REQUESTS; j++)
+        out[j] = three && (j % 2 || !four) ? 3 : four ? 4 : 0;
+}
+
+typedef struct request {
+    double tempo;
+    rg_key key;
+    int32_t meter;
+} request;
+
+static rg_status choose_requests(const track_evaluation *t, request out[CONTROL_REQUESTS],
+                                 rg_error *err)
+{
+    double tempi[CONTROL_REQUESTS];
+    rg_key keys[CONTROL_REQUESTS];
+    int32_t meters[CONTROL_REQUESTS];
+    RG_TRY(choose_tempi(t, tempi, err));
+    choose_keys(t, keys);
+    choose_meters(t, meters);
+    for (int j = 0; j < CONTROL_REQUESTS; j++) out[j] = (request){tempi[j], keys[j], meters[j]};
+    return RG_OK;
+}
+
+static rg_status ask(track_evaluation *t, const request *r, rg_conditions *out, rg_error *err)
 {
     const rg_prompt *none[RG_TRACK_ROLES] = {0};
-    char text[2][48], name[16];
-    const char *settings[] = {text[0], text[1]};
+    char text[3][48], name[16];
+    const char *settings[3];
+    size_t n = 0;
     rg_prompt *prompt = calloc(1, sizeof *prompt);
     if (!prompt) return rg_fail(err, RG_ERR_NOMEM, "no memory for a prompt");
-    rg_format(text[0], sizeof text[0], "tempo=%.0f", tempo);
-    if (key.tonic >= 0)
-        rg_format(text[1], sizeof text[1], "key=%s", rg_key_name(key.tonic, key.mode, name));
+    for (size_t i = 0; i < 3; i++) settings[i] = text[i];
+    rg_format(text[n++], sizeof text[0], "tempo=%.0f", r->tempo);
+    if (r->key.tonic >= 0)
+        rg_format(text[n++], sizeof text[0], "key=%s",
+                  rg_key_name(r->key.tonic, r->key.mode, name));
+    if (r->meter) rg_format(text[n++], sizeof text[0], "meter=%d/4", r->meter);
     rg_status status = rg_prompt_analyze("", &t->bundle.vocabulary, prompt, err);
     if (status == RG_OK)
-        status = rg_conditions_make(&t->bundle, prompt, none, settings, key.tonic >= 0 ? 2 : 1, out,
-                                    err);
+        status = rg_conditions_make(&t->bundle, prompt, none, settings, n, out, err);
     free(prompt);
     return status;
 }
@@ -95,17 +130,19 @@ static rg_status fill_role(track_evaluation *t, rg_track_batch *rows, int32_t ro
     return rg__rows_fill(t, rows, role, seeds, err);
 }
 
-static rg_status make_sound(track_evaluation *t, control_takes *out, const double *tempi,
-                            const rg_key *keys, rg_error *err)
+static rg_status make_sound(track_evaluation *t, control_takes *out, const request *requests,
+                            rg_error *err)
 {
     RG_TRY(rg__pieces_make(&out->pieces, TAKES, err));
     for (int32_t i = 0; i < TAKES; i++) {
         piece *p = &out->pieces.all[i];
-        p->tempo = tempi[i % CONTROL_REQUESTS];
-        p->key = keys[i % CONTROL_REQUESTS];
+        const request *r = &requests[i % CONTROL_REQUESTS];
+        p->tempo = r->tempo;
+        p->key = r->key;
+        p->meter = r->meter;
         rg_format(p->name, sizeof p->name, "seed %d, %.0f bpm", i / CONTROL_REQUESTS + 1, p->tempo);
-        for (int32_t r = 0; r < t->bundle.config.n_roles; r++)
-            RG_TRY(rg__rows_decode(t, out->rows, i, r, &p->stems[r], err));
+        for (int32_t k = 0; k < t->bundle.config.n_roles; k++)
+            RG_TRY(rg__rows_decode(t, out->rows, i, k, &p->stems[k], err));
     }
     return RG_OK;
 }
@@ -113,11 +150,9 @@ static rg_status make_sound(track_evaluation *t, control_takes *out, const doubl
 rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *err)
 {
     const rg_track_config *config = &t->bundle.config;
-    double tempi[CONTROL_REQUESTS];
-    rg_key keys[CONTROL_REQUESTS];
+    request requests[CONTROL_REQUESTS];
     if (t->e->options.samples < 1) return RG_OK;
-    RG_TRY(choose_tempi(t, tempi, err));
-    choose_keys(t, keys);
+    RG_TRY(choose_requests(t, requests, err));
     rg_conditions *asked = calloc(CONTROL_REQUESTS, sizeof *asked);
     if (!asked) return rg_fail(err, RG_ERR_NOMEM, "no memory for requests");
     out->rows = rg_track_batch_create(config, TAKES, config->frames, err);
@@ -127,7 +162,7 @@ rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *er
     }
     rg_status status = RG_OK;
     for (int j = 0; j < CONTROL_REQUESTS && status == RG_OK; j++)
-        status = ask(t, tempi[j], keys[j], &asked[j], err);
+        status = ask(t, &requests[j], &asked[j], err);
     for (int32_t i = 0; i < TAKES && status == RG_OK; i++)
         write_beats(t, &asked[i % CONTROL_REQUESTS], out->rows, i);
     rg_progress progress;
@@ -136,7 +171,7 @@ rg_status rg__control_make(track_evaluation *t, control_takes *out, rg_error *er
         status = fill_role(t, out->rows, r, asked, err);
         rg_progress_step(&progress, t->e->log, r + 1, config->roles[r].name);
     }
-    if (status == RG_OK) status = make_sound(t, out, tempi, keys, err);
+    if (status == RG_OK) status = make_sound(t, out, requests, err);
     free(asked);
     return status;
 }
