@@ -201,6 +201,13 @@ void rg_conditions_hear(rg_conditions *conditions, const rg_bundle *bundle, doub
     if (key_tonic >= 0) hear_key(conditions, bundle, key_tonic, key_mode);
 }
 
+void rg_conditions_imply(rg_conditions *conditions, const rg_bundle *bundle, double usual_tempo)
+{
+    if (conditions->tempo > 0 || !(usual_tempo > 0)) return;
+    use_tempo(conditions, bundle, usual_tempo);
+    note(row_of(conditions, "tempo"), "usual for the genre");
+}
+
 json_t *rg_conditions_to_json(const rg_conditions *conditions)
 {
     json_t *list = json_array();

@@ -38,6 +38,8 @@ rg_status rg_conditions_make(const rg_bundle *bundle, const rg_prompt *prompt,
  */
 void rg_conditions_hear(rg_conditions *conditions, const rg_bundle *bundle, double tempo,
                         int32_t key_tonic, int32_t key_mode);
+/* The usual tempo of the genre (0: none), used where none was said or heard. */
+void rg_conditions_imply(rg_conditions *conditions, const rg_bundle *bundle, double usual_tempo);
 json_t *rg_conditions_to_json(const rg_conditions *conditions); /* rows; new reference */
 /* The steady beat grid that tempo and meter ask for. */
 rg_beat_grid rg_conditions_grid(const rg_conditions *conditions);

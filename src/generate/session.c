@@ -24,7 +24,8 @@ typedef struct session {
     rg_scene before, scene; /* gone on from; being made */
     bool has_before;
     rg_conditions conditions;
-    rg_wishes wishes; /* of the prompt */
+    rg_wishes wishes;   /* of the prompt */
+    double usual_tempo; /* of its genre; 0: none */
     rg_kept_role kept[RG_TRACK_ROLES];
     bool remade[RG_TRACK_ROLES]; /* gets the new seed */
     rg_take *take;
@@ -77,6 +78,7 @@ static rg_status make_conditions(session *s, rg_error *err)
         status = rg_conditions_make(&s->bundle, prompts + n_roles(s), of_role, settings, n,
                                     &s->conditions, err);
     s->wishes = rg_wishes_of(prompts + n_roles(s), &s->conditions);
+    s->usual_tempo = prompts[n_roles(s)].usual_tempo;
     if (status == RG_OK && prompts[n_roles(s)].unknown[0])
         rg_log_line(s->log, RG_LOG_WARNING, "not understood in the prompt: %s",
                     prompts[n_roles(s)].unknown);
@@ -492,6 +494,7 @@ static rg_status prepare(session *s, rg_error *err)
     RG_TRY(make_conditions(s, err));
     RG_TRY(keep_roles(s, err));
     RG_TRY(hear_locked(s, err));
+    rg_conditions_imply(&s->conditions, &s->bundle, s->usual_tempo);
     RG_TRY(heed_wishes(s, err));
     RG_TRY(leave_roles_out(s, err));
     RG_TRY(choose_length(s, err));

@@ -109,10 +109,35 @@ START_TEST(what_is_locked_is_heard)
                                        .regenerate = (const char *[]){"bass"},
                                        .n_regenerate = 1});
     tempo_of("e", asked, said);
-    ck_assert_str_eq(asked, "");
+    ck_assert_str_eq(said, "usual for the genre");
+    teardown();
+}
+END_TEST
+
+START_TEST(a_genre_has_its_usual_tempo)
+{
+    static const struct {
+        const char *prompt, *setting, *asked, *said;
+    } cases[] = {{"techno", NULL, "132.5", "usual for the genre"},
+                 {"techno, 120 bpm", NULL, "120", ""},
+                 {"techno", "tempo=90", "90", ""},
+                 {"dark drums", NULL, "", ""}};
+    setup_roles(2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[8], asked[32], said[96];
+        const char *settings[] = {cases[i].setting};
+        snprintf(name, sizeof name, "g%zu", i);
+        make_ok(name, (rg_generate_options){.prompt = cases[i].prompt,
+                                            .seconds = 1,
+                                            .settings = settings,
+                                            .n_settings = cases[i].setting != NULL});
+        tempo_of(name, asked, said);
+        ck_assert_str_eq(asked, cases[i].asked);
+        ck_assert_str_eq(said, cases[i].said);
+    }
     teardown();
 }
 END_TEST
 
 RG_TEST_MAIN("session asks", 120, the_prompt_says_which_tracks_and_how_long,
-             what_is_locked_is_heard)
+             what_is_locked_is_heard, a_genre_has_its_usual_tempo)
