@@ -99,6 +99,7 @@ static const char *mode_at(const rg__reader *r, int32_t at, int32_t *count)
 static const char *mode_within(const char *rest, size_t n)
 {
     static const char *const minors[] = {"m", "min", "minor"}, *const majors[] = {"maj", "major"};
+    if (!n || rest[0] != 'm') return NULL;
     for (size_t i = 0; i < 3; i++)
         if (strlen(minors[i]) == n && !memcmp(minors[i], rest, n)) return "minor";
     for (size_t i = 0; i < 2; i++)

@@ -246,11 +246,13 @@ static void take_meanings(rg__reader *r, const rg_word *w, int32_t at, int32_t c
     }
 }
 
+/* How many tokens a phrase that begins here may have. */
 static int32_t longest(const rg__reader *r, int32_t at)
 {
-    int32_t count = 1;
-    while (count < RG__MAX_PHRASE && at + count < r->t.n && r->t.list[at + count].before != ',')
-        count++;
+    const rg__token *t = r->t.list + at;
+    const int32_t most = rg__vocabulary_longest(r->v, r->t.plain + t->at, t->n);
+    int32_t count = most > 0;
+    while (count < most && at + count < r->t.n && r->t.list[at + count].before != ',') count++;
     return count;
 }
 

@@ -12,13 +12,6 @@ enum { MAX_REPAIRS = 256 }; /* each looks at the whole vocabulary: a long text s
 
 /* ---- tokens and findings ---- */
 
-bool rg__token_is(const rg__reader *r, int32_t at, const char *word)
-{
-    if (at < 0 || at >= r->t.n) return false;
-    const rg__token *t = r->t.list + at;
-    return strlen(word) == t->n && memcmp(r->t.plain + t->at, word, t->n) == 0;
-}
-
 bool rg__token_means(const rg__reader *r, int32_t at, const char *field, const char *name)
 {
     if (at < 0 || at >= r->t.n) return false;

@@ -44,6 +44,7 @@ typedef struct rg_vocabulary {
     size_t n, capacity;
     int32_t *index; /* a hash table of phrases */
     size_t index_size;
+    uint8_t longest[1024]; /* tokens of the longest phrase by the hash of its first one; 0: none */
 } rg_vocabulary;
 
 /* The built-in words (configs/vocabulary); a copy that the caller frees. False without memory. */

@@ -8,9 +8,11 @@
 #ifndef RG_MUSIC_PROMPT_PRIVATE_H
 #define RG_MUSIC_PROMPT_PRIVATE_H
 
+#include <string.h>
+
 #include "music/prompt/prompt.h"
 
-enum { RG__MAX_PHRASE = 5, RG__MAX_ADJECTIVES = 8 };
+enum { RG__MAX_ADJECTIVES = 8 };
 
 typedef struct rg__token {
     uint32_t at, n;    /* in the plain form */
@@ -32,6 +34,8 @@ void rg__tokens_free(rg__tokens *tokens);
 /* The plain form of a short phrase; false when it does not fit. */
 bool rg__plain(const char *text, char out[RG_WORD_SIZE]);
 
+/* No phrase that begins with this token has more tokens. */
+int32_t rg__vocabulary_longest(const rg_vocabulary *v, const char *first, size_t n);
 /* The meanings of the plain phrase s[0..n), by rg_word.next; NULL: none. */
 const rg_word *rg__vocabulary_phrase(const rg_vocabulary *v, const char *s, size_t n);
 /* Whether a phrase has a meaning in that field by that name (NULL: any name). */
@@ -62,7 +66,14 @@ typedef struct rg__reader {
     double confidence; /* of what is being read */
 } rg__reader;
 
-bool rg__token_is(const rg__reader *r, int32_t at, const char *word);
+/* Asked of every token dozens of times: the first letter settles most. */
+static inline bool rg__token_is(const rg__reader *r, int32_t at, const char *word)
+{
+    if (at < 0 || at >= r->t.n) return false;
+    const rg__token *t = r->t.list + at;
+    const char *s = r->t.plain + t->at;
+    return s[0] == word[0] && strncmp(s, word, t->n) == 0 && !word[t->n];
+}
 bool rg__token_means(const rg__reader *r, int32_t at, const char *field, const char *name);
 bool rg__breaks(const rg__reader *r, int32_t at); /* a clause ends before token `at` */
 /* NULL when there is no room, or it was said already. */

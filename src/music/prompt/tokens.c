@@ -46,7 +46,8 @@ static piece special(const char *s, size_t n)
         {"\xe3\x80\x81", {SEPARATOR, 3, NULL, ','}}, {"\xe3\x80\x82", {SEPARATOR, 3, NULL, ','}},
         {"\xef\xbc\x8c", {SEPARATOR, 3, NULL, ','}}, {"\xc2\xa0", {SEPARATOR, 2, NULL, ' '}},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    const bool listed = strchr("\xc2\xe2\xe3\xef", *s) != NULL;
+    for (size_t i = 0; listed && i < sizeof rows / sizeof *rows; i++)
         if (rows[i].is.n == n && memcmp(rows[i].bytes, s, n) == 0) return rows[i].is;
     if (n == 3 && memcmp(s, "\xe2\x80", 2) == 0) return (piece){SEPARATOR, 3, NULL, ' '};
     return (piece){LETTER, n, NULL, 0};

@@ -34,9 +34,22 @@ static size_t place_of(const rg_vocabulary *v, const char *s, size_t n)
     return at;
 }
 
+static uint8_t *longest_of(const rg_vocabulary *v, const char *first, size_t n)
+{
+    return (uint8_t *)v->longest + hash(first, n) % sizeof v->longest;
+}
+
+int32_t rg__vocabulary_longest(const rg_vocabulary *v, const char *first, size_t n)
+{
+    return n < RG_WORD_SIZE ? *longest_of(v, first, n) : 0;
+}
+
 static void enter(rg_vocabulary *v, int32_t i)
 {
     rg_word *w = v->words + i;
+    uint8_t tokens = 1, *longest = longest_of(v, w->word, strcspn(w->word, " "));
+    for (const char *c = w->word; *c; c++) tokens += *c == ' ';
+    if (*longest < tokens) *longest = tokens;
     size_t at = place_of(v, w->word, strlen(w->word));
     int32_t last = v->index[at];
     w->next = -1;
