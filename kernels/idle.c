@@ -451,6 +451,23 @@ static rg_status add_grad(rg_kernel_ctx *ctx, const rg_reduce_args *a)
     return MOVES("add", true, (double)a->n + result(a->db, a->add_db, (double)a->n_b), a->n);
 }
 
+static rg_status converted(rg_kernel_ctx *ctx, bool grad, int64_t n, bool add)
+{
+    cost c = {.reals = (double)n, .floats = (double)n};
+    if (add) *(grad ? &c.floats : &c.reals) *= 2;
+    return count(ctx, "convert", grad, c, "%lld", (long long)n);
+}
+
+static rg_status convert_forward(rg_kernel_ctx *ctx, const rg_convert_args *a)
+{
+    return converted(ctx, false, a->n, a->add_y);
+}
+
+static rg_status convert_grad(rg_kernel_ctx *ctx, const rg_convert_grad_args *a)
+{
+    return converted(ctx, true, a->n, a->add_dx);
+}
+
 static rg_status copy(rg_kernel_ctx *ctx, const rg_copy_args *a)
 {
     double n = (double)(a->rows * a->cols);
@@ -521,6 +538,7 @@ rg_kernels rg_kernels_idle(const rg_kernels *like)
                         SLOT(spectrogram),
                         SLOT(distance),
                         SLOT(add),
+                        SLOT(convert),
                         .weight_norm = {weight_norm_fold, weight_norm_grad},
                         .softmax_ce = softmax_ce,
                         .rvq = rvq,

@@ -437,6 +437,24 @@ typedef struct rg_copy_args {
 } rg_copy_args;
 
 /*
+ * Between float and what activations are stored in: y (+)= x, rounded to the nearest; the gradient
+ * goes back exactly. In a table whose `real` is no 16-bit type x and dx are real, too.
+ */
+typedef struct rg_convert_args {
+    const void *x; /* float */
+    void *y;       /* real */
+    int64_t n;
+    bool add_y;
+} rg_convert_args;
+
+typedef struct rg_convert_grad_args {
+    const void *dy; /* real */
+    void *dx;       /* float */
+    int64_t n;
+    bool add_dx;
+} rg_convert_grad_args;
+
+/*
  * y = x * keep / (1-p); element i is kept when word i % 4 of Philox(seed, stream, i / 4), times
  * 2^-32, is >= p; a dropped element is 0 whatever x is. The gradient is the same call on dy.
  */
@@ -515,11 +533,12 @@ RG_SLOT(rg_stft_slot, rg_stft_args, rg_stft_grad_args)
 RG_SLOT(rg_spectrogram_slot, rg_spectrogram_args, rg_spectrogram_grad_args)
 RG_SLOT(rg_distance_slot, rg_distance_args, rg_distance_grad_args)
 RG_SLOT(rg_add_slot, rg_add_args, rg_reduce_args)
+RG_SLOT(rg_convert_slot, rg_convert_args, rg_convert_grad_args)
 RG_SLOT(rg_weight_norm_slot, rg_weight_norm_args, rg_weight_norm_args)
 
 typedef struct rg_kernels {
     const char *name;       /* "ref", "ref64", "avx2", "avx512", "avx512bf16", "amx" */
-    rg_dtype real;          /* F32 or F64 */
+    rg_dtype real;          /* F32 or F64; of a GPU's activations also F16 or BF16 */
     rg_dtype fast_operands; /* of products: BF16 where the hardware multiplies it, else F32 */
     rg_matrix_slot matrix;
     rg_linear_slot linear;
@@ -536,6 +555,7 @@ typedef struct rg_kernels {
     rg_spectrogram_slot spectrogram;
     rg_distance_slot distance;
     rg_add_slot add;
+    rg_convert_slot convert;
     rg_weight_norm_slot weight_norm;
     rg_status (*softmax_ce)(rg_kernel_ctx *ctx, const rg_softmax_ce_args *a);
     rg_status (*rvq)(rg_kernel_ctx *ctx, const rg_rvq_args *a);

@@ -14,24 +14,34 @@ namespace
 template <class S, class D>
 __global__ void __launch_bounds__(RG_FLAT_THREADS)
     convert_kernel(const S *__restrict__ from, D *__restrict__ to, int64_t n, bool wide_from,
-                   bool wide_to)
+                   bool wide_to, bool add)
 {
     const int64_t i = rg_flat_at();
     if (i >= n) return;
     float v[RG_GROUP];
     rg_load_group(from, i, n, wide_from, v);
-    rg_store_group(to, i, n, wide_to, false, v);
+    rg_store_group(to, i, n, wide_to, add, v);
 }
 
 template <class S, class D>
-rg_status convert_call(rg_kernel_ctx *ctx, const void *from, void *to, int64_t n)
+rg_status convert_call(rg_kernel_ctx *ctx, const void *from, void *to, int64_t n, bool add)
 {
     const S *s = (const S *)from;
     D *d = (D *)to;
     if (n == 0) return RG_OK;
-    return rg_cuda_check(ctx,
-                         RG_LAUNCH((convert_kernel<S, D>), rg_flat_grid(n), dim3(RG_FLAT_THREADS),
-                                   0, (cudaStream_t)ctx->stream, s, d, n, rg_wide(s), rg_wide(d)));
+    return rg_cuda_check(ctx, RG_LAUNCH((convert_kernel<S, D>), rg_flat_grid(n),
+                                        dim3(RG_FLAT_THREADS), 0, (cudaStream_t)ctx->stream, s, d,
+                                        n, rg_wide(s), rg_wide(d), add));
+}
+
+template <class T> static rg_status convert_forward(rg_kernel_ctx *ctx, const rg_convert_args *a)
+{
+    return convert_call<float, T>(ctx, a->x, a->y, a->n, a->add_y);
+}
+
+template <class T> static rg_status convert_grad(rg_kernel_ctx *ctx, const rg_convert_grad_args *g)
+{
+    return convert_call<T, float>(ctx, g->dy, g->dx, g->n, g->add_dx);
 }
 
 template <class T>
@@ -93,11 +103,11 @@ rg_status column_sums_call(rg_kernel_ctx *ctx, const void *x, int64_t rows, int6
 extern "C" rg_status rg_cuda_convert(rg_kernel_ctx *ctx, const void *from, rg_dtype from_type,
                                      void *to, rg_dtype to_type, int64_t n)
 {
-    if (to_type == RG_F16) return convert_call<float, __half>(ctx, from, to, n);
-    if (to_type == RG_BF16) return convert_call<float, __nv_bfloat16>(ctx, from, to, n);
-    if (from_type == RG_F16) return convert_call<__half, float>(ctx, from, to, n);
-    if (from_type == RG_BF16) return convert_call<__nv_bfloat16, float>(ctx, from, to, n);
-    return convert_call<float, float>(ctx, from, to, n);
+    if (to_type == RG_F16) return convert_call<float, __half>(ctx, from, to, n, false);
+    if (to_type == RG_BF16) return convert_call<float, __nv_bfloat16>(ctx, from, to, n, false);
+    if (from_type == RG_F16) return convert_call<__half, float>(ctx, from, to, n, false);
+    if (from_type == RG_BF16) return convert_call<__nv_bfloat16, float>(ctx, from, to, n, false);
+    return convert_call<float, float>(ctx, from, to, n, false);
 }
 
 extern "C" rg_status rg_cuda_bias_act(rg_kernel_ctx *ctx, rg_dtype type, const rg_bias_act *a)
@@ -114,3 +124,5 @@ extern "C" rg_status rg_cuda_column_sums(rg_kernel_ctx *ctx, rg_dtype type, cons
     if (type == RG_BF16) return column_sums_call<__nv_bfloat16>(ctx, x, rows, cols, sums, add);
     return column_sums_call<float>(ctx, x, rows, cols, sums, add);
 }
+
+RG_CUDA_SLOT(convert)

@@ -29,6 +29,7 @@ RG_C_BEGIN
     X(spectrogram, spectrogram, spectrogram_grad) \
     X(distance, distance, distance_grad)          \
     X(add, add, reduce)                           \
+    X(convert, convert, convert_grad)             \
     X(weight_norm, weight_norm, weight_norm)
 
 /* name of a single function, its arguments */

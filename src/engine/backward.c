@@ -133,6 +133,12 @@ static rg_status place_gradient(walk *w, const rg_tensor *t, grad_slot *slot)
 
 /* ---- roots ---- */
 
+/* The one of a type that gradients have, as bits. */
+static uint16_t half_one(rg_dtype type)
+{
+    return type == RG_F16 ? rg_f16_from_float(1) : rg_bf16_from_float(1);
+}
+
 /* Through the door where the memory is a device's. */
 static rg_status fill_ones(rg_exec *ex, rg_tensor *t)
 {
@@ -143,15 +149,17 @@ static rg_status fill_ones(rg_exec *ex, rg_tensor *t)
     for (int64_t i = 0; i < n; i++) {
         if (t->dtype == RG_F64)
             ((double *)ones)[i] = 1;
-        else
+        else if (t->dtype == RG_F32)
             ((float *)ones)[i] = 1;
+        else
+            ((uint16_t *)ones)[i] = half_one(t->dtype);
     }
     const rg_status status = t->gpu ? rg_tensor_put(ex, t, ones) : RG_OK;
     rg_arena_restore(ex->scratch, mark);
     return status;
 }
 
-/* (+)= over whole tensors of the kernels' real type. */
+/* (+)= over whole tensors of one type. */
 static rg_status copy_tensor(rg_exec *ex, const rg_tensor *from, const rg_tensor *to, bool add)
 {
     int64_t n = rg_shape_count(from->shape);
@@ -162,16 +170,17 @@ static rg_status copy_tensor(rg_exec *ex, const rg_tensor *from, const rg_tensor
                          .ld_src = n,
                          .ld_dst = n,
                          .add = add};
-    return ex->kernels->copy(&ex->kernel_ctx, &args);
+    const rg_kernels *kernels = from->dtype == ex->real ? ex->kernels : ex->stored;
+    return kernels->copy(&ex->kernel_ctx, &args);
 }
 
 static rg_status check_root(rg_exec *ex, const rg_tensor *root, const rg_tensor *seed, int32_t i)
 {
     char a[96], b[96];
     if (!root) return rg_exec_fail(ex, RG_ERR_USAGE, "rg_backward: root %d is NULL", i);
-    if (root->dtype != ex->kernels->real)
+    if (root->dtype != ex->real && (!ex->stored || root->dtype != ex->stored->real))
         return rg_exec_fail(ex, RG_ERR_DTYPE, "rg_backward: root %d is %s, expected %s", i,
-                            rg_dtype_text(root->dtype), rg_dtype_text(ex->kernels->real));
+                            rg_dtype_text(root->dtype), rg_dtype_text(ex->real));
     if (!seed || (seed->dtype == root->dtype && rg_shape_equal(seed->shape, root->shape)))
         return RG_OK;
     return rg_exec_fail(ex, RG_ERR_SHAPE, "rg_backward: seed %d is %s %s, its root is %s %s", i,
@@ -257,7 +266,9 @@ static rg_status visit(walk *w, const rg_node *n)
     RG_TRY(prepare_din(w, n, header, din));
     rg_arena *kernel_scratch = ex->kernel_ctx.scratch;
     rg_arena_mark mark = rg_arena_save(kernel_scratch);
+    const rg_kernels_used before = rg_exec_use(ex, n->kernels);
     rg_status status = n->op->backward(ex, n, dout, din);
+    rg_exec_use_again(ex, before);
     rg_arena_restore(kernel_scratch, mark);
     if (status != RG_OK) {
         rg_exec_fail(ex, status, "%s", rg_status_text(status));

@@ -76,6 +76,8 @@ rg_exec *rg_exec_create(const rg_exec_options *options, rg_error *err)
     ex->gpu = options->gpu;
     ex->host = options->host ? options->host : ex;
     ex->kernels = options->kernels;
+    ex->stored = options->stored;
+    ex->real = options->kernels->real;
     ex->seed = options->seed;
     ex->recording = true;
     ex->cap_tape = options->tape_capacity > 0 ? options->tape_capacity : 65536;
@@ -139,6 +141,20 @@ void rg_exec_zero(rg_exec *ex, void *data, size_t bytes)
     } else if (bytes) {
         memset(data, 0, bytes);
     }
+}
+
+rg_kernels_used rg_exec_use(rg_exec *ex, const rg_kernels *kernels)
+{
+    const rg_kernels_used before = {ex->kernels, ex->kernel_ctx.operands};
+    ex->kernels = kernels;
+    if (kernels == ex->stored) ex->kernel_ctx.operands = kernels->real;
+    return before;
+}
+
+void rg_exec_use_again(rg_exec *ex, rg_kernels_used before)
+{
+    ex->kernels = before.kernels;
+    ex->kernel_ctx.operands = before.operands;
 }
 
 /* Results of a GPU's kernel stay in its memory until they are asked for. */
@@ -323,11 +339,25 @@ double rg_tensor_get(const rg_tensor *t, int64_t i)
     return NAN;
 }
 
+/* n halves that fill the second half of `out`: each is read before its place is written. */
+static void widen_in_place(rg_dtype type, int64_t n, float *out)
+{
+    const char *from = (const char *)out + 2 * n;
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t half;
+        memcpy(&half, from + 2 * i, sizeof half);
+        out[i] = type == RG_F16 ? rg_f16_to_float(half) : rg_bf16_to_float(half);
+    }
+}
+
 void rg_tensor_floats(const rg_tensor *t, int64_t first, int64_t n, float *out)
 {
-    if (t->gpu && t->dtype == RG_F32 && n > 0) {
-        if (!fetch(t, first, n, out))
+    const bool half = t->dtype == RG_F16 || t->dtype == RG_BF16;
+    if (t->gpu && (half || t->dtype == RG_F32) && n > 0) {
+        if (!fetch(t, first, n, (char *)out + (half ? 2 * n : 0)))
             for (int64_t i = 0; i < n; i++) out[i] = NAN;
+        else if (half)
+            widen_in_place(t->dtype, n, out);
     } else if (t->dtype == RG_F32 && n > 0) {
         memcpy(out, (const float *)t->data + first, (size_t)n * sizeof *out);
     } else {

@@ -18,10 +18,12 @@
 
 typedef struct rg_exec_options {
     const rg_kernels *kernels; /* required */
-    rg_pool *pool;             /* borrowed; NULL: one thread */
-    rg_gpu *gpu;               /* borrowed; its memory and stream; NULL: the CPU */
-    struct rg_exec *host;      /* borrowed; see rg_exec; NULL: the exec itself */
-    rg_dtype operands;         /* of products: see rg_kernel_ctx */
+    const rg_kernels
+        *stored;          /* for activations stored in 16 bits; NULL: they are as kernels->real */
+    rg_pool *pool;        /* borrowed; NULL: one thread */
+    rg_gpu *gpu;          /* borrowed; its memory and stream; NULL: the CPU */
+    struct rg_exec *host; /* borrowed; see rg_exec; NULL: the exec itself */
+    rg_dtype operands;    /* of products: see rg_kernel_ctx */
     uint64_t seed;
     /* Of data. CPU: addresses to reserve, 0: 64, 16, 16 GiB; GPU: memory taken at once, 0: 4, 1, 1
      * GiB. */
@@ -40,7 +42,9 @@ typedef struct rg_backward_listener {
 struct rg_exec {
     rg_gpu *gpu;          /* NULL: the CPU */
     struct rg_exec *host; /* one of the CPU, for what always runs there; itself where it is one */
-    const rg_kernels *kernels;
+    const rg_kernels *kernels; /* while an operator runs: those that it runs on */
+    const rg_kernels *stored;  /* NULL: no activations of 16 bits */
+    rg_dtype real; /* of parameters, statistics, losses, and of all that is not stored */
     rg_kernel_ctx kernel_ctx;
     /* the host's: headers, tape, what the engine itself needs */
     rg_arena *persist, *step, *scratch;
@@ -118,6 +122,15 @@ void rg_exec_zero(rg_exec *ex, void *data, size_t bytes);
 /* Sum of squares of g (n) on the exec's device and whether all are finite, on the host. */
 rg_status rg_exec_norm(rg_exec *ex, const float *g, int64_t n, double *sum_squares,
                        bool *finite) RG_MUST_USE;
+
+/* The kernels that operators called by rg_apply and rg_backward find, and their operands; returns
+ * what was there, to be put back. */
+typedef struct rg_kernels_used {
+    const rg_kernels *kernels;
+    rg_dtype operands;
+} rg_kernels_used;
+rg_kernels_used rg_exec_use(rg_exec *ex, const rg_kernels *kernels);
+void rg_exec_use_again(rg_exec *ex, rg_kernels_used before);
 
 /* Gives n new parameters ids and tells where their gradients go (tensors whose data may be NULL:
  * not trained). Returns the first id, or -1 after an error. For rg_params. */

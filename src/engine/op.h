@@ -18,6 +18,7 @@ typedef struct rg_op rg_op;
 /* One tape entry; lives in the step arena. */
 struct rg_node {
     const rg_op *op;
+    const rg_kernels *kernels; /* that it runs on, and its gradient */
     const void *attr; /* attribute struct, copied into the step arena; NULL when the op has none */
     rg_tensor *in[RG_MAX_IN];
     rg_tensor *out[RG_MAX_OUT];
@@ -60,14 +61,24 @@ typedef struct rg_op_input {
     rg_input_type type; /* REAL: the kernels' float type */
     bool optional;      /* may be NULL */
     bool fixed;         /* gets no gradient (as all but REAL ones) */
+    bool wide;          /* REAL: of the exec's `real` wherever activations are stored: weights */
 } rg_op_input;
+
+/* Of an exec that stores activations in 16 bits (exec.h): which an operator takes and gives. What
+ * comes in the other type rg_apply converts, and rg_backward converts the gradient back. */
+typedef enum rg_op_storage {
+    RG_OP_FOLLOWS, /* 16 bits if any input that is not wide has them */
+    RG_OP_STORED,  /* 16 bits: products and what feeds them */
+    RG_OP_WIDE,    /* the exec's `real`: losses, spectra, the quantizer's search */
+} rg_op_storage;
 
 struct rg_op {
     const char *name;
     int32_t n_in, n_out;
     rg_op_input input[RG_MAX_IN];
     bool fixed_out[RG_MAX_OUT]; /* outputs that pass no gradient on (codes, statistics) */
-    bool straight_through;      /* the gradient of output 0 goes to input 0 unchanged */
+    rg_op_storage storage;
+    bool straight_through; /* the gradient of output 0 goes to input 0 unchanged */
     size_t attr_size;
     /* Shapes and types of the outputs; type RG_DTYPE_COUNT: this output is not made (NULL).
      * RG_ERR_SHAPE through rg_exec_fail with the offending shapes. */

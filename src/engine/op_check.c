@@ -12,7 +12,7 @@
 #include "engine/op_data.h"
 
 enum { RESULTS = RG_MAX_OUT + RG_MAX_IN };
-static const double small = 1e-2;
+static const double small = 1e-2, small_halves = 1e-1;
 
 /* Outputs, then gradients; NULL: there is none. */
 typedef struct results {
@@ -29,28 +29,29 @@ static rg_status keep(const rg_op_data *d, rg_exec *ex, const rg_tensor *t, resu
 }
 
 /* The outputs that pass gradients on, with a random seed for each. */
-static int32_t choose_roots(const rg_op_data *d, rg_exec *ex, rg_tensor *const out[],
-                            rg_tensor *roots[], rg_tensor *seeds[])
+static int32_t choose_roots(const rg_op_data *d, rg_exec *ex, rg_dtype numbers,
+                            rg_tensor *const out[], rg_tensor *roots[], rg_tensor *seeds[])
 {
     int32_t n = 0;
     for (int32_t j = 0; j < d->op->n_out; j++) {
         if (!rg_op_data_flows(d, (const rg_tensor *const *)out, j)) continue;
         const int64_t count = rg_shape_count(out[j]->shape);
+        double *seed = rg_random_doubles(d->memory, "cotangent", j, count);
+        if (seed) rg_round_doubles(seed, count, numbers);
         roots[n] = out[j];
-        seeds[n++] = rg_tensor_from_doubles(ex, out[j]->shape,
-                                            rg_random_doubles(d->memory, "cotangent", j, count));
+        seeds[n++] = rg_tensor_from_doubles(ex, out[j]->dtype, out[j]->shape, seed);
     }
     return n;
 }
 
-static rg_status run_backward(const rg_op_data *d, rg_exec *ex, rg_tensor *const in[],
-                              rg_tensor *const out[], results *r)
+static rg_status run_backward(const rg_op_data *d, rg_exec *ex, rg_dtype numbers,
+                              rg_tensor *const in[], rg_tensor *const out[], results *r)
 {
     rg_tensor *roots[RG_MAX_OUT], *seeds[RG_MAX_OUT], *wrt[RG_MAX_IN], *grads[RG_MAX_IN];
     int32_t index[RG_MAX_IN], n_wrt = 0;
     for (int32_t i = 0; i < d->op->n_in; i++)
         if (rg_op_data_is_real(d, i)) wrt[n_wrt] = in[i], index[n_wrt++] = i;
-    const int32_t n_roots = choose_roots(d, ex, out, roots, seeds);
+    const int32_t n_roots = choose_roots(d, ex, numbers, out, roots, seeds);
     RG_TRY(rg_exec_status(ex));
     if (n_roots == 0 || n_wrt == 0 || !d->op->backward) return RG_OK;
     RG_TRY(rg_backward(ex, roots, seeds, n_roots, wrt, n_wrt, grads));
@@ -58,7 +59,7 @@ static rg_status run_backward(const rg_op_data *d, rg_exec *ex, rg_tensor *const
     return RG_OK;
 }
 
-static rg_status run(const rg_op_data *d, rg_exec *ex, results *r)
+static rg_status run(const rg_op_data *d, rg_exec *ex, rg_dtype numbers, results *r)
 {
     rg_tensor *in[RG_MAX_IN], *out[RG_MAX_OUT] = {0};
     *r = (results){0};
@@ -66,7 +67,7 @@ static rg_status run(const rg_op_data *d, rg_exec *ex, results *r)
     RG_TRY(rg_op_data_inputs(d, ex, in));
     RG_TRY(rg_apply(ex, d->op, in, d->c->attr, out));
     for (int32_t j = 0; j < d->op->n_out; j++) RG_TRY(keep(d, ex, out[j], r, j));
-    return run_backward(d, ex, in, out, r);
+    return run_backward(d, ex, numbers, in, out, r);
 }
 
 static double rms_of(const double *values, int64_t n)
@@ -78,7 +79,7 @@ static double rms_of(const double *values, int64_t n)
 
 /* The greatest error as a share of what is allowed; above 1, or no number, with the place. */
 static double compare(const rg_op_data *d, int32_t k, const results *truth, const results *seen,
-                      double unit, char *reason, size_t size)
+                      double unit, double least, char *reason, size_t size)
 {
     const double *a = truth->of[k], *b = seen->of[k];
     const double factor = d->c->tolerance > 0 ? d->c->tolerance : 1;
@@ -90,7 +91,7 @@ static double compare(const rg_op_data *d, int32_t k, const results *truth, cons
     }
     const double rms = a ? rms_of(a, truth->n[k]) : 0;
     for (int64_t i = 0; a && i < truth->n[k]; i++) {
-        const double tol = factor * unit * fmax(small, fmax(rms, fabs(a[i])));
+        const double tol = factor * unit * fmax(least, fmax(rms, fabs(a[i])));
         const double share = fabs(a[i] - b[i]) / tol;
         if (share <= worst) continue;
         worst = share;
@@ -110,14 +111,20 @@ static rg_status check_case(const rg_op_data *d, rg_exec *truth, rg_exec *seen, 
     results a, b;
     char reason[sizeof out->reason];
     double worst = 0;
-    RG_TRY(run(d, truth, &a));
-    if (run(d, seen, &b) != RG_OK) {
+    const rg_dtype numbers = seen->stored ? seen->stored->real : seen->real;
+    const bool halves = seen->stored && d->op->storage != RG_OP_WIDE;
+    const double least = halves ? small_halves : small;
+    for (int32_t i = 0; i < d->op->n_in; i++)
+        if (d->values[i] && d->op->input[i].type == RG_INPUT_REAL)
+            rg_round_doubles(d->values[i], d->n[i], numbers);
+    RG_TRY(run(d, truth, numbers, &a));
+    if (run(d, seen, numbers, &b) != RG_OK) {
         rg_format(reason, sizeof reason, "%s: %s", d->name, seen->error.text);
         seen->error = (rg_error){0};
         worst = INFINITY;
     }
     for (int32_t k = 0; k < RESULTS && worst <= 1; k++) {
-        const double share = compare(d, k, &a, &b, unit, reason, sizeof reason);
+        const double share = compare(d, k, &a, &b, unit, least, reason, sizeof reason);
         if (!(share <= worst)) worst = isnan(share) ? INFINITY : share;
     }
     if (!(worst <= 1) && !out->failed++) memcpy(out->reason, reason, sizeof reason);

@@ -63,6 +63,20 @@ rg_status rg_op_data_make(const rg_op *op, const rg_op_case *c, int32_t dropped,
     return RG_OK;
 }
 
+static uint16_t half_of(double v, rg_dtype type)
+{
+    return type == RG_F16 ? rg_f16_from_float((float)v) : rg_bf16_from_float((float)v);
+}
+
+void rg_round_doubles(double *values, int64_t n, rg_dtype type)
+{
+    if (type != RG_F16 && type != RG_BF16) return;
+    for (int64_t i = 0; i < n; i++) {
+        const uint16_t half = half_of(values[i], type);
+        values[i] = type == RG_F16 ? rg_f16_to_float(half) : rg_bf16_to_float(half);
+    }
+}
+
 /* Converted on the host; through the exec's door where the tensor lies on a device. */
 static rg_tensor *put_values(rg_exec *ex, rg_tensor *t, const double *values)
 {
@@ -71,23 +85,28 @@ static rg_tensor *put_values(rg_exec *ex, rg_tensor *t, const double *values)
     for (int64_t i = 0, n = rg_shape_count(t->shape); i < n; i++) {
         if (t->dtype == RG_F64) ((double *)typed)[i] = values[i];
         if (t->dtype == RG_F32) ((float *)typed)[i] = (float)values[i];
+        if (t->dtype == RG_F16 || t->dtype == RG_BF16)
+            ((uint16_t *)typed)[i] = half_of(values[i], t->dtype);
         if (t->dtype == RG_I32) ((int32_t *)typed)[i] = (int32_t)values[i];
         if (t->dtype == RG_U8) ((uint8_t *)typed)[i] = (uint8_t)values[i];
     }
     return rg_tensor_filled(ex, t, typed);
 }
 
-rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_shape shape, const double *values)
+rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_dtype type, rg_shape shape, const double *values)
 {
-    return put_values(ex, rg_tensor_new(ex, ex->kernels->real, shape), values);
+    return put_values(ex, rg_tensor_new(ex, type, shape), values);
 }
 
-static rg_tensor *typed_input(rg_exec *ex, rg_input_type type, rg_shape shape, const double *values)
+/* The type in which an operator takes its input i, so that nothing has to be converted. */
+static rg_dtype type_of_input(const rg_exec *ex, const rg_op *op, int32_t i)
 {
     static const rg_dtype dtypes[] = {
         [RG_INPUT_F32] = RG_F32, [RG_INPUT_I32] = RG_I32, [RG_INPUT_U8] = RG_U8};
-    if (type == RG_INPUT_REAL) return rg_tensor_from_doubles(ex, shape, values);
-    return put_values(ex, rg_tensor_new(ex, dtypes[type], shape), values);
+    const rg_op_input *want = &op->input[i];
+    if (want->type != RG_INPUT_REAL) return dtypes[want->type];
+    const bool stored = ex->stored && op->storage != RG_OP_WIDE && !want->wide;
+    return stored ? ex->stored->real : ex->real;
 }
 
 rg_status rg_op_data_inputs(const rg_op_data *d, rg_exec *ex, rg_tensor *in[RG_MAX_IN])
@@ -97,7 +116,8 @@ rg_status rg_op_data_inputs(const rg_op_data *d, rg_exec *ex, rg_tensor *in[RG_M
         const rg_case_in *c = &d->c->in[i];
         if (i == d->dropped) continue;
         if (c->kind == RG_CASE_SAME) in[i] = in[(int)c->low];
-        if (d->values[i]) in[i] = typed_input(ex, d->op->input[i].type, c->shape, d->values[i]);
+        if (d->values[i])
+            in[i] = rg_tensor_from_doubles(ex, type_of_input(ex, d->op, i), c->shape, d->values[i]);
     }
     return rg_exec_status(ex);
 }

@@ -36,7 +36,9 @@ bool rg_op_data_flows(const rg_op_data *d, const rg_tensor *const out[], int32_t
 double *rg_random_doubles(rg_arena *memory, const char *text, int32_t k, int64_t n);
 /* All elements of t, of any type and device; NULL: no room. */
 double *rg_tensor_doubles(rg_exec *ex, rg_arena *memory, const rg_tensor *t);
-/* A leaf of the kernels' type; NULL after an error. */
-rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_shape shape, const double *values);
+/* A leaf of any type; NULL after an error. */
+rg_tensor *rg_tensor_from_doubles(rg_exec *ex, rg_dtype type, rg_shape shape, const double *values);
+/* Rounds n values to numbers of F16 or BF16; of other types: leaves them. */
+void rg_round_doubles(double *values, int64_t n, rg_dtype type);
 
 #endif

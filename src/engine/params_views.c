@@ -58,6 +58,7 @@ static bool set_packed(const rg_params *params, const rg_exec *ex, view *v)
     rg_tensor *t = &v->tensor;
     t->packed = NULL;
     t->packed_type = ex->kernel_ctx.operands == RG_BF16 ? RG_BF16 : params->packed_type;
+    if (ex->stored) t->packed_type = ex->stored->real;
     if (t->packed_type == RG_I8 && t->shape.ndim != 2) t->packed_type = RG_F32; /* kernels.h */
     if (!v->packed || !ex->kernels->matrix.packed_size(rg_shape_rows(t->shape),
                                                        rg_shape_last(t->shape), t->packed_type))

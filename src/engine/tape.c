@@ -11,12 +11,14 @@
 
 #include "base/hash.h"
 #include "engine/exec.h"
+#include "ops/ops.h"
 
-static rg_dtype input_dtype(const rg_exec *ex, rg_input_type type)
+static rg_dtype input_dtype(const rg_exec *ex, const rg_op_input *want, const rg_kernels *kernels)
 {
     static const rg_dtype of[] = {
         [RG_INPUT_F32] = RG_F32, [RG_INPUT_I32] = RG_I32, [RG_INPUT_U8] = RG_U8};
-    return type == RG_INPUT_REAL ? ex->kernels->real : of[type];
+    if (want->type != RG_INPUT_REAL) return of[want->type];
+    return want->wide ? ex->real : kernels->real;
 }
 
 static rg_status check_inputs(rg_exec *ex, const rg_op *op, rg_tensor *const in[])
@@ -31,7 +33,7 @@ static rg_status check_inputs(rg_exec *ex, const rg_op *op, rg_tensor *const in[
             return rg_exec_fail(ex, RG_ERR_USAGE,
                                 "input %s has no data yet: rg_params_finish comes first",
                                 want->name);
-        rg_dtype type = input_dtype(ex, want->type);
+        rg_dtype type = input_dtype(ex, want, ex->kernels);
         if (in[i]->dtype != type)
             return rg_exec_fail(ex, RG_ERR_DTYPE, "input %s is %s, expected %s", want->name,
                                 rg_dtype_text(in[i]->dtype), rg_dtype_text(type));
@@ -84,11 +86,36 @@ static rg_status run(rg_exec *ex, const rg_op *op, rg_node *n)
     return ex->recording ? record(ex, n) : RG_OK;
 }
 
-/* States are F32 on every backend; kernels of doubles (gradient checks) get a converted copy. */
-static rg_tensor *as_input(rg_exec *ex, const rg_op_input *want, rg_tensor *t)
+static bool has_stored_input(const rg_exec *ex, const rg_op *op, rg_tensor *const in[])
 {
-    if (!t || want->type != RG_INPUT_REAL || ex->kernels->real == RG_F32) return t;
-    if (t->dtype != RG_F32 || !(t->flags & RG_TENSOR_STATE) || !t->data) return t;
+    for (int32_t i = 0; i < op->n_in; i++)
+        if (in[i] && op->input[i].type == RG_INPUT_REAL && !op->input[i].wide &&
+            in[i]->dtype == ex->stored->real)
+            return true;
+    return false;
+}
+
+static const rg_kernels *kernels_for(const rg_exec *ex, const rg_op *op, rg_tensor *const in[])
+{
+    if (!ex->stored || op->storage == RG_OP_WIDE) return ex->kernels;
+    if (op->storage == RG_OP_STORED) return ex->stored;
+    return has_stored_input(ex, op, in) ? ex->stored : ex->kernels;
+}
+
+/*
+ * t in the type that the input has on these kernels: converted on the tape between what is stored
+ * and what is not. States are F32 on every backend; kernels of doubles (gradient checks) get a
+ * copy.
+ */
+static rg_tensor *as_input(rg_exec *ex, const rg_op_input *want, const rg_kernels *kernels,
+                           rg_tensor *t)
+{
+    if (!t || want->type != RG_INPUT_REAL) return t;
+    const rg_dtype type = input_dtype(ex, want, kernels);
+    if (t->dtype == type || !t->data) return t;
+    if (ex->stored && t->dtype == ex->stored->real) return rg_widen(ex, t);
+    if (ex->stored && t->dtype == ex->real) return rg_narrow(ex, t);
+    if (ex->real != RG_F64 || t->dtype != RG_F32 || !(t->flags & RG_TENSOR_STATE)) return t;
     return rg_tensor_from_floats(ex, t->shape, t->data);
 }
 
@@ -98,13 +125,16 @@ rg_status rg_apply(rg_exec *ex, const rg_op *op, rg_tensor *const in[], const vo
     for (int32_t i = 0; i < op->n_out; i++) out[i] = NULL;
     if (ex->error.code) return ex->error.code;
     rg_node n = {.op = op, .attr = attr, .recording = ex->recording};
+    n.kernels = kernels_for(ex, op, in);
     n.stream = rg_rng_stream(ex->step_number, (uint64_t)ex->n_tape, 0);
     for (int32_t i = 0; i < op->n_in; i++) {
-        n.in[i] = as_input(ex, &op->input[i], in[i]);
+        n.in[i] = as_input(ex, &op->input[i], n.kernels, in[i]);
         n.in_version[i] = in[i] ? in[i]->version : 0;
     }
     if (ex->error.code) return ex->error.code;
+    const rg_kernels_used before = rg_exec_use(ex, n.kernels);
     rg_status status = run(ex, op, &n);
+    rg_exec_use_again(ex, before);
     if (status != RG_OK) {
         rg_exec_fail(ex, status, "%s", rg_status_text(status)); /* when the kernel said nothing */
         rg_error_prefix(&ex->error, "%s", op->name);

@@ -69,7 +69,7 @@ static rg_status forward(rg_exec *ex, rg_node *n)
 {
     const rg_attention_attr *a = n->attr;
     const int64_t *q = n->in[Q_SOURCE]->shape.dim;
-    RG_TRY(rg_op_save(ex, n, 0, ex->kernels->real, RG_SHAPE(q[0], a->heads, q[1])));
+    RG_TRY(rg_op_save(ex, n, 0, ex->real, RG_SHAPE(q[0], a->heads, q[1])));
     rg_attention_args args = args_of(ex, n);
     return ex->kernels->attention.forward(&ex->kernel_ctx, &args);
 }
@@ -145,6 +145,7 @@ const rg_op rg_op_attention = {
               {.name = "q_pos", .type = RG_INPUT_F32, .optional = true},
               {.name = "k_pos", .type = RG_INPUT_F32, .optional = true},
               {.name = "key_mask", .type = RG_INPUT_U8, .optional = true}},
+    .storage = RG_OP_STORED,
     .attr_size = sizeof(rg_attention_attr),
     .flops = flops,
     RG_OP_PARTS,

@@ -80,6 +80,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_distance = {
     .name = "distance",
     .n_in = 2,
+    .storage = RG_OP_WIDE,
     .n_out = 1,
     .input = {{.name = "a"}, {.name = "b", .fixed = true}},
     .attr_size = sizeof(distance_attr),

@@ -61,7 +61,8 @@ const rg_op rg_op_embedding = {
     .name = "embedding",
     .n_in = 2,
     .n_out = 1,
-    .input = {{.name = "codes", .type = RG_INPUT_I32}, {.name = "table"}},
+    .input = {{.name = "codes", .type = RG_INPUT_I32}, {.name = "table", .wide = true}},
+    .storage = RG_OP_STORED,
     RG_OP_PARTS,
 };
 

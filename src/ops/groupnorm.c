@@ -42,8 +42,8 @@ static rg_groupnorm_args args_of(const rg_node *n)
 static rg_status forward(rg_exec *ex, rg_node *n)
 {
     rg_shape items = RG_SHAPE(n->in[X]->shape.dim[0]);
-    RG_TRY(rg_op_save(ex, n, 0, ex->kernels->real, items));
-    RG_TRY(rg_op_save(ex, n, 1, ex->kernels->real, items));
+    RG_TRY(rg_op_save(ex, n, 0, ex->real, items));
+    RG_TRY(rg_op_save(ex, n, 1, ex->real, items));
     rg_groupnorm_args args = args_of(n);
     return ex->kernels->groupnorm.forward(&ex->kernel_ctx, &args);
 }
@@ -82,7 +82,9 @@ const rg_op rg_op_groupnorm = {
     .name = "groupnorm",
     .n_in = 3,
     .n_out = 1,
-    .input = {{.name = "x"}, {.name = "gain"}, {.name = "bias", .optional = true}},
+    .input = {{.name = "x"},
+              {.name = "gain", .wide = true},
+              {.name = "bias", .wide = true, .optional = true}},
     .attr_size = sizeof(groupnorm_attr),
     .flops = flops,
     RG_OP_PARTS,

@@ -45,8 +45,8 @@ static rg_layernorm_args args_of(const rg_node *n)
 static rg_status forward(rg_exec *ex, rg_node *n)
 {
     rg_shape rows = RG_SHAPE(rg_shape_rows(n->in[X]->shape));
-    RG_TRY(rg_op_save(ex, n, 0, ex->kernels->real, rows));
-    RG_TRY(rg_op_save(ex, n, 1, ex->kernels->real, rows));
+    RG_TRY(rg_op_save(ex, n, 0, ex->real, rows));
+    RG_TRY(rg_op_save(ex, n, 1, ex->real, rows));
     rg_layernorm_args args = args_of(n);
     return ex->kernels->layernorm.forward(&ex->kernel_ctx, &args);
 }
@@ -106,8 +106,8 @@ const rg_op rg_op_layernorm = {
     .n_out = 2,
     .input = {{.name = "x"},
               {.name = "residual", .optional = true},
-              {.name = "gain"},
-              {.name = "bias", .optional = true}},
+              {.name = "gain", .wide = true},
+              {.name = "bias", .wide = true, .optional = true}},
     .attr_size = sizeof(layernorm_attr),
     .flops = flops,
     RG_OP_PARTS,

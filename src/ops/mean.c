@@ -51,6 +51,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_mean = {
     .name = "mean",
     .n_in = 1,
+    .storage = RG_OP_WIDE,
     .n_out = 1,
     .input = {{.name = "x"}},
     RG_OP_PARTS,

@@ -137,6 +137,10 @@ rg_tensor *rg_scale_items(rg_exec *ex, rg_tensor *x, rg_tensor *items);
 /* Along axis 0 .. ndim-1; n tensors, 2 <= n <= RG_MAX_IN. */
 rg_tensor *rg_concat(rg_exec *ex, rg_tensor *const *parts, int32_t n, int32_t axis);
 rg_tensor *rg_slice(rg_exec *ex, rg_tensor *x, int32_t axis, int64_t start, int64_t length);
+/* Between what activations are stored in and `real` (exec.h); x itself where it has that type.
+ * Operators convert what they are given: widen is for results that are read or seeded. */
+rg_tensor *rg_narrow(rg_exec *ex, rg_tensor *x);
+rg_tensor *rg_widen(rg_exec *ex, rg_tensor *x);
 /* Identity when not recording or p is 0. */
 rg_tensor *rg_dropout(rg_exec *ex, rg_tensor *x, double p);
 

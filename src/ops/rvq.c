@@ -128,6 +128,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_rvq = {
     .name = "rvq",
     .n_in = 3,
+    .storage = RG_OP_WIDE,
     .n_out = 3,
     .input = {{.name = "x"},
               {.name = "books", .fixed = true},

@@ -33,7 +33,8 @@ static rg_status scaled(rg_exec *ex, const rg_node *n, const rg_tensor *from, co
     size_t bytes = parts ? (size_t)(count / parts) * rg_dtype_size(from->dtype) : 0;
     rg_status status = RG_OK;
     for (int64_t b = 0; b < parts && status == RG_OK; b++) {
-        const void *item = items ? rg_op_at(ex, items->data, b) : NULL;
+        const size_t size = rg_dtype_size(ex->real);
+        const void *item = items ? (const char *)items->data + (size_t)b * size : NULL;
         status = rg_op_add_scaled(ex, (const char *)from->data + (size_t)b * bytes, factor_of(n),
                                   item, (char *)out->data + (size_t)b * bytes, count / parts, add);
     }
@@ -65,7 +66,7 @@ const rg_op rg_op_scale = {
     .name = "scale",
     .n_in = 2,
     .n_out = 1,
-    .input = {{.name = "x"}, {.name = "items", .fixed = true, .optional = true}},
+    .input = {{.name = "x"}, {.name = "items", .fixed = true, .wide = true, .optional = true}},
     .attr_size = sizeof(scale_attr),
     RG_OP_PARTS,
 };

@@ -70,6 +70,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_softmax_ce = {
     .name = "softmax_ce",
     .n_in = 3,
+    .storage = RG_OP_WIDE,
     .n_out = 2,
     .input = {{.name = "logits"},
               {.name = "targets", .type = RG_INPUT_I32},

@@ -86,6 +86,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_spectrogram = {
     .name = "spectrogram",
     .n_in = 2,
+    .storage = RG_OP_WIDE,
     .n_out = 2,
     .input = {{.name = "x"}, {.name = "bank", .optional = true, .fixed = true}},
     .attr_size = sizeof(spectrogram_attr),

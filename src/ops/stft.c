@@ -96,6 +96,7 @@ static const rg_op_case cases[] = {
 const rg_op rg_op_stft = {
     .name = "stft",
     .n_in = 1,
+    .storage = RG_OP_WIDE,
     .n_out = 1,
     .input = {{.name = "x"}},
     .attr_size = sizeof(rg_stft_attr),

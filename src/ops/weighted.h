@@ -27,15 +27,18 @@
     .add_dbias = rg_op_adds((din)[2])
 
 /* The table row of a file whose functions and cases have their usual names. */
-#define RG_WEIGHTED_OP(op, attributes)                                               \
-    const rg_op rg_op_##op = {                                                       \
-        .name = #op,                                                                 \
-        .n_in = 3,                                                                   \
-        .n_out = 1,                                                                  \
-        .input = {{.name = "x"}, {.name = "w"}, {.name = "bias", .optional = true}}, \
-        .attr_size = sizeof(attributes),                                             \
-        .flops = flops,                                                              \
-        RG_OP_PARTS,                                                                 \
+#define RG_WEIGHTED_OP(op, attributes)                               \
+    const rg_op rg_op_##op = {                                       \
+        .name = #op,                                                 \
+        .n_in = 3,                                                   \
+        .n_out = 1,                                                  \
+        .input = {{.name = "x"},                                     \
+                  {.name = "w", .wide = true},                       \
+                  {.name = "bias", .wide = true, .optional = true}}, \
+        .storage = RG_OP_STORED,                                     \
+        .attr_size = sizeof(attributes),                             \
+        .flops = flops,                                              \
+        RG_OP_PARTS,                                                 \
     }
 
 /*

@@ -6,12 +6,15 @@
 
 static const double unit = 2e-5;
 
-START_TEST(operators_agree_with_the_reference)
+/* Every operator on an exec that stores activations as `type`; `half_unit` where it is 16 bits. */
+static void check_operators(rg_dtype type, double half_unit)
 {
     rg_error err = {0};
     rg_gpu *gpu = rg_gpu_open(0, &err);
     ck_assert_msg(gpu != NULL, "%s", err.text);
     const rg_exec_options options = {.kernels = rg_gpu_kernels(gpu, RG_F32, &err),
+                                     .stored =
+                                         type == RG_F32 ? NULL : rg_gpu_kernels(gpu, type, &err),
                                      .gpu = gpu,
                                      .seed = 3,
                                      .step_bytes = (size_t)256 << 20,
@@ -21,11 +24,34 @@ START_TEST(operators_agree_with_the_reference)
     ck_assert_msg(ex != NULL, "%s", err.text);
     for (int k = 0; k < RG_OP_COUNT; k++) {
         rg_op_checked checked;
-        RG_ASSERT_OK(rg_op_check(rg_ops[k], ex, unit, &checked, &err), &err);
+        const bool half = type != RG_F32 && rg_ops[k]->storage != RG_OP_WIDE;
+        RG_ASSERT_OK(rg_op_check(rg_ops[k], ex, half ? half_unit : unit, &checked, &err), &err);
         ck_assert_int_eq(checked.cases, rg_ops[k]->n_cases);
     }
     rg_exec_destroy(ex);
     rg_gpu_close(gpu);
+}
+
+START_TEST(operators_agree_with_the_reference)
+{
+    check_operators(RG_F32, unit);
+}
+END_TEST
+
+/*
+ * Numbers of the type go in, and each result is rounded to it once: half of 2^-10 or 2^-7. On the
+ * way there values are rounded that an operator keeps for its gradient or hands to another kernel:
+ * up to 8 times as much.
+ */
+START_TEST(operators_in_fp16_agree_with_the_reference)
+{
+    check_operators(RG_F16, 8 * 0x1p-11);
+}
+END_TEST
+
+START_TEST(operators_in_bf16_agree_with_the_reference)
+{
+    check_operators(RG_BF16, 8 * 0x1p-8);
 }
 END_TEST
 
@@ -60,4 +86,6 @@ START_TEST(what_is_wrong_is_found)
 }
 END_TEST
 
-RG_TEST_MAIN("cuda operators", 300, operators_agree_with_the_reference, what_is_wrong_is_found)
+RG_TEST_MAIN("cuda operators", 300, operators_agree_with_the_reference,
+             operators_in_fp16_agree_with_the_reference, operators_in_bf16_agree_with_the_reference,
+             what_is_wrong_is_found)

@@ -75,7 +75,7 @@ static void analytic(const rg_op_data *d, uint32_t mask, double *gradient[], dou
         if (!(mask >> j & 1) || !rg_op_data_flows(d, (const rg_tensor *const *)out, j)) continue;
         cotangent[j] = rg_random_doubles(memory, d->op->name, j, rg_shape_count(out[j]->shape));
         roots[n_roots] = out[j];
-        seeds[n_roots++] = rg_tensor_from_doubles(ex, out[j]->shape, cotangent[j]);
+        seeds[n_roots++] = rg_tensor_from_doubles(ex, ex->real, out[j]->shape, cotangent[j]);
     }
     for (int32_t i = 0; i < d->op->n_in; i++)
         if (rg_op_data_is_real(d, i)) wrt[n_wrt++] = in[i];

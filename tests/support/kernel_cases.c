@@ -46,6 +46,7 @@ SLOT(stft, rg_stft_args, rg_stft_grad_args)
 SLOT(spectrogram, rg_spectrogram_args, rg_spectrogram_grad_args)
 SLOT(distance, rg_distance_args, rg_distance_grad_args)
 SLOT(add, rg_add_args, rg_reduce_args)
+SLOT(convert, rg_convert_args, rg_convert_grad_args)
 SLOT(weight_norm, rg_weight_norm_args, rg_weight_norm_args)
 SINGLE(softmax_ce, rg_softmax_ce_args)
 SINGLE(rvq, rg_rvq_args)
@@ -515,6 +516,19 @@ static void weight_norm(rg_call *c, const int64_t *p, bool grad)
     IN(rg_weight_norm_args, dw, n, 1);
     MAYBE(rg_weight_norm_args, dg, a->n, length);
     MAYBE(rg_weight_norm_args, dv, n, length);
+}
+
+static void convert(rg_call *c, const int64_t *p, bool grad)
+{
+    ((rg_convert_args *)(void *)c->args)->n = p[0];
+    if (grad) {
+        IN(rg_convert_grad_args, dy, p[0], 1);
+        OUT(rg_convert_grad_args, dx, p[0], 1)->add =
+            (ptrdiff_t)offsetof(rg_convert_grad_args, add_dx);
+        return;
+    }
+    IN(rg_convert_args, x, p[0], 1);
+    OUT(rg_convert_args, y, p[0], 1)->add = (ptrdiff_t)offsetof(rg_convert_args, add_y);
 }
 
 #include "kernel_cases_alone.inc"

@@ -49,7 +49,7 @@ static rg_tensor *guarded(const rg_op_data *d, rg_exec *ex, const rg_tensor *lik
     t->flags = add ? RG_TENSOR_ACCUMULATE : 0;
     if (!add) return t;
     double *base = rg_random_doubles(d->memory, "base", i, rg_shape_count(t->shape));
-    rg_tensor *from = rg_tensor_from_doubles(ex, t->shape, base);
+    rg_tensor *from = rg_tensor_from_doubles(ex, ex->real, t->shape, base);
     if (bytes) memcpy(t->data, from->data, bytes);
     return t;
 }
@@ -80,7 +80,7 @@ static void run_backward(const rg_op_data *d, rg_exec *ex, const rg_op_how *how,
         if (!(how->dout >> j & 1) || !rg_op_data_flows(d, (const rg_tensor *const *)out, j))
             continue;
         int64_t n = rg_shape_count(out[j]->shape);
-        dout[j] = rg_tensor_from_doubles(ex, out[j]->shape,
+        dout[j] = rg_tensor_from_doubles(ex, ex->real, out[j]->shape,
                                          rg_random_doubles(d->memory, "cotangent", j, n));
         before[j] = hash_of(dout[j]);
         any = true;
