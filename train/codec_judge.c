@@ -174,8 +174,10 @@ rg_status rg_judges_load(rg_judges *judges, const json_t *state, rg_error *err)
                            "discriminator: the checkpoint has another set of them; keep "
                            "discriminator.per_bandwidth and the codebook counts as they were");
         j->adamw.step = step;
-        j->scaler.scale = scale;
-        j->scaler.good_steps = good_steps;
+        if (j->scaler.enabled && scale != 1) { /* 1: of a run without loss scaling */
+            j->scaler.scale = scale;
+            j->scaler.good_steps = good_steps;
+        }
         j->scaler.skipped = skipped;
     }
     return RG_OK;

@@ -128,16 +128,27 @@ const char *rg_codec_term_name(rg_codec_term term)
     return terms[term].name;
 }
 
-/* The gradient at y of the term's sum, by one walk over all of its roots. */
-static rg_tensor *gradient_of(rg_exec *ex, const roots *r, rg_tensor *y)
+/* g times factor, in its own place. */
+static rg_status multiply(rg_exec *ex, const rg_tensor *g, double factor)
+{
+    const rg_add_args args = {
+        .a = g->data, .y = g->data, .n = rg_shape_count(g->shape), .alpha = factor};
+    return ex->kernels->add.forward(&ex->kernel_ctx, &args);
+}
+
+/* The gradient at y of the term's sum, by one walk over all of its roots; `scale` times as large on
+ * its way. */
+static rg_tensor *gradient_of(rg_exec *ex, const roots *r, rg_tensor *y, double scale)
 {
     rg_tensor *gradient = NULL, *seeds[MAX_ROOTS];
-    float share = (float)r->share;
+    float share = (float)(r->share * scale);
     rg_tensor *seed = rg_tensor_from_floats(ex, RG_SHAPE(1), &share);
     for (int32_t i = 0; i < r->n; i++) seeds[i] = seed;
     rg_tensor *wrt[] = {y};
     if (rg_backward(ex, r->root, seeds, r->n, wrt, 1, &gradient) != RG_OK) return NULL;
-    return gradient;
+    if (scale == 1 || !gradient || multiply(ex, gradient, 1 / scale) == RG_OK) return gradient;
+    rg_exec_fail(ex, RG_ERR_DEVICE, "a loss's gradient could not be scaled");
+    return NULL;
 }
 
 /* Output and target before the discriminator; one judgement serves both of its terms. */
@@ -179,7 +190,8 @@ rg_status rg_codec_loss_gradients(rg_exec *ex, const rg_codec_loss *loss,
         rg_status status = rg_exec_status(ex);
         for (int32_t i = 0; i < r.n && status == RG_OK; i++)
             out->values[t] += r.share * rg_tensor_get(r.root[i], 0);
-        if (wanted[t] && status == RG_OK) out->gradients[t] = gradient_of(ex, &r, y);
+        const double scale = t >= RG_CODEC_ADV && loss->scale > 0 ? loss->scale : 1;
+        if (wanted[t] && status == RG_OK) out->gradients[t] = gradient_of(ex, &r, y, scale);
         rg_set_recording(ex, recording);
         RG_TRY(rg_exec_status(ex));
     }

@@ -30,6 +30,7 @@ enum { RG_MAX_MEL_SCALES = 8 };
 typedef struct rg_codec_loss {
     int32_t rate, bands, n_scales, n_fft[RG_MAX_MEL_SCALES]; /* Hann, hop n_fft/4, from 64 Hz */
     rg_tensor *bank[RG_MAX_MEL_SCALES];                      /* state (bins,bands) */
+    double scale;       /* of activations' gradients in 16 bits; a power of two, 0: 1 */
     bool mel_linear;    /* the squared difference is of mel power, not of its log10 */
     bool adv_hinge;     /* max(0, 1 - D(y)), not -D(y) */
     bool feat_relative; /* over mean |D_l(x)| */
@@ -50,7 +51,7 @@ typedef struct rg_codec_losses {
 /*
  * y, x (N,T): output and target, a row for each item and channel. `wanted[term]` false: the value
  * is computed, the gradient is NULL. judge NULL: no discriminator; its terms are 0 and have no
- * gradient.
+ * gradient. On their way through the discriminator they are `loss->scale` times as large.
  */
 rg_status rg_codec_loss_gradients(rg_exec *ex, const rg_codec_loss *loss,
                                   const rg_discriminator *judge, rg_tensor *y, rg_tensor *x,

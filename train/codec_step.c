@@ -85,6 +85,7 @@ static rg_tensor *balanced_seed(rg_codec_run *run, int64_t step, rg_tensor *y, r
     bool wanted[RG_CODEC_TERMS];
     rg_tensor *items[RG_CODEC_TERMS] = {0}; /* the balancer's norms are of items, not of rows */
     annealed_weights(run, step, weights, wanted);
+    run->loss.scale = *run->context.loss_scale;
     rg_tensor *rows = rg_codec_rows(ex, y), *target = rg_codec_rows(ex, x), *seed;
     if (!rows || !target ||
         rg_codec_loss_gradients(ex, &run->loss, judge, rows, target, wanted, losses) != RG_OK)

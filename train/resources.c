@@ -38,12 +38,16 @@ static rg_status estimate(const rg_task *task, void *self, rg_exec *ex, bool tra
 rg_status rg_memory_needed(const rg_task *task, void *self, rg_exec *ex, rg_memory_need *need,
                            rg_error *err)
 {
-    const rg_kernels *kernels = ex->kernels, idle = rg_kernels_idle(kernels);
+    const rg_kernels *kernels = ex->kernels, *stored = ex->stored;
+    const rg_kernels idle = rg_kernels_idle(kernels);
+    const rg_kernels idle_stored = rg_kernels_idle(stored ? stored : kernels);
     double step = 0, validation = 0;
     ex->kernels = &idle;
+    if (stored) ex->stored = &idle_stored;
     rg_status status = estimate(task, self, ex, true, &step);
     if (status == RG_OK) status = estimate(task, self, ex, false, &validation);
     ex->kernels = kernels;
+    ex->stored = stored;
     if (status != RG_OK) return rg_fail(err, status, "%s", ex->error.text);
     *need = (rg_memory_need){.activations = step > validation ? step : validation,
                              .data = (double)task->bytes(self)};

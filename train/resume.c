@@ -101,12 +101,12 @@ rg_status rg__trainer_load(rg__trainer *t, const char *path, rg_error *err)
     if (status == RG_OK) {
         t->step = c.step;
         t->lr = c.lr;
-        t->scaler = c.scaler;
+        if (c.scaler.enabled == t->scaler.enabled) t->scaler = c.scaler;
         t->optimizer.step = c.optimizer.step;
         rg_log_line(&t->log, RG_LOG_INFO,
                     "resumed %s: step %lld, lr %.3e, %lld updates, seed %llu, loss scale %g", path,
                     (long long)c.step, c.lr, (long long)c.optimizer.step,
-                    (unsigned long long)c.seed, c.scaler.scale);
+                    (unsigned long long)c.seed, t->scaler.scale);
         report_config_changes(t);
         if (strcmp(isa, c.isa) != 0)
             rg_log_line(&t->log, RG_LOG_WARNING,

@@ -36,8 +36,11 @@ static const rg_config_key trainer_keys[] = {
     {"precision.products", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|bf16|auto",
      "what both operands of matrix products are rounded to; sums and weights stay fp32; auto: bf16 "
      "where the CPU multiplies it"},
+    {"precision.activations", RG_CONFIG_CHOICE, "fp32", 0, 0, "fp32|fp16|bf16",
+     "what a GPU stores activations and their gradients as; weights, sums, losses and norms stay "
+     "fp32"},
     {"precision.loss_scaling", RG_CONFIG_BOOL, "false", 0, 0, NULL,
-     "dynamic loss scaling (needed for fp16 gradients)"},
+     "dynamic loss scaling; activations in fp16 always have it"},
     {"optimizer.beta1", RG_CONFIG_REAL, "0.9", 0, 0.9999999, NULL, "AdamW first moment decay"},
     {"optimizer.beta2", RG_CONFIG_REAL, "0.99", 0, 0.9999999, NULL, "AdamW second moment decay"},
     {"optimizer.eps", RG_CONFIG_REAL, "1.0e-8", 1e-30, 1, NULL, "AdamW epsilon"},
@@ -126,6 +129,7 @@ rg_status rg_machine_for_run(rg_machine *machine, const rg_config *config, const
                             .first_cpu = (int32_t)rg_config_int(config, "first_cpu"),
                             .unpinned = !rg_config_bool(config, "pin"),
                             .products = rg_config_text(config, "precision.products"),
+                            .activations = rg_config_text(config, "precision.activations"),
                             .seed = (uint64_t)rg_config_int(config, "seed"),
                             .records = true};
     share_cpus(&o, comm);
@@ -142,6 +146,8 @@ char *rg_env_json(const rg_machine *machine, double peak_gflops, const rg_config
     json_object_set_new(env, "isa", json_string(machine->ex->kernels->name));
     json_object_set_new(env, "products",
                         json_string(rg_dtype_text(machine->ex->kernel_ctx.operands)));
+    json_object_set_new(env, "activations",
+                        json_string(rg_dtype_text(rg_exec_activations(machine->ex))));
     json_object_set_new(env, "threads", json_integer(rg_pool_threads(machine->pool)));
     json_object_set_new(env, "peak_gflops", json_real(peak_gflops));
     json_object_set_new(env, "fft", json_string(rg_fft_library()));

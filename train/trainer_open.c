@@ -24,7 +24,8 @@ static rg_status open_config(rg__trainer *t, rg_error *err)
     t->steps = rg_config_int(t->config, "steps");
     t->optimizer = rg_adamw_from_config(t->config);
     t->schedule = rg_schedule_from_config(t->config);
-    t->scaler = rg_scaler_make(rg_config_bool(t->config, "precision.loss_scaling"));
+    t->scaler = rg_scaler_make(rg_config_bool(t->config, "precision.loss_scaling") ||
+                               !strcmp(rg_config_text(t->config, "precision.activations"), "fp16"));
     return RG_OK;
 }
 
@@ -58,6 +59,8 @@ static rg_status open_log(rg__trainer *t, rg_error *err)
     rg_exec *ex = t->machine.ex;
     char peak[32] = "";
     if (t->peak_gflops > 0) snprintf(peak, sizeof peak, ", peak %.0f GF/s", t->peak_gflops);
+    if (ex->stored)
+        snprintf(peak, sizeof peak, ", activations of %s", rg_dtype_text(ex->stored->real));
     rg_log_line(&t->log, RG_LOG_INFO, "run %s  seed %llu  %s kernels, products of %s, %d threads%s",
                 t->run.folder, (unsigned long long)ex->seed, ex->kernels->name,
                 rg_dtype_text(ex->kernel_ctx.operands), rg_pool_threads(t->machine.pool), peak);
@@ -118,6 +121,13 @@ static rg_status open_machine(rg__trainer *t, rg_error *err)
 {
     rg_machine *m = &t->machine;
     RG_TRY(rg_machine_for_run(m, t->config, t->options->device, t->comm, &t->log, err));
+    const char *activations = rg_config_text(t->config, "precision.activations");
+    if (!m->gpu && strcmp(activations, "fp32") != 0)
+        return rg_fail(
+            err, RG_ERR_UNSUPPORTED,
+            "precision.activations: %s is for GPUs, and this run is on the CPU; set fp32 "
+            "(what a CPU has is precision.products=bf16)",
+            activations);
     if (!m->gpu) t->peak_gflops = rg_kernels_peak_gflops(m->pool, m->ex->kernel_ctx.operands);
     return RG_OK;
 }

@@ -170,15 +170,14 @@ static rg_status copy_tensor(rg_exec *ex, const rg_tensor *from, const rg_tensor
                          .ld_src = n,
                          .ld_dst = n,
                          .add = add};
-    const rg_kernels *kernels = from->dtype == ex->real ? ex->kernels : ex->stored;
-    return kernels->copy(&ex->kernel_ctx, &args);
+    return rg_exec_kernels_of(ex, from->dtype)->copy(&ex->kernel_ctx, &args);
 }
 
 static rg_status check_root(rg_exec *ex, const rg_tensor *root, const rg_tensor *seed, int32_t i)
 {
     char a[96], b[96];
     if (!root) return rg_exec_fail(ex, RG_ERR_USAGE, "rg_backward: root %d is NULL", i);
-    if (root->dtype != ex->real && (!ex->stored || root->dtype != ex->stored->real))
+    if (root->dtype != ex->real && root->dtype != rg_exec_activations(ex))
         return rg_exec_fail(ex, RG_ERR_DTYPE, "rg_backward: root %d is %s, expected %s", i,
                             rg_dtype_text(root->dtype), rg_dtype_text(ex->real));
     if (!seed || (seed->dtype == root->dtype && rg_shape_equal(seed->shape, root->shape)))

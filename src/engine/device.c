@@ -80,7 +80,8 @@ rg_status rg_device_open(const char *device, int32_t processes, const rg_log *lo
 }
 
 /* Of the memory that is free steps get the most, parameters what is left. */
-rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_error *err)
+rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_dtype activations,
+                        rg_error *err)
 {
     rg_exec_options o = *options;
     rg_gpu_facts facts;
@@ -88,7 +89,8 @@ rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_error *e
     const double room = (double)facts.free;
     o.gpu = gpu;
     o.kernels = rg_gpu_kernels(gpu, RG_F32, err);
-    if (!o.kernels) return NULL;
+    if (activations != RG_F32) o.stored = rg_gpu_kernels(gpu, activations, err);
+    if (!o.kernels || (activations != RG_F32 && !o.stored)) return NULL;
     o.step_bytes = (size_t)(0.6 * room);
     o.scratch_bytes = (size_t)(0.1 * room);
     o.persist_bytes = (size_t)(0.02 * room);

@@ -123,6 +123,16 @@ void rg_exec_zero(rg_exec *ex, void *data, size_t bytes);
 rg_status rg_exec_norm(rg_exec *ex, const float *g, int64_t n, double *sum_squares,
                        bool *finite) RG_MUST_USE;
 
+/* The kernels for tensors of a type, and the type that activations are stored in. */
+static inline const rg_kernels *rg_exec_kernels_of(const rg_exec *ex, rg_dtype type)
+{
+    return ex->stored && type == ex->stored->real ? ex->stored : ex->kernels;
+}
+static inline rg_dtype rg_exec_activations(const rg_exec *ex)
+{
+    return ex->stored ? ex->stored->real : ex->real;
+}
+
 /* The kernels that operators called by rg_apply and rg_backward find, and their operands; returns
  * what was there, to be put back. */
 typedef struct rg_kernels_used {

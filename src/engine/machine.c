@@ -11,6 +11,12 @@ static rg_dtype operands(const char *products, bool has_bf16)
     return has_bf16 || !strcmp(products, "bf16") ? RG_BF16 : RG_F32;
 }
 
+static rg_dtype activations(const char *text)
+{
+    if (text && !strcmp(text, "fp16")) return RG_F16;
+    return text && !strcmp(text, "bf16") ? RG_BF16 : RG_F32;
+}
+
 static rg_status open_execs(rg_machine *m, const rg_machine_options *o, rg_error *err)
 {
     const rg_kernels *kernels = rg_kernels_cpu(err);
@@ -26,7 +32,7 @@ static rg_status open_execs(rg_machine *m, const rg_machine_options *o, rg_error
     if (!m->gpu) return RG_OK;
     options.host = host;
     options.operands = operands(o->products, true);
-    rg_exec *there = rg_device_exec(m->gpu, &options, err);
+    rg_exec *there = rg_device_exec(m->gpu, &options, activations(o->activations), err);
     if (!there) return err->code;
     m->ex = there;
     rg_set_recording(there, o->records);

@@ -15,6 +15,7 @@ typedef struct rg_machine_options {
     int32_t threads, first_cpu; /* of the pool; threads 0: one per core */
     bool unpinned;              /* threads may move between CPUs */
     const char *products; /* "fp32", "bf16", or "auto": bf16 where it is multiplied; NULL: fp32 */
+    const char *activations; /* what a GPU's are stored as: "fp32", "fp16", "bf16"; NULL: fp32 */
     uint64_t seed;
     bool records; /* execs begin with the tape on */
 } rg_machine_options;

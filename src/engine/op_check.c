@@ -111,7 +111,7 @@ static rg_status check_case(const rg_op_data *d, rg_exec *truth, rg_exec *seen, 
     results a, b;
     char reason[sizeof out->reason];
     double worst = 0;
-    const rg_dtype numbers = seen->stored ? seen->stored->real : seen->real;
+    const rg_dtype numbers = rg_exec_activations(seen);
     const bool halves = seen->stored && d->op->storage != RG_OP_WIDE;
     const double least = halves ? small_halves : small;
     for (int32_t i = 0; i < d->op->n_in; i++)

@@ -105,8 +105,7 @@ static rg_dtype type_of_input(const rg_exec *ex, const rg_op *op, int32_t i)
         [RG_INPUT_F32] = RG_F32, [RG_INPUT_I32] = RG_I32, [RG_INPUT_U8] = RG_U8};
     const rg_op_input *want = &op->input[i];
     if (want->type != RG_INPUT_REAL) return dtypes[want->type];
-    const bool stored = ex->stored && op->storage != RG_OP_WIDE && !want->wide;
-    return stored ? ex->stored->real : ex->real;
+    return op->storage == RG_OP_WIDE || want->wide ? ex->real : rg_exec_activations(ex);
 }
 
 rg_status rg_op_data_inputs(const rg_op_data *d, rg_exec *ex, rg_tensor *in[RG_MAX_IN])

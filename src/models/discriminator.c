@@ -116,6 +116,6 @@ rg_tensor *rg_hinge(rg_exec *ex, rg_tensor *logits, double side)
 {
     const float one = 1;
     rg_tensor *margin = rg_tensor_from_floats(ex, RG_SHAPE(1), &one);
-    rg_tensor *lack = rg_add(ex, logits, margin, -side, 1);
+    rg_tensor *lack = rg_add(ex, rg_widen(ex, logits), margin, -side, 1);
     return rg_mean(ex, rg_activation(ex, lack, RG_ACT_LEAKY_RELU, 0));
 }

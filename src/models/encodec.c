@@ -212,12 +212,12 @@ const rg_seanet *rg_encodec_decoder(const rg_encodec *model)
 
 rg_tensor *rg_encodec_encode(rg_exec *ex, rg_encodec *model, rg_tensor *x)
 {
-    return rg_seanet_run(ex, model->encoder, x);
+    return rg_widen(ex, rg_seanet_run(ex, model->encoder, x));
 }
 
 rg_tensor *rg_encodec_decode(rg_exec *ex, rg_encodec *model, rg_tensor *z, int64_t length)
 {
-    rg_tensor *y = rg_seanet_run(ex, model->decoder, z);
+    rg_tensor *y = rg_widen(ex, rg_seanet_run(ex, model->decoder, z));
     if (!y || y->shape.dim[1] == length) return y;
     return rg_slice(ex, y, 1, 0, length);
 }

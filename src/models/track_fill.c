@@ -38,7 +38,7 @@ typedef struct request {
 static int32_t list_room(rg_track_fill *f, request out[MAX_REQUESTS])
 {
     const rg_track_config *c = &f->tracks->config;
-    rg_dtype real = f->ex->kernels->real;
+    rg_dtype real = rg_exec_activations(f->ex);
     int64_t d = c->width, prompt = c->n_fields + 1, steps = f->frames + f->books - 1;
     int64_t context = prompt + c->n_roles + (int64_t)c->n_roles * (f->frames / c->patch);
     int64_t near = (int64_t)(c->n_roles - 1) * f->frames, rows = f->rows;
@@ -153,8 +153,8 @@ static rg_tensor *keep(rg_track_fill *f, const rg_tensor *room, const rg_tensor 
     rg_tensor *view = &f->views[f->n_views++];
     *view = *room;
     view->shape = from->shape;
-    if (from->dtype == f->ex->kernels->real)
-        rg_copy_rows(f->ex, view->data, rg_shape_last(from->shape), from->data,
+    if (from->dtype == f->ex->real || from->dtype == rg_exec_activations(f->ex))
+        rg_copy_rows(f->ex, from->dtype, view->data, rg_shape_last(from->shape), from->data,
                      rg_shape_last(from->shape), rg_shape_rows(from->shape),
                      rg_shape_last(from->shape));
     else

@@ -29,12 +29,12 @@ rg_tensor *rg_positions(rg_exec *ex, int64_t first, int64_t n)
     return rg_tensor_filled(ex, pos, at);
 }
 
-rg_status rg_copy_rows(rg_exec *ex, void *to, int64_t ld_to, const void *from, int64_t ld_from,
-                       int64_t rows, int64_t cols)
+rg_status rg_copy_rows(rg_exec *ex, rg_dtype type, void *to, int64_t ld_to, const void *from,
+                       int64_t ld_from, int64_t rows, int64_t cols)
 {
     rg_copy_args args = {
         .src = from, .dst = to, .rows = rows, .cols = cols, .ld_src = ld_from, .ld_dst = ld_to};
-    rg_status status = ex->kernels->copy(&ex->kernel_ctx, &args);
+    rg_status status = rg_exec_kernels_of(ex, type)->copy(&ex->kernel_ctx, &args);
     if (status != RG_OK) rg_exec_fail(ex, status, "copy of rows");
     return status;
 }
@@ -74,7 +74,7 @@ static rg_status cache_write(rg_exec *ex, rg_kv_cache *cache, const rg_tensor *q
         const char *from = (const char *)qkv->data + (size_t)(b * n * 3 + 1) * (size_t)width * size;
         char *to =
             (char *)cache->kv->data + (size_t)(b * cache->steps + first) * 2 * (size_t)width * size;
-        RG_TRY(rg_copy_rows(ex, to, 2 * width, from, 3 * width, n, 2 * width));
+        RG_TRY(rg_copy_rows(ex, qkv->dtype, to, 2 * width, from, 3 * width, n, 2 * width));
     }
     return RG_OK;
 }

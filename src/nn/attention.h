@@ -53,8 +53,8 @@ rg_tensor *rg_encoder_run(rg_exec *ex, const rg_encoder_layer *layers, int32_t n
 
 /* F32 positions (n) first, first+1, ... in the step arena. */
 rg_tensor *rg_positions(rg_exec *ex, int64_t first, int64_t n);
-/* A block of rows of real numbers moved on the device, outside the tape. */
-rg_status rg_copy_rows(rg_exec *ex, void *to, int64_t ld_to, const void *from, int64_t ld_from,
-                       int64_t rows, int64_t cols);
+/* A block of rows of numbers that operators take moved on the device, outside the tape. */
+rg_status rg_copy_rows(rg_exec *ex, rg_dtype type, void *to, int64_t ld_to, const void *from,
+                       int64_t ld_from, int64_t rows, int64_t cols);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * `train` on a device: the run of a codec goes as it does on the CPU, and goes on there, and back.
+ * `train` on a device: the run of a codec goes as it does on the CPU, and goes on there, and back;
+ * with activations in 16 bits, too.
  */
 #include <math.h>
 
@@ -26,12 +27,15 @@ static void say(void *ctx, rg_log_level level, const char *text)
     (void)ctx, (void)level, (void)text;
 }
 
+static const char *activations = "fp32"; /* of the next runs */
+
 /* Trains to `steps` on `device`, in runs/NAME; from where the run stands when it is there. */
 static rg_status train(const char *device, const char *name, const char *steps, bool resume,
                        rg_train_result *result, rg_error *err)
 {
-    char config[700], in[720], runs[760], length[32];
+    char config[700], in[720], runs[760], length[32], stored[48];
     const char *set[] = {in,
+                         stored,
                          runs,
                          length,
                          "threads=1",
@@ -52,6 +56,7 @@ static rg_status train(const char *device, const char *name, const char *steps, 
     snprintf(in, sizeof in, "store=%s", store());
     snprintf(runs, sizeof runs, "runs=%s/%s", rg_test_folder(), name);
     snprintf(length, sizeof length, "steps=%s", steps);
+    snprintf(stored, sizeof stored, "precision.activations=%s", activations);
     const rg_train_options o = {.config_path = config,
                                 .overrides = set,
                                 .n_overrides = sizeof set / sizeof *set,
@@ -96,6 +101,37 @@ START_TEST(a_run_goes_as_on_the_cpu)
 }
 END_TEST
 
+/* In fp16 with loss scaling, in bf16 without; a run in fp32 goes on in fp16, and back. */
+START_TEST(a_run_in_16_bits_goes_as_in_fp32)
+{
+    rg_error err = {0};
+    rg_train_result wide, half;
+    RG_ASSERT_OK(train("cuda", "wide", "4", false, &wide, &err), &err);
+    const double distance = distance_of(&wide);
+    activations = "bf16";
+    RG_ASSERT_OK(train("cuda", "bf16", "4", false, &half, &err), &err);
+    RG_ASSERT_NEAR(distance_of(&half), distance, 0x1p-5 * distance);
+    activations = "fp16";
+    RG_ASSERT_OK(train("cuda", "fp16", "4", false, &half, &err), &err);
+    RG_ASSERT_NEAR(distance_of(&half), distance, 0x1p-7 * distance);
+    RG_ASSERT_OK(train("cuda", "wide", "6", true, &wide, &err), &err);
+    activations = "fp32";
+    RG_ASSERT_OK(train("cuda", "fp16", "6", true, &half, &err), &err);
+    RG_ASSERT_NEAR(distance_of(&half), distance_of(&wide), 0x1p-7 * distance);
+}
+END_TEST
+
+START_TEST(a_cpu_stores_nothing_in_16_bits)
+{
+    rg_error err = {0};
+    rg_train_result result;
+    activations = "fp16";
+    ck_assert_int_eq(train("cpu", "none", "2", false, &result, &err), RG_ERR_UNSUPPORTED);
+    ck_assert_msg(strstr(err.text, "precision.activations: fp16 is for GPUs") != NULL, "%s",
+                  err.text);
+}
+END_TEST
+
 START_TEST(what_is_not_there_is_refused)
 {
     rg_error err = {0};
@@ -107,4 +143,5 @@ START_TEST(what_is_not_there_is_refused)
 }
 END_TEST
 
-RG_TEST_MAIN("cuda training", 300, a_run_goes_as_on_the_cpu, what_is_not_there_is_refused)
+RG_TEST_MAIN("cuda training", 300, a_run_goes_as_on_the_cpu, a_run_in_16_bits_goes_as_in_fp32,
+             a_cpu_stores_nothing_in_16_bits, what_is_not_there_is_refused)

@@ -45,7 +45,6 @@ typedef struct loop {
     rg_params *params;
     rg_adamw adam;
     rg_scaler scaler;
-    double scale;
     int32_t accumulate;
     rg_metrics now;
 } loop;
@@ -79,6 +78,7 @@ static rg_config *make_config(const char *more, int32_t threads, rg_error *err)
 }
 
 static rg_dtype operands; /* of products, in the next loops */
+static rg_dtype stored;   /* activations of the next loops on a GPU; F32: not in 16 bits */
 static rg_gpu *gpu;       /* of the next loops; NULL: the CPU */
 static bool resumes;      /* a checkpoint is loaded into the next loops */
 
@@ -94,15 +94,18 @@ static loop *open_loop(int32_t threads, const char *more)
     if (gpu) {
         options.gpu = gpu;
         options.kernels = rg_gpu_kernels(gpu, RG_F32, &err);
+        if (stored != RG_F32) options.stored = rg_gpu_kernels(gpu, stored, &err);
         options.step_bytes = options.scratch_bytes = options.persist_bytes = (size_t)256 << 20;
     }
     l->ex = rg_exec_create(&options, &err);
     ck_assert_msg(l->ex != NULL, "%s", err.text);
     l->adam = (rg_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .ema_decay = 0.9};
-    l->scaler = rg_scaler_make(false);
-    l->scale = 1;
-    rg_task_context context = {
-        .config = l->config, .ex = l->ex, .seed = 11, .resumes = resumes, .loss_scale = &l->scale};
+    l->scaler = rg_scaler_make(stored == RG_F16);
+    rg_task_context context = {.config = l->config,
+                               .ex = l->ex,
+                               .seed = 11,
+                               .resumes = resumes,
+                               .loss_scale = &l->scaler.scale};
     RG_ASSERT_OK(rg_codec_task.open(&context, &l->self, &err), &err);
     RG_ASSERT_OK(rg_codec_task.start(l->self, rg_test_folder(), &err), &err);
     l->params = rg_codec_task.params(l->self);
