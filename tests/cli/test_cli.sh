@@ -65,7 +65,7 @@ prints "stands" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda
 expect 2 "not cpu or cuda" "$resonant" bench --device tpu
-prints "23 passed, 0 failed" "$resonant" selftest --device cpu
+prints "25 passed, 0 failed" "$resonant" selftest --device cpu
 expect 2 "is not auto, cpu, cuda" "$resonant" selftest --device tpu
 expect 2 "is not auto, cpu, cuda" "$resonant" train c.yaml --device tpu
 expect 1 "CUDA" "$resonant" train c.yaml --device cuda
