@@ -212,6 +212,57 @@ START_TEST(a_no_flips_only_its_target)
 }
 END_TEST
 
+/* "no drums, bass or melody": every member, of every choice of three in every order. */
+START_TEST(a_list_is_denied_as_a_whole)
+{
+    static const char *const forms[] = {
+        "techno, no %s, %s or %s, 120 bpm",    "techno, no %s, a warm %s, or %s, 120 bpm",
+        "without %s, %s and %s: techno",       "techno without %s, dark %s, and %s",
+        "TECHNO, neither %s, %s nor any %s",   "no %s/%s/%s, techno",
+        "no %s or %s or loud %s in my techno", "without %s and %s or %s, techno",
+    };
+    for (int mask = 0; mask < 125; mask++) {
+        const int a = mask % 5, b = mask / 5 % 5, c = mask / 25;
+        if (a == b || b == c || a == c) continue;
+        for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+            char text[160];
+            snprintf(text, sizeof text, forms[f], rg_prompt_track((size_t)a),
+                     rg_prompt_track((size_t)b), rg_prompt_track((size_t)c));
+            rg_prompt p = analyzed(text);
+            for (int t = 0; t < RG_PROMPT_TRACKS; t++) {
+                const int wish = t == a || t == b || t == c ? -1 : 0;
+                ck_assert_msg(p.tracks[t] == wish, "%s: %s is %d", text, rg_prompt_track((size_t)t),
+                              p.tracks[t]);
+            }
+            ck_assert_msg(!strcmp(first(&p, "genre"), "techno") && p.n_conflicts == 0, "%s", text);
+            ck_assert_msg(first(&p, "mood")[0] == 0, "%s", text);
+        }
+    }
+}
+END_TEST
+
+/* What follows a "no" and is no list stays wanted. */
+START_TEST(a_list_ends_where_it_ends)
+{
+    static const char *const texts[] = {
+        "no drums, bass and piano",
+        "no drums, bass, piano",
+        "without drums, and a warm bass",
+        "no drums, just bass or piano",
+        "no drums. bass with piano",
+        "no drums or vocals, bass and piano",
+        "without drums, bass",
+        "no drums, a bass line",
+        "no drums, no vocals, deep bass",
+        "without drums, vocals and melody, bass and piano",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        rg_prompt p = analyzed(texts[i]);
+        ck_assert_msg(p.tracks[0] == -1 && p.tracks[1] == 1, "%s", texts[i]);
+    }
+}
+END_TEST
+
 START_TEST(says_where_and_how_sure)
 {
     rg_prompt p = analyzed("loud tehcno at about 130");
@@ -255,8 +306,9 @@ END_TEST
 /* A hostile text costs time in proportion; here only that it ends and keeps its bounds. */
 START_TEST(reads_a_megabyte)
 {
-    static const char *const pieces[] = {"techno ", "no ", "a",      "120 ", "one hundred ",
-                                         "x,",      "~",   "zworp ", "in a "};
+    static const char *const pieces[] = {"techno ", "no ", "a",      "120 ",  "one hundred ",
+                                         "x,",      "~",   "zworp ", "in a ", "no drums, bass, ",
+                                         "no bass/"};
     enum { BYTES = 1 << 20 };
     char *text = malloc(BYTES + 16);
     ck_assert_ptr_nonnull(text);
@@ -376,7 +428,8 @@ END_TEST
 
 RG_TEST_MAIN("prompt", 60, finds_all_fields, takes_the_longest_phrase, reads_keys,
              reports_contradictions, refuses_what_is_no_text, order_case_and_space_change_nothing,
-             an_adjective_changes_no_number, a_no_flips_only_its_target, says_where_and_how_sure,
+             an_adjective_changes_no_number, a_no_flips_only_its_target,
+             a_list_is_denied_as_a_whole, a_list_ends_where_it_ends, says_where_and_how_sure,
              tells_json_with_every_key, reads_a_megabyte, has_words_enough,
              names_what_it_does_not_know, every_parent_is_a_word, own_words_need_a_parent,
              reads_words_from_a_file)

@@ -180,14 +180,17 @@ static void take_only(rg__reader *r, int32_t at, int32_t count)
 static void go_on_denying(rg__reader *r, int32_t at, bool is_or)
 {
     bool plain = rg__token_means(r, at + 1, "instruments", NULL) ||
-                 rg__token_means(r, at + 1, "track", NULL);
+                 rg__token_means(r, at + 1, "track", NULL) ||
+                 (r->lists && rg__noun_at(r, at + 1, false) > 0);
     if (r->denied == at && (is_or || plain)) r->negated = true;
 }
 
 static void take_grammar(rg__reader *r, const rg_word *w, int32_t at, int32_t count)
 {
-    if (!strcmp(w->name, "not")) {
+    const bool excepts = !strcmp(w->name, "except");
+    if (excepts || !strcmp(w->name, "not")) {
         r->negated = true;
+        r->lists = excepts;
         r->n_adjectives = 0;
     } else if (!strcmp(w->name, "only")) {
         r->negated = false; /* "nothing but", "not only" */
@@ -256,17 +259,24 @@ static int32_t longest(const rg__reader *r, int32_t at)
     return count;
 }
 
-int32_t rg__take_phrase(rg__reader *r, int32_t at)
+const rg_word *rg__phrase_at(const rg__reader *r, int32_t at, int32_t *count)
 {
     const rg__token *t = r->t.list + at;
-    for (int32_t count = longest(r, at); count >= 1; count--) {
-        const rg__token *last = t + count - 1;
+    for (*count = longest(r, at); *count >= 1; --*count) {
+        const rg__token *last = t + *count - 1;
         const rg_word *w =
             rg__vocabulary_phrase(r->v, r->t.plain + t->at, last->at + last->n - t->at);
-        if (!w) continue;
-        r->instrument = -1;
-        take_meanings(r, w, at, count);
-        return r->instrument > at + count ? r->instrument - at : count;
+        if (w) return w;
     }
-    return 0;
+    return NULL;
+}
+
+int32_t rg__take_phrase(rg__reader *r, int32_t at)
+{
+    int32_t count;
+    const rg_word *w = rg__phrase_at(r, at, &count);
+    if (!w) return 0;
+    r->instrument = -1;
+    take_meanings(r, w, at, count);
+    return r->instrument > at + count ? r->instrument - at : count;
 }

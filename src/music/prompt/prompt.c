@@ -138,6 +138,7 @@ static void note_unknown(rg__reader *r, int32_t at)
 static void walk(rg__reader *r)
 {
     for (int32_t at = 0; at < r->t.n;) {
+        const bool denied = rg__still_denied(r, at);
         if (rg__breaks(r, at)) {
             r->negated = r->only = false;
             r->denied = -1;
@@ -145,6 +146,7 @@ static void walk(rg__reader *r)
             r->n_adjectives = 0;
             r->instrument = -1;
         }
+        if (denied) r->negated = true;
         int32_t took = rg__take_key(r, at);
         if (!took) took = rg__take_phrase(r, at);
         if (!took) took = rg__take_number(r, at);

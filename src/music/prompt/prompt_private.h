@@ -51,7 +51,9 @@ typedef struct rg__reader {
     rg__tokens t;
     rg_prompt *out;
     bool negated;         /* the next finding is unwanted */
+    bool lists;           /* the last denial was a "without", not a "no" */
     int32_t denied;       /* the token after the last unwanted finding; -1 */
+    int32_t list_end;     /* the token after a list of unwanted things */
     bool only;            /* "only" stands earlier in this clause */
     uint32_t alone;       /* tracks that something says are alone, a bit each */
     uint32_t clause;      /* tracks of the instruments of this clause */
@@ -87,6 +89,13 @@ void rg__words(const rg__reader *r, int32_t at, int32_t count, char out[64]);
 int32_t rg__take_number(rg__reader *r, int32_t at);
 int32_t rg__take_key(rg__reader *r, int32_t at);
 int32_t rg__take_phrase(rg__reader *r, int32_t at);
+
+/* The longest phrase of the vocabulary at `at`, and its tokens; NULL: none. */
+const rg_word *rg__phrase_at(const rg__reader *r, int32_t at, int32_t *count);
+/* Tokens of an instrument or track at `at`, with adjectives before it if they may be; 0: none. */
+int32_t rg__noun_at(const rg__reader *r, int32_t at, bool adjectives);
+/* Whether what begins at `at` belongs to a list of unwanted things. */
+bool rg__still_denied(rg__reader *r, int32_t at);
 
 void rg__set_tempo(rg__reader *r, double low, double high, int32_t at, int32_t count);
 void rg__set_meter(rg__reader *r, int32_t beats, int32_t unit, int32_t at, int32_t count);
