@@ -129,6 +129,36 @@ START_TEST(chords_and_their_times)
 }
 END_TEST
 
+/* Every kind on every root, four seconds each, the root an octave below as well. */
+START_TEST(kinds_of_chord_on_every_root)
+{
+    static const struct {
+        const char *name;
+        int n, notes[4];
+    } kinds[] = {{"maj", 3, {0, 4, 7}},      {"min", 3, {0, 3, 7}},      {"7", 4, {0, 4, 7, 10}},
+                 {"maj7", 4, {0, 4, 7, 11}}, {"min7", 4, {0, 3, 7, 10}}, {"dim", 3, {0, 3, 6}}};
+    for (int k = 0; k < 6; k++) {
+        int right = 0;
+        rg_audio a = make_sound(48);
+        for (int root = 0; root < 12; root++) {
+            add_note(&a, 4 * root, 4 * root + 4, pitch(root - 12), 0.05);
+            for (int i = 0; i < kinds[k].n; i++)
+                add_note(&a, 4 * root, 4 * root + 4, pitch(root + kinds[k].notes[i]), 0.05);
+        }
+        rg_features f = hear(&a);
+        for (int64_t i = 0; i < f.n_chords; i++) {
+            char label[16], want[16];
+            int root = (int)((f.chords[i].start_s + f.chords[i].end_s) / 8);
+            snprintf(want, sizeof want, "%s:%s", rg_pitch_name(root), kinds[k].name);
+            right += !strcmp(rg_chord_label(&f.chords[i], label), want);
+        }
+        ck_assert_msg(right == 12, "%d of 12 chords '%s' heard", right, kinds[k].name);
+        rg_features_free(&f);
+        rg_audio_free(&a);
+    }
+}
+END_TEST
+
 START_TEST(scales_name_their_key_however_tuned)
 {
     static const int steps[2][8] = {{0, 2, 4, 5, 7, 9, 11, 12}, {0, 2, 3, 5, 7, 8, 10, 12}};
@@ -246,6 +276,7 @@ START_TEST(stems_that_do_not_fit_are_refused)
 END_TEST
 
 RG_TEST_MAIN("features", 120, clicks_are_beats_within_ten_ms, bars_of_three_and_four,
-             chords_and_their_times, scales_name_their_key_however_tuned,
+             chords_and_their_times, kinds_of_chord_on_every_root,
+             scales_name_their_key_however_tuned,
              silence_noise_and_a_sample_are_heard_without_inventing, stems_add_up_to_the_mix,
              blocks_of_any_size_give_the_same_bits, stems_that_do_not_fit_are_refused)

@@ -1,10 +1,10 @@
 /*
  * Chords of a chroma, with their times.
  *
- * One idea: each of 24 triads (and silence) is compared with every tenth of a second, and the
- * likeliest path that seldom changes is taken (Viterbi); then the sevenths that sound in a span
- * say which kind of chord it is. Labels after Harte and others, Symbolic Representation of Musical
- * Chords (ISMIR 2005).
+ * One idea: six kinds of chord on twelve roots (and none) are weighed against the sound of every
+ * beat, or tenth of a second, by weights fitted to songs of known chords, and the likeliest path
+ * that seldom changes is taken (Viterbi). Labels after Harte and others, Symbolic Representation of
+ * Musical Chords (ISMIR 2005).
  */
 #ifndef RG_MUSIC_CHORDS_H
 #define RG_MUSIC_CHORDS_H
@@ -26,7 +26,7 @@ typedef struct rg_chord {
     double start_s, end_s;
     int32_t root; /* 0 = C .. 11; -1: none (N) */
     rg_chord_kind kind;
-    double confidence; /* 0..1: how alike chord and sound are */
+    double confidence; /* 0..1: how alike the notes of its triad and the sound are */
 } rg_chord;
 
 /* Beats between which chords change, likelier at the beginning of a bar (beats first, first +
