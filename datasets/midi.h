@@ -83,8 +83,9 @@ void rg_midi_free(rg_midi *midi); /* zeroes it; freeing twice is fine */
 typedef struct rg_midi_grid {
     double *beats, *downbeats;
     int64_t n_beats, n_downbeats;
-    int32_t meter;    /* beats per bar for most of the time; 0 unknown */
-    double tempo_bpm; /* 60 / median beat; 0 unknown */
+    int32_t meter;     /* beats per bar for most of the time; 0 unknown */
+    char signature[8]; /* "6/8", as most bars of that meter are written; "" unknown */
+    double tempo_bpm;  /* 60 / median beat; 0 unknown */
 } rg_midi_grid;
 rg_status rg_midi_beats(const rg_midi *midi, rg_midi_grid *out, rg_error *err) RG_MUST_USE;
 void rg_midi_grid_free(rg_midi_grid *grid);

@@ -57,9 +57,14 @@ double rg_midi_seconds_at(const rg_midi *midi, int64_t tick)
     return midi->division > 0 ? seconds_at(&clock, tick) : 0;
 }
 
+/* How many beats stand under each bar length (0: an unknown one) and each time signature. */
+typedef struct ballot {
+    int64_t bar[17], signature[17][9];
+} ballot;
+
 /* Beats of one stretch under one meter, from tick `from` up to `to`. */
-static int64_t fill_stretch(const rg_midi *m, const rg_midi_meter *meter, int64_t from, int64_t to,
-                            clock_of *clock, rg_midi_grid *g, int64_t votes[17])
+static void fill_stretch(const rg_midi *m, const rg_midi_meter *meter, int64_t from, int64_t to,
+                         clock_of *clock, rg_midi_grid *g, ballot *votes)
 {
     int64_t step, added = 0;
     int32_t beats;
@@ -69,8 +74,22 @@ static int64_t fill_stretch(const rg_midi *m, const rg_midi_meter *meter, int64_
         g->beats[g->n_beats++] = t;
         if (known && added % beats == 0) g->downbeats[g->n_downbeats++] = t;
     }
-    votes[known ? beats : 0] += added;
-    return added;
+    votes->bar[known ? beats : 0] += added;
+    if (known) votes->signature[meter->numerator][meter->denominator] += added;
+}
+
+/* The bar length that most beats have, and the signature that most of those are written in. */
+static void elect(const ballot *votes, rg_midi_grid *g)
+{
+    int64_t most = 0;
+    for (int32_t b = 1; b < 17; b++)
+        if (votes->bar[b] > votes->bar[g->meter]) g->meter = b;
+    for (int32_t d = 1; d < 9; d++) {
+        int32_t n = d == 8 ? 3 * g->meter : g->meter;
+        if (n < 2 || n > 16 || votes->signature[n][d] <= most) continue;
+        most = votes->signature[n][d];
+        snprintf(g->signature, sizeof g->signature, "%d/%d", n, d);
+    }
 }
 
 static int by_value(const void *a, const void *b)
@@ -106,16 +125,16 @@ rg_status rg_midi_beats(const rg_midi *m, rg_midi_grid *g, rg_error *err)
         rg_midi_grid_free(g);
         return rg_fail(err, RG_ERR_NOMEM, "no memory for a beat grid");
     }
-    int64_t votes[17] = {0}, from = 0;
+    ballot votes = {0};
+    int64_t from = 0;
     clock_of clock = {.midi = m, .tempo = 500000};
     for (int64_t i = -1; i < m->n_meters; i++) {
         int64_t to = i + 1 < m->n_meters ? m->meters[i + 1].tick : m->ticks + 1;
         if (to > from && g->n_beats < room)
-            fill_stretch(m, i < 0 ? NULL : &m->meters[i], from, to, &clock, g, votes);
+            fill_stretch(m, i < 0 ? NULL : &m->meters[i], from, to, &clock, g, &votes);
         from = to;
     }
-    for (int32_t b = 1; b < 17; b++)
-        if (votes[b] > votes[g->meter]) g->meter = b;
+    elect(&votes, g);
     return median_tempo(g, err);
 }
 

@@ -171,6 +171,7 @@ static void label_song(const rg_candidate *c, const rg_midi_grid *grid, rg_song 
                    .n_downbeats = grid->n_downbeats};
     rg_copy_text(s->group, sizeof s->group, c->group);
     rg_copy_text(s->genre, sizeof s->genre, genre_of(c));
+    rg_copy_text(s->signature, sizeof s->signature, grid->signature);
     rg_midi_key_of(&c->midi, &s->key_tonic, &s->key_mode);
 }
 

@@ -250,6 +250,7 @@ START_TEST(jobs_do_not_change_the_store_and_a_finished_one_is_left_alone)
     ck_assert_int_eq(s->frames, 12 * 8000);
     ck_assert_int_eq(s->key_tonic, 9);
     ck_assert_int_eq(s->meter, 4);
+    ck_assert_str_eq(s->signature, "4/4");
     RG_ASSERT_NEAR(s->tempo_bpm, 120, 1e-9);
     ck_assert_ptr_nonnull(strstr(s->prompt, "120 bpm, A minor, 4/4, fingered bass"));
     ck_assert_int_eq(s->n_beats, 24);

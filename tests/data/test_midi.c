@@ -216,11 +216,47 @@ START_TEST(beats_and_bars_follow_meter_and_tempo)
     ck_assert_int_eq(g.n_beats, 18 + 4 + 3);
     ck_assert_int_eq(g.n_downbeats, 6 + 2);
     ck_assert_int_eq(g.meter, 3);
+    ck_assert_str_eq(g.signature, "3/4");
     RG_ASSERT_NEAR(g.tempo_bpm, 100, 1e-9);
     RG_ASSERT_NEAR(g.downbeats[1], 1.8, 1e-9);
     RG_ASSERT_NEAR(g.beats[19] - g.beats[18], 0.9, 1e-9); /* dotted quarter */
     rg_midi_grid_free(&g);
     rg_midi_free(&m);
+}
+END_TEST
+
+/* Ten quarters under the first meter, then 24 under the second: the longer one is the song's. */
+START_TEST(the_signature_is_the_one_most_bars_are_written_in)
+{
+    static const struct {
+        uint8_t first[2], second[2];
+        const char *signature;
+        int meter;
+    } cases[] = {
+        {{4, 2}, {6, 3}, "6/8", 2}, {{6, 3}, {4, 2}, "4/4", 4}, {{3, 2}, {12, 3}, "12/8", 4},
+        {{4, 2}, {2, 1}, "2/2", 2}, {{4, 2}, {5, 2}, "5/4", 5}, {{2, 2}, {6, 3}, "6/8", 2},
+        {{4, 2}, {1, 4}, "", 0},    {{4, 2}, {7, 3}, "", 0},    {{16, 2}, {16, 2}, "16/4", 16},
+        {{4, 2}, {0, 2}, "", 0},    {{2, 3}, {9, 3}, "9/8", 3}, {{4, 2}, {255, 255}, "", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static rg_midi_bytes b;
+        const uint8_t first[4] = {cases[i].first[0], cases[i].first[1], 24, 8};
+        const uint8_t second[4] = {cases[i].second[0], cases[i].second[1], 24, 8};
+        rg_mb_header(&b, 0, 1, 96);
+        rg_mb_begin(&b);
+        rg_mb_meta(&b, 0, 0x58, first, 4);
+        rg_mb_meta(&b, 10 * 96, 0x58, second, 4);
+        rg_mb_note(&b, 0, 24 * 96, 0, 60, 60);
+        rg_mb_end(&b, 1);
+        rg_midi m = parse(&b);
+        rg_midi_grid g;
+        rg_error err = {0};
+        RG_ASSERT_OK(rg_midi_beats(&m, &g, &err), &err);
+        ck_assert_msg(strcmp(g.signature, cases[i].signature) == 0, "%zu: %s", i, g.signature);
+        ck_assert_int_eq(g.meter, cases[i].meter);
+        rg_midi_grid_free(&g);
+        rg_midi_free(&m);
+    }
 }
 END_TEST
 
@@ -331,5 +367,7 @@ RG_TEST_MAIN("midi", 60, running_status_and_names, tempo_changes_move_later_note
              notes_pair_first_in_first_out_and_open_ones_end_with_the_file,
              junk_before_and_between_chunks_is_skipped, every_cut_file_is_read_as_far_as_it_goes,
              malformed_files_are_refused_or_warned_about, system_messages_do_not_upset_running_time,
-             beats_and_bars_follow_meter_and_tempo, keys_are_trusted_when_they_say_something,
+             beats_and_bars_follow_meter_and_tempo,
+             the_signature_is_the_one_most_bars_are_written_in,
+             keys_are_trusted_when_they_say_something,
              identity_is_the_notes_and_likeness_ignores_the_key, damaged_files_never_give_nonsense)
