@@ -222,6 +222,13 @@ static rg_status play(player *p, double start, double seconds, rg_error *err)
 
 /* ---- levels ---- */
 
+static rg__rows rows_of(const player *p)
+{
+    rg__rows rows = {.frames = p->frames, .n_roles = p->n_roles, .rate = p->rate};
+    for (int32_t r = 0; r < p->n_roles; r++) rows.rows[r] = p->rows + r * p->capacity;
+    return rows;
+}
+
 /* Rows at the stems' rate; replaces p->rows. */
 static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
 {
@@ -241,12 +248,13 @@ static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
             free(rows);
             return status;
         }
-        rg__stems_high_pass(rows + r * frames, frames, rate);
     }
     free(p->rows);
     p->rows = rows;
     p->frames = p->capacity = frames;
     p->rate = rate;
+    rg__rows all = rows_of(p);
+    rg__stems_high_pass(&all);
     return RG_OK;
 }
 
@@ -288,8 +296,9 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
     if (p.settings) p.fluid->delete_fluid_settings(p.settings);
     if (status == RG_OK) status = bring_to_rate(&p, options->rate, err);
     if (status == RG_OK && p.cut) fade_out(&p);
-    rg__rows rows = {p.rows, p.capacity, p.frames, n_roles, p.rate};
+    rg__rows rows = rows_of(&p);
     if (status == RG_OK) status = rg__stems_make(&rows, options->loudness, out, err);
+    if (status != RG_OK) rg_stems_free(out);
     free(p.rows);
     return status;
 }

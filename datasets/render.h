@@ -32,7 +32,7 @@ typedef struct rg_render_options {
 /* What came out. samples (n_roles,frames); rows of absent roles are zeros. */
 typedef struct rg_stems {
     int32_t n_roles, rate;
-    int64_t frames;
+    int64_t frames, room; /* room: samples that the memory has place for */
     int16_t *samples;
     bool present[RG_MAX_ROLES];
     double loudness_lufs, gain_db; /* of the mix as stored; applied to all stems alike */

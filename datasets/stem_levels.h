@@ -10,18 +10,19 @@
 
 #include "datasets/render.h"
 
-/* rows (n_roles,capacity), of which the first `frames` columns count. */
+/* What sounds of each role; NULL: nothing. */
 typedef struct rg__rows {
-    float *rows;
-    int64_t capacity, frames;
+    float *rows[RG_MAX_ROLES]; /* (frames) each */
+    int64_t frames;
     int32_t n_roles, rate;
 } rg__rows;
 
 /* 2nd-order Butterworth high-pass at 25 Hz, in place: takes away DC and what nobody hears. */
-void rg__stems_high_pass(float *x, int64_t n, int32_t rate);
+void rg__stems_high_pass(const rg__rows *rows);
 
 /* `loudness` of the mix in LUFS, 0: -18; less where the mix or a stem would clip. A role without a
- * block above -60 dBFS is absent. RG_ERR_FORMAT when nothing sounds. */
+ * block above -60 dBFS is absent. RG_ERR_FORMAT when nothing sounds. *out is zeroed before its
+ * first use; memory that it has from an earlier one serves again, and stays after an error. */
 rg_status rg__stems_make(const rg__rows *rows, double loudness, rg_stems *out,
                          rg_error *err) RG_MUST_USE;
 

@@ -145,9 +145,9 @@ bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song 
 /* Removes added songs that are not wanted (any more). */
 rg_status rg_store_keep(rg_store_writer *writer, bool (*wanted)(void *ctx, const char *id),
                         void *ctx, rg_error *err) RG_MUST_USE;
-/* samples (roles,frames) int16; rows of absent roles are not read. Activity, levels, checksum
- * and features (song_features.h) are computed here. A present role that is all zeros is refused:
- * mark it absent. On disk, whole, when this returns. Any thread. */
+/* samples (roles,frames) int16; rows of absent roles are stored as zeros, whatever they hold.
+ * Activity, levels, checksum and features (song_features.h) are computed here. A present role that
+ * is all zeros is refused: mark it absent. On disk, whole, when this returns. Any thread. */
 rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
                        const rg_provenance *provenance, const int16_t *samples,
                        rg_error *err) RG_MUST_USE;

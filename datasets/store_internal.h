@@ -134,8 +134,9 @@ rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *
 /* Blocks of 100 ms that n frames make, and the first frame of one. */
 int64_t rg__store_blocks(int64_t frames, int32_t rate);
 int64_t rg__store_block_start(int64_t block, int32_t rate);
-/* RMS in dB + 96 of each block of one role's samples, rounded; 0 below. */
-void rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out);
+/* RMS in dB + 96 of each block of one role's samples, rounded; 0 below. The sum of all squares. */
+int64_t rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out);
+int32_t rg__store_peak(const int16_t *samples, int64_t frames); /* 0 to 32768 */
 
 /* The song as its own groups in the shard have it: for verify. */
 rg_status rg__store_load_again(const rg_store *store, int64_t song, rg_song *out, void **block,

@@ -18,18 +18,38 @@ int64_t rg__store_blocks(int64_t frames, int32_t rate)
     return (frames * RG_ACTIVITY_PER_SECOND + rate - 1) / rate;
 }
 
-void rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out)
+/* Exact, so that vectors may add in any order. */
+static int64_t energy_of(const int16_t *x, int64_t n)
 {
-    int64_t blocks = rg__store_blocks(frames, rate);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (int32_t)x[i] * x[i];
+    return sum;
+}
+
+int64_t rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out)
+{
+    int64_t blocks = rg__store_blocks(frames, rate), total = 0;
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = rg__store_block_start(b, rate), last = rg__store_block_start(b + 1, rate);
         if (last > frames) last = frames;
-        double energy = 0;
-        for (int64_t i = first; i < last; i++) energy += (double)samples[i] * samples[i];
-        double mean = last > first ? energy / (double)(last - first) / (32768.0 * 32768.0) : 0;
+        int64_t energy = energy_of(samples + first, last - first);
+        double mean =
+            last > first ? (double)energy / (double)(last - first) / (32768.0 * 32768.0) : 0;
         double level = mean > 0 ? 10 * log10(mean) + 96 : 0;
         out[b] = (uint8_t)fmin(fmax(round(level), 0), 255);
+        total += energy;
     }
+    return total;
+}
+
+int32_t rg__store_peak(const int16_t *samples, int64_t frames)
+{
+    int16_t low = 0, high = 0;
+    for (int64_t i = 0; i < frames; i++) {
+        low = samples[i] < low ? samples[i] : low;
+        high = samples[i] > high ? samples[i] : high;
+    }
+    return -(int32_t)low > high ? -(int32_t)low : high;
 }
 
 double rg_store_active_share(const rg_store *store, int64_t song, int32_t role, int64_t start,

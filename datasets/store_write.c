@@ -215,46 +215,53 @@ static rg_status check_song(const rg_store_writer *w, const rg_song *s, const rg
     return RG_OK;
 }
 
-/* Level, peak and activity of one role; false when it is all zeros. */
-static bool measure_role(const rg_store_writer *w, rg_song *s, int32_t r, const int16_t *x,
-                         uint8_t *activity)
-{
-    double energy = 0;
-    int32_t peak = 0;
-    for (int64_t i = 0; i < s->frames; i++) {
-        int32_t v = x[i] < 0 ? -x[i] : x[i];
-        if (v > peak) peak = v;
-        energy += (double)x[i] * x[i];
-    }
-    s->peak[r] = peak / 32768.0;
-    s->rms_dbfs[r] = 10 * log10(energy / (double)s->frames / (32768.0 * 32768.0) + 1e-20);
-    rg__store_activity(x, s->frames, w->info.rate, activity + r * s->n_activity);
-    return peak > 0;
-}
-
-/* Fills what is computed here and a copy of the samples whose absent rows are zeros. */
+/* Fills what is computed here. */
 static rg_status measure(const rg_store_writer *w, rg_song *s, const int16_t *samples,
-                         int16_t *copy, uint8_t *activity, rg_error *err)
+                         uint8_t *activity, rg_error *err)
 {
     bool any = false;
     for (int32_t r = 0; r < w->info.n_roles; r++) {
+        const int16_t *row = samples + (int64_t)r * s->frames;
         s->peak[r] = 0;
         s->rms_dbfs[r] = -200;
         if (!s->present[r]) continue;
         any = true;
-        int16_t *row = copy + (int64_t)r * s->frames;
-        memcpy(row, samples + (int64_t)r * s->frames, (size_t)s->frames * sizeof *row);
-        if (!measure_role(w, s, r, row, activity))
+        double energy =
+            (double)rg__store_activity(row, s->frames, w->info.rate, activity + r * s->n_activity);
+        s->peak[r] = rg__store_peak(row, s->frames) / 32768.0;
+        s->rms_dbfs[r] = 10 * log10(energy / (double)s->frames / (32768.0 * 32768.0) + 1e-20);
+        if (!(s->peak[r] > 0))
             return rg_fail(err, RG_ERR_FORMAT,
                            "song '%s': role %s is all zeros; mark it absent instead", s->id,
                            w->info.roles[r]);
     }
     if (!any) return rg_fail(err, RG_ERR_FORMAT, "song '%s': every role is absent", s->id);
-    s->xxh3 = rg_xxh3(copy, (size_t)(s->frames * w->info.n_roles) * sizeof *copy);
+    s->xxh3 = rg_xxh3(samples, (size_t)(s->frames * w->info.n_roles) * sizeof *samples);
     return RG_OK;
 }
 
-static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_provenance *p,
+static bool is_silent(const int16_t *x, int64_t n)
+{
+    return x[0] == 0 && memcmp(x, x + 1, (size_t)(n - 1) * sizeof *x) == 0;
+}
+
+/* Rows of absent roles are stored as zeros; where they are not, *copy (heap) is to be stored. */
+static rg_status clear_absent(const rg_store_writer *w, const rg_song *s, const int16_t *samples,
+                              int16_t **copy, rg_error *err)
+{
+    size_t row = (size_t)s->frames * sizeof *samples, all = row * (size_t)w->info.n_roles;
+    for (int32_t r = 0; r < w->info.n_roles; r++) {
+        int64_t at = r * s->frames;
+        if (s->present[r] || is_silent(samples + at, s->frames)) continue;
+        if (!*copy && (*copy = malloc(all))) memcpy(*copy, samples, all);
+        if (!*copy) return rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to write it", s->id);
+        memset(*copy + at, 0, row);
+    }
+    return RG_OK;
+}
+
+/* The song's own file. HDF5 works for one thread at a time; the disk does not. */
+static rg_status stage(rg_store_writer *w, const rg_song *s, const rg_provenance *p,
                        const rg_song_features *heard, const int16_t *samples, rg_error *err)
 {
     char path[RG__PATH], temporary[RG__PATH + 32];
@@ -263,6 +270,7 @@ static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_prov
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
     rg__h5_quiet();
     rg_error failure = {0};
+    pthread_mutex_lock(&w->mutex);
     hid_t file = rg__h5_create(temporary, &failure);
     bool ok = file >= 0 && rg__store_make_groups(file) &&
               rg__store_write_song(file, w->info.n_roles, s, p, samples) &&
@@ -270,6 +278,7 @@ static rg_status stage(const rg_store_writer *w, const rg_song *s, const rg_prov
               rg__store_write_columns(file, s, 1);
     rg_status status = ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing the song failed");
     status = rg__h5_close_new(file, status, &failure, err);
+    pthread_mutex_unlock(&w->mutex);
     if (status == RG_OK) return rg_fs_commit_path(temporary, path, err);
     rg_fs_current()->unlink(temporary);
     return status;
@@ -282,27 +291,25 @@ rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
     size_t rows = (size_t)writer->info.n_roles;
     rg_song *s = malloc(sizeof *s);
     int64_t blocks = rg__store_blocks(song->frames, writer->info.rate);
-    int16_t *copy = calloc(rows * (size_t)song->frames, sizeof *copy);
     uint8_t *activity = calloc(rows, (size_t)blocks);
+    int16_t *copy = NULL;
     rg_song_features heard = {0};
     rg_status status = RG_OK;
-    if (!s || !copy || !activity) {
+    if (!s || !activity) {
         status = rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to write it", song->id);
     } else {
         *s = *song;
         s->n_activity = blocks;
         s->activity = activity;
         if (!s->original_rate) s->original_rate = writer->info.rate;
-        status = measure(writer, s, samples, copy, activity, err);
+        status = clear_absent(writer, s, samples, &copy, err);
     }
+    if (copy) samples = copy;
+    if (status == RG_OK) status = measure(writer, s, samples, activity, err);
     if (status == RG_OK)
         status = rg_song_features_hear(s, writer->info.n_roles, writer->info.roles,
-                                       writer->info.rate, copy, &heard, err);
-    if (status == RG_OK) {
-        pthread_mutex_lock(&writer->mutex);
-        status = stage(writer, s, provenance, &heard, copy, err);
-        pthread_mutex_unlock(&writer->mutex);
-    }
+                                       writer->info.rate, samples, &heard, err);
+    if (status == RG_OK) status = stage(writer, s, provenance, &heard, samples, err);
     rg_song_features_free(&heard);
     free(s);
     free(copy);

@@ -114,7 +114,11 @@ typedef struct rg__import_job {
     int32_t rate;
     rg_store_writer *writer;
 } rg__import_job;
-rg_status rg__import_store(const rg__import_job *job, rg__import_song *song,
+/* The memory that a song takes, kept from one to the next. NULL: there is none. */
+typedef struct rg__import_room rg__import_room;
+rg__import_room *rg__import_room_create(void);
+void rg__import_room_destroy(rg__import_room *room); /* NULL is fine */
+rg_status rg__import_store(const rg__import_job *job, rg__import_room *room, rg__import_song *song,
                            rg_error *err) RG_MUST_USE;
 
 #endif

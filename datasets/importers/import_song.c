@@ -1,102 +1,65 @@
 /*
  * One song of a data set: files to roles to the store.
  *
- * One idea: each stem is folded down, resampled and added to the row of its role at once, so memory
- * grows with roles and not with stems; whatever was odd about a file becomes a note that is told,
- * and kept with the song.
+ * One idea: each stem is folded down, resampled and added to the row of its role block by block, so
+ * memory grows with roles and not with stems, and a worker keeps it for its next song; whatever was
+ * odd about a file becomes a note that is told, and kept with the song.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "audio/audio.h"
 #include "datasets/importers/import_internal.h"
+#include "datasets/importers/import_stem.h"
 #include "datasets/prompts.h"
 #include "datasets/stem_levels.h"
 
 static const double pad_seconds = 0.05, dc_limit = 0.01, residual_limit_db = -30,
                     cancelling_db = -9;
 
-typedef struct row {
-    float *samples; /* NULL while empty */
-    int64_t length;
-} row;
+struct rg__import_room {
+    rg__row rows[RG_MAX_ROLES], sum; /* of each role, of all stems */
+    rg_stems stems;
+};
 
 typedef struct mixing {
     const rg__import_job *job;
     rg__import_song *song;
-    row rows[RG_MAX_ROLES], sum; /* of each role, of all stems */
-    int64_t shortest, longest;   /* of the stems */
+    rg__import_room *room;
+    int64_t shortest, longest; /* of the stems */
     int32_t original_rate;
     json_t *facts; /* of the stems, for the provenance */
 } mixing;
 
+rg__import_room *rg__import_room_create(void)
+{
+    return calloc(1, sizeof(rg__import_room));
+}
+
+void rg__import_room_destroy(rg__import_room *room)
+{
+    if (!room) return;
+    for (size_t r = 0; r < RG_MAX_ROLES; r++) free(room->rows[r].samples);
+    free(room->sum.samples);
+    rg_stems_free(&room->stems);
+    free(room);
+}
+
 /* ---- one file ---- */
 
 /* Channels that are each other's opposite leave nothing of their mean. */
-static void note_cancelling(rg__import_song *song, const char *label, const rg_audio *read,
-                            const rg_audio *mono)
+static void note_cancelling(rg__import_song *song, const char *label, double folded_db)
 {
-    double each = 0, mean = 0;
-    for (int64_t i = 0; i < read->frames * read->channels; i++)
-        each += (double)read->samples[i] * read->samples[i];
-    for (int64_t i = 0; i < mono->frames; i++) mean += (double)mono->samples[i] * mono->samples[i];
-    double db = 10 * log10(mean * read->channels / fmax(each, 1e-30) + 1e-12);
-    if (each > 0 && db < cancelling_db)
+    if (folded_db < cancelling_db)
         rg__import_note(song,
                         "the channels of '%s' cancel each other: their mean is %.0f dB below them; "
                         "--stereo left takes one",
-                        label, -db);
+                        label, -folded_db);
 }
 
-/* One channel of all, by the policy. */
-static rg_status fold(const mixing *m, const char *label, const rg_audio *read, rg_audio *out,
-                      rg_error *err)
-{
-    rg_import_downmix policy = m->job->options->downmix;
-    if (read->channels == 1 || policy == RG_IMPORT_MEAN) {
-        RG_TRY(rg_audio_to_channels(read, 1, out, err));
-        if (read->channels > 1) note_cancelling(m->song, label, read, out);
-        return RG_OK;
-    }
-    if (policy == RG_IMPORT_MONO)
-        return rg_fail(err, RG_ERR_FORMAT, "'%s' has %d channels; --stereo mean, left or right",
-                       label, read->channels);
-    RG_TRY(rg_audio_make(out, read->frames, 1, read->rate, err));
-    const float *from = read->samples + (policy == RG_IMPORT_RIGHT);
-    for (int64_t i = 0; i < read->frames; i++) out->samples[i] = from[i * read->channels];
-    return RG_OK;
-}
-
-static rg_status read_mono(const mixing *m, const char *path, const char *label, rg_audio *out,
-                           rg_audio *original, rg_levels *levels, rg_error *err)
-{
-    rg_audio read = {0}, mono = {0};
-    RG_TRY(rg_audio_read(path, &read, err));
-    *levels = rg_audio_levels(&read);
-    *original = (rg_audio){.frames = read.frames, .channels = read.channels, .rate = read.rate};
-    rg_status status = fold(m, label, &read, &mono, err);
-    rg_audio_free(&read);
-    if (status == RG_OK) status = rg_audio_resample(&mono, m->job->rate, out, err);
-    rg_audio_free(&mono);
-    return status;
-}
-
-static rg_status add_to(row *to, const rg_audio *audio, rg_error *err)
-{
-    if (audio->frames > to->length) {
-        float *grown = realloc(to->samples, (size_t)audio->frames * sizeof *grown);
-        if (!grown) return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's stems");
-        to->samples = grown;
-        memset(grown + to->length, 0, (size_t)(audio->frames - to->length) * sizeof *grown);
-        to->length = audio->frames;
-    }
-    for (int64_t i = 0; i < audio->frames; i++) to->samples[i] += audio->samples[i];
-    return RG_OK;
-}
-
-static void note_levels(rg__import_song *song, const rg__import_stem *stem, const rg_levels *levels)
+static void note_levels(rg__import_song *song, const rg__import_stem *stem,
+                        const rg__stem_facts *levels)
 {
     if (!(levels->peak > 1e-5)) rg__import_note(song, "'%s' has no sound", stem->label);
     if (levels->peak > 1)
@@ -109,27 +72,45 @@ static void note_levels(rg__import_song *song, const rg__import_stem *stem, cons
         rg__import_note(song, "no role takes '%s'; it is left out", stem->label);
 }
 
+static rg_status add_blocks(mixing *m, rg__stem *file, int32_t role, int64_t *frames, rg_error *err)
+{
+    rg__import_room *room = m->room;
+    const float *x;
+    int64_t n;
+    *frames = 0;
+    for (;;) {
+        RG_TRY(rg__stem_next(file, &x, &n, err));
+        if (n == 0) return RG_OK;
+        if (m->song->mixture) RG_TRY(rg__row_add(&room->sum, *frames, x, n, err));
+        if (role >= 0) RG_TRY(rg__row_add(&room->rows[role], *frames, x, n, err));
+        *frames += n;
+    }
+}
+
 static rg_status add_stem(mixing *m, const rg__import_stem *stem, rg_error *err)
 {
-    rg_audio audio = {0}, original;
-    rg_levels levels;
-    RG_TRY(read_mono(m, stem->path, stem->label, &audio, &original, &levels, err));
-    note_levels(m->song, stem, &levels);
-    if (m->original_rate && m->original_rate != original.rate)
-        rg__import_note(m->song, "'%s' has %d Hz, others have %d", stem->label, original.rate,
+    int64_t frames;
+    rg__stem *file =
+        rg__stem_open(stem->path, stem->label, m->job->options->downmix, m->job->rate, err);
+    if (!file) return err->code;
+    rg_status status = add_blocks(m, file, stem->role, &frames, err);
+    rg__stem_facts facts = rg__stem_measured(file);
+    rg__stem_close(file);
+    RG_TRY(status);
+    note_cancelling(m->song, stem->label, facts.folded_db);
+    note_levels(m->song, stem, &facts);
+    if (m->original_rate && m->original_rate != facts.rate)
+        rg__import_note(m->song, "'%s' has %d Hz, others have %d", stem->label, facts.rate,
                         m->original_rate);
-    m->original_rate = m->original_rate ? m->original_rate : original.rate;
-    m->longest = audio.frames > m->longest ? audio.frames : m->longest;
-    m->shortest = m->shortest && m->shortest < audio.frames ? m->shortest : audio.frames;
+    m->original_rate = m->original_rate ? m->original_rate : facts.rate;
+    m->longest = frames > m->longest ? frames : m->longest;
+    m->shortest = m->shortest && m->shortest < frames ? m->shortest : frames;
     json_array_append_new(m->facts,
                           json_pack("{s:s, s:s, s:i, s:i, s:f, s:b}", "name", stem->label, "role",
                                     stem->role < 0 ? "" : m->job->map->roles[stem->role].name,
-                                    "rate", (int)original.rate, "channels", (int)original.channels,
-                                    "peak", levels.peak, "bleed", (int)stem->bleed));
-    rg_status status = add_to(&m->sum, &audio, err);
-    if (status == RG_OK && stem->role >= 0) status = add_to(&m->rows[stem->role], &audio, err);
-    rg_audio_free(&audio);
-    return status;
+                                    "rate", (int)facts.rate, "channels", (int)facts.channels,
+                                    "peak", facts.peak, "bleed", (int)stem->bleed));
+    return RG_OK;
 }
 
 /* ---- the song ---- */
@@ -147,45 +128,56 @@ static rg_status settle_lengths(mixing *m, int64_t *frames, rg_error *err)
     return RG_OK;
 }
 
-/* Energy of mixture minus stems against that of the mixture. */
+/* Energies of the mixture and of mixture minus stems, in the first `frames`. */
+static rg_status add_energies(const mixing *m, rg__stem *mixture, int64_t frames, double *energy,
+                              double *rest, rg_error *err)
+{
+    const float *x, *sum = m->room->sum.samples;
+    int64_t n = 0, at = 0;
+    do {
+        RG_TRY(rg__stem_next(mixture, &x, &n, err));
+        for (int64_t i = 0; i < n && at + i < frames; i++) {
+            double whole = x[i], apart = whole - sum[at + i];
+            *energy += whole * whole;
+            *rest += apart * apart;
+        }
+        at += n;
+    } while (n > 0);
+    for (; at < frames; at++) *rest += (double)sum[at] * sum[at];
+    return RG_OK;
+}
+
 static rg_status compare_mixture(const mixing *m, int64_t frames, rg_error *err)
 {
-    rg_audio mix = {0}, original;
-    rg_levels levels;
     double energy = 0, rest = 0;
-    const row *sum = &m->sum;
     if (!m->song->mixture) return RG_OK;
-    RG_TRY(read_mono(m, m->song->mixture, "mixture", &mix, &original, &levels, err));
-    for (int64_t i = 0; i < frames; i++) {
-        double whole = i < mix.frames ? mix.samples[i] : 0;
-        double apart = whole - (i < sum->length ? sum->samples[i] : 0);
-        energy += whole * whole;
-        rest += apart * apart;
-    }
-    rg_audio_free(&mix);
+    RG_TRY(rg__row_pad(&m->room->sum, frames, err));
+    rg__stem *mixture =
+        rg__stem_open(m->song->mixture, "mixture", m->job->options->downmix, m->job->rate, err);
+    if (!mixture) return err->code;
+    rg_status status = add_energies(m, mixture, frames, &energy, &rest, err);
+    double cancel_db = rg__stem_measured(mixture).folded_db;
+    rg__stem_close(mixture);
+    RG_TRY(status);
+    note_cancelling(m->song, "mixture", cancel_db);
     double db = rest > 0 ? 10 * log10(rest / fmax(energy, 1e-30)) : -INFINITY;
     if (db > residual_limit_db)
         rg__import_note(m->song, "the stems do not sum to the mixture: %.1f dB are left", db);
     return RG_OK;
 }
 
-static rg_status level(mixing *m, int64_t frames, rg_stems *out, rg_error *err)
+static rg_status level(mixing *m, int64_t frames, rg_error *err)
 {
-    int32_t n = m->job->map->n;
+    rg__rows all = {.frames = frames, .n_roles = m->job->map->n, .rate = m->job->rate};
     if (frames < 1) return rg_fail(err, RG_ERR_FORMAT, "no stem has a sample");
-    float *rows = calloc((size_t)(frames * n), sizeof *rows);
-    if (!rows) return rg_fail(err, RG_ERR_NOMEM, "no memory for a song's stems");
-    for (int32_t r = 0; r < n; r++) {
-        const row *from = &m->rows[r];
-        if (!from->samples) continue;
-        size_t length = (size_t)(from->length < frames ? from->length : frames);
-        memcpy(rows + r * frames, from->samples, length * sizeof *rows);
-        rg__stems_high_pass(rows + r * frames, frames, m->job->rate);
+    for (int32_t r = 0; r < all.n_roles; r++) {
+        rg__row *from = &m->room->rows[r];
+        if (from->length == 0) continue;
+        RG_TRY(rg__row_pad(from, frames, err));
+        all.rows[r] = from->samples;
     }
-    rg__rows all = {rows, frames, frames, n, m->job->rate};
-    rg_status status = rg__stems_make(&all, 0, out, err);
-    free(rows);
-    return status;
+    rg__stems_high_pass(&all);
+    return rg__stems_make(&all, 0, &m->room->stems, err);
 }
 
 /* Whether the comma-separated list has the name. */
@@ -204,7 +196,7 @@ static rg_status check_roles(const mixing *m, const rg_stems *stems, rg_error *e
         if (stems->present[r]) continue;
         if (is_listed(m->job->options->require, name))
             return rg_fail(err, RG_ERR_FORMAT, "'%s' is required and is absent", name);
-        if (m->rows[r].samples)
+        if (m->room->rows[r].length > 0)
             rg__import_note(m->song, "%s stays below -60 dBFS: marked absent", name);
     }
     return RG_OK;
@@ -273,22 +265,21 @@ static rg_status store_song(const mixing *m, const rg_stems *stems, rg_error *er
     return status;
 }
 
-rg_status rg__import_store(const rg__import_job *job, rg__import_song *song, rg_error *err)
+rg_status rg__import_store(const rg__import_job *job, rg__import_room *room, rg__import_song *song,
+                           rg_error *err)
 {
-    mixing m = {.job = job, .song = song, .facts = json_array()};
-    rg_stems stems = {0};
+    mixing m = {.job = job, .song = song, .room = room, .facts = json_array()};
     int64_t frames = 0;
     rg_status status = m.facts ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a song");
+    for (size_t r = 0; r < RG_MAX_ROLES; r++) room->rows[r].length = 0;
+    room->sum.length = 0;
     for (int32_t k = 0; status == RG_OK && k < song->n; k++)
         status = add_stem(&m, &song->stems[k], err);
     if (status == RG_OK) status = settle_lengths(&m, &frames, err);
     if (status == RG_OK) status = compare_mixture(&m, frames, err);
-    if (status == RG_OK) status = level(&m, frames, &stems, err);
-    if (status == RG_OK) status = check_roles(&m, &stems, err);
-    if (status == RG_OK) status = store_song(&m, &stems, err);
-    rg_stems_free(&stems);
-    for (size_t r = 0; r < RG_MAX_ROLES; r++) free(m.rows[r].samples);
-    free(m.sum.samples);
+    if (status == RG_OK) status = level(&m, frames, err);
+    if (status == RG_OK) status = check_roles(&m, &room->stems, err);
+    if (status == RG_OK) status = store_song(&m, &room->stems, err);
     json_decref(m.facts);
     return status;
 }

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audio/audio.h"
 #include "base/hash.h"
 #include "datasets/importers/import_internal.h"
+#include "datasets/importers/import_stem.h"
 
 /* ---- content ---- */
 
@@ -39,28 +39,26 @@ static rg_status hash_song(rg__import_song *song, rg_error *err)
 }
 
 /* The file's sound at the print's rate, added to `sum`. */
-static rg_status add_file(const char *path, rg_audio *sum, rg_error *err)
+static rg_status add_file(const char *path, rg__row *sum, rg_error *err)
 {
-    rg_audio read = {0}, mono = {0}, low = {0};
-    RG_TRY(rg_audio_read(path, &read, err));
-    rg_status status = rg_audio_to_channels(&read, 1, &mono, err);
-    rg_audio_free(&read);
-    if (status == RG_OK) status = rg_audio_resample(&mono, RG__PRINT_RATE, &low, err);
-    rg_audio_free(&mono);
-    if (status == RG_OK && low.frames > sum->frames) { /* the longer one takes up the other */
-        rg_audio swap = low;
-        low = *sum;
-        *sum = swap;
-    }
-    for (int64_t i = 0; status == RG_OK && i < low.frames; i++) sum->samples[i] += low.samples[i];
-    rg_audio_free(&low);
+    rg__stem *file = rg__stem_open(path, path, RG_IMPORT_MEAN, RG__PRINT_RATE, err);
+    if (!file) return err->code;
+    rg_status status = RG_OK;
+    const float *x;
+    int64_t n = 0, at = 0;
+    do {
+        status = rg__stem_next(file, &x, &n, err);
+        if (status == RG_OK) status = rg__row_add(sum, at, x, n, err);
+        at += n;
+    } while (status == RG_OK && n > 0);
+    rg__stem_close(file);
     return status;
 }
 
 /* Of the mixture, or of all stems where there is none. */
 static rg_status print_song(rg__import_song *song, rg_error *err)
 {
-    rg_audio sum = {0};
+    rg__row sum = {0};
     rg_status status = RG_OK;
     if (song->mixture) status = add_file(song->mixture, &sum, err);
     for (int32_t k = 0; status == RG_OK && !song->mixture && k < song->n; k++)
@@ -68,8 +66,8 @@ static rg_status print_song(rg__import_song *song, rg_error *err)
     song->print = malloc(sizeof *song->print);
     if (status == RG_OK && !song->print)
         status = rg_fail(err, RG_ERR_NOMEM, "no memory for a song's print");
-    if (status == RG_OK) status = rg__print_make(sum.samples, sum.frames, song->print, err);
-    rg_audio_free(&sum);
+    if (status == RG_OK) status = rg__print_make(sum.samples, sum.length, song->print, err);
+    free(sum.samples);
     return status;
 }
 

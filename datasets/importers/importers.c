@@ -42,6 +42,7 @@ typedef struct import {
     rg__import_list list;
     rg_role_map map;
     const rg_log *log;
+    rg__import_room **rooms; /* one a thread */
     rg_progress progress;
     int64_t done;
     pthread_mutex_t lock; /* of progress and done */
@@ -136,11 +137,16 @@ static bool is_stored(const rg_store_writer *writer, const rg__import_song *song
 
 static void store_block(void *ctx, int64_t i, int32_t thread)
 {
-    (void)thread;
     import *im = ctx;
     rg__import_song *song = &im->list.songs[i];
-    if (song->fault.code == RG_OK && !is_stored(im->job.writer, song))
-        (void)!rg__import_store(&im->job, song, &song->fault);
+    rg__import_room **room = &im->rooms[thread];
+    if (song->fault.code == RG_OK && !is_stored(im->job.writer, song)) {
+        if (!*room) *room = rg__import_room_create();
+        if (*room)
+            (void)!rg__import_store(&im->job, *room, song, &song->fault);
+        else
+            rg_fail(&song->fault, RG_ERR_NOMEM, "no memory to import a song");
+    }
     pthread_mutex_lock(&im->lock);
     rg_progress_step(&im->progress, im->log, ++im->done, song->title);
     pthread_mutex_unlock(&im->lock);
@@ -196,6 +202,20 @@ static rg_status finish(import *im, const rg_import_result *result, rg_error *er
     return rg_store_finish(writer, err);
 }
 
+/* Settles the splits, then stores the songs. */
+static rg_status work(import *im, rg_pool *pool, rg_error *err)
+{
+    RG_TRY(rg__import_settle(&im->list, pool, err));
+    int32_t threads = rg_pool_threads(pool);
+    im->rooms = calloc((size_t)threads, sizeof *im->rooms);
+    if (!im->rooms) return rg_fail(err, RG_ERR_NOMEM, "no memory to import songs");
+    rg_progress_start(&im->progress, "importing", (long long)im->list.n);
+    rg_pool_run(pool, store_block, im, im->list.n);
+    for (int32_t t = 0; t < threads; t++) rg__import_room_destroy(im->rooms[t]);
+    free(im->rooms);
+    return RG_OK;
+}
+
 static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
 {
     char settings[1024];
@@ -219,9 +239,7 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
     if (!im->job.writer) return err ? err->code : RG_ERR_IO;
     rg_pool *pool = rg_pool_create(im->job.options->jobs, 0, false, err);
     if (!pool) return err ? err->code : RG_ERR_NOMEM;
-    rg_status status = rg__import_settle(&im->list, pool, err);
-    rg_progress_start(&im->progress, "importing", (long long)im->list.n);
-    if (status == RG_OK) rg_pool_run(pool, store_block, im, im->list.n);
+    rg_status status = work(im, pool, err);
     rg_pool_destroy(pool);
     RG_TRY(status);
     tell(im, result);

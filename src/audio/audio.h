@@ -65,6 +65,14 @@ rg_status rg_pcm_to_audio(const rg_pcm *pcm, rg_audio *out, rg_error *err) RG_MU
 /* New audio at `rate` (soxr HQ); length round(frames * rate / audio->rate). Same rate: a copy. */
 rg_status rg_audio_resample(const rg_audio *audio, int32_t rate, rg_audio *out,
                             rg_error *err) RG_MUST_USE;
+/* The same of mono sound that comes in blocks: the samples that one call would give, however the
+ * blocks are cut. Each push takes n samples and makes at most `room`, which must hold
+ * n * to / from + 1; x NULL asks for the end: until none are made. close is fine with NULL. */
+typedef struct rg_resampling rg_resampling;
+rg_resampling *rg_resampling_open(int32_t from, int32_t to, rg_error *err);
+rg_status rg_resampling_push(rg_resampling *r, const float *x, int64_t n, float *out, int64_t room,
+                             int64_t *made, rg_error *err) RG_MUST_USE;
+void rg_resampling_close(rg_resampling *r);
 /* Mean over channels, or a mono signal in every channel. */
 rg_status rg_audio_to_channels(const rg_audio *audio, int32_t channels, rg_audio *out,
                                rg_error *err) RG_MUST_USE;
