@@ -95,13 +95,23 @@ static int64_t next_start(const rg_framer *f)
     return f->framing.centred ? start - f->framing.size / 2 : start;
 }
 
+static void weight(const float *restrict x, const float *restrict window, int32_t n,
+                   float *restrict out)
+{
+    for (int32_t i = 0; i < n; i++) out[i] = x[i] * window[i];
+}
+
+static void sizes(const float *restrict z, int32_t n, float *restrict out)
+{
+    for (int32_t b = 0; b < n; b++)
+        out[b] = sqrtf(z[2 * b] * z[2 * b] + z[2 * b + 1] * z[2 * b + 1]);
+}
+
 static void emit(rg_framer *f, const float *x)
 {
-    for (int32_t i = 0; i < f->framing.size; i++) f->frame[i] = x[i] * f->window[i];
+    weight(x, f->window, f->framing.size, f->frame);
     rg_fft_forward(f->plan, f->frame, f->spectrum);
-    for (int32_t b = 0; b <= f->framing.size / 2; b++)
-        f->magnitude[b] = sqrtf(f->spectrum[2 * b] * f->spectrum[2 * b] +
-                                f->spectrum[2 * b + 1] * f->spectrum[2 * b + 1]);
+    sizes(f->spectrum, f->framing.size / 2 + 1, f->magnitude);
     f->fn(f->ctx, f->next++, f->magnitude);
 }
 

@@ -98,6 +98,11 @@ static rg_status rewind_all(listener *l, rg_error *err)
     return RG_OK;
 }
 
+static void add(const float *restrict x, int64_t n, float *restrict to)
+{
+    for (int64_t t = 0; t < n; t++) to[t] += x[t];
+}
+
 /* Adds what a source has of this block to the mix, and its mean over channels to its mono row. */
 static rg_status add_source(listener *l, int32_t i, int64_t frames, rg_error *err)
 {
@@ -107,8 +112,9 @@ static rg_status add_source(listener *l, int32_t i, int64_t frames, rg_error *er
     int64_t left = rg_reader_frames(r) - l->at, have = left < frames ? left : frames;
     memset(mono, 0, BLOCK * sizeof *mono);
     if (have <= 0) return RG_OK;
-    RG_TRY(rg_reader_read(r, l->raw, have, err));
-    for (int64_t t = 0; t < have; t++) {
+    RG_TRY(rg_reader_read(r, l->channels == 1 ? mono : l->raw, have, err));
+    if (l->channels == 1) add(mono, have, l->mix);
+    for (int64_t t = 0; l->channels > 1 && t < have; t++) {
         float sum = 0;
         for (int32_t c = 0; c < l->channels; c++) {
             float x = l->raw[t * channels + (channels > 1 ? c : 0)];
@@ -130,10 +136,8 @@ static rg_status next_block(listener *l, int64_t *frames, rg_error *err)
     for (int32_t i = 0; i < l->n; i++) {
         const float *mono = l->mono + (int64_t)i * BLOCK;
         RG_TRY(add_source(l, i, *frames, err));
-        for (int64_t t = 0; t < *frames; t++) {
-            mix[t] += mono[t];
-            if (l->pitched[i]) pitched[t] += mono[t];
-        }
+        add(mono, *frames, mix);
+        if (l->pitched[i]) add(mono, *frames, pitched);
     }
     l->at += *frames;
     return RG_OK;
@@ -143,7 +147,13 @@ static rg_status next_block(listener *l, int64_t *frames, rg_error *err)
 
 static void add_power(rg_heard *h, const rg_features *f, const float *x, int64_t at, int64_t n)
 {
-    for (int64_t t = 0; t < n; t++) h->power[(at + t) * RG_ENERGY_RATE / f->rate] += x[t] * x[t];
+    for (int64_t t = 0; t < n;) { /* block by block; each sum in the order of time */
+        int64_t b = (at + t) * RG_ENERGY_RATE / f->rate,
+                end = ((b + 1) * f->rate + RG_ENERGY_RATE - 1) / RG_ENERGY_RATE - at;
+        float sum = h->power[b];
+        for (end = end < n ? end : n; t < end; t++) sum += x[t] * x[t];
+        h->power[b] = sum;
+    }
 }
 
 /* Sums become means; the last block may be shorter. */
