@@ -61,6 +61,17 @@ rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes,
                      rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes,
                      rg_error *err) RG_MUST_USE;
+/*
+ * A letter is what the host hears of the device without waiting for it: memory of the host that a
+ * copy in the order of the stream fills. read: its bytes as of the last post, for which it waits;
+ * NULL after an error. One post, then one read.
+ */
+typedef struct rg_gpu_letter rg_gpu_letter;
+rg_gpu_letter *rg_gpu_letter_create(rg_gpu *gpu, size_t bytes, rg_error *err);
+void rg_gpu_letter_destroy(rg_gpu_letter *letter); /* NULL is fine */
+rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err) RG_MUST_USE;
+const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err);
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err) RG_MUST_USE;
 

@@ -503,6 +503,13 @@ static rg_status pack(rg_kernel_ctx *ctx, const void *w, int64_t rows, int64_t c
                  (long long)rows, (long long)cols);
 }
 
+/* Some numbers, whatever the model. */
+static rg_status adamw_begin(rg_kernel_ctx *ctx, const rg_adamw_begin_args *a)
+{
+    (void)ctx, (void)a;
+    return RG_OK;
+}
+
 /* Values and two moments read and written, the gradient read, and the average if there is one. */
 static rg_status adamw(rg_kernel_ctx *ctx, const rg_adamw_args *a)
 {
@@ -544,6 +551,7 @@ rg_kernels rg_kernels_idle(const rg_kernels *like)
                         .rvq = rvq,
                         .copy = copy,
                         .dropout = dropout,
+                        .adamw_begin = adamw_begin,
                         .adamw = adamw,
                         .norm = norm};
 }

@@ -488,18 +488,50 @@ typedef struct rg_adamw_matrix {
     void *packed;
 } rg_adamw_matrix;
 
+/* What stays the same from step to step. */
+typedef struct rg_adamw_rules {
+    double beta1, beta2, clip_norm; /* of all gradients together; 0: none */
+    double ema_decay;               /* of update t from 0: min(ema_decay, (1 + t)/(10 + t)), or */
+    bool ema_unbiased;              /* 1 - (1 - ema_decay)/(1 - ema_decay^(t+1)) */
+    bool scaled;                    /* the loss is scaled, and the scale changes: */
+    double growth, backoff;         /* times growth after `interval` steps without a skip */
+    int64_t interval;
+} rg_adamw_rules;
+
+/* A step's own numbers. They lie where the parameters do, so that a step on a GPU, skipped or not,
+ * needs no answer from the host. */
+typedef struct rg_adamw_now {
+    double lr,
+        divisor; /* the caller's: gradients are `divisor` times too large besides the scale */
+    int64_t step, good_steps, skipped; /* updates made; in a row; not made */
+    double scale;                      /* of the loss */
+    /* what adamw_begin makes of them */
+    double grad_norm;                           /* before clipping, unscaled */
+    int64_t nonfinite;                          /* where a skipped step's first such gradient is */
+    float rate, grad_scale, inverse1, inverse2; /* grad_scale unscales and clips */
+    float ema, ema_rest;                        /* ema = ema ema + ema_rest w */
+    float seed;                                 /* `scale` for the next backward pass */
+    int32_t skip;
+} rg_adamw_now;
+
+/* Begins step now->step + 1: counts it, or, where sum_squares (1) is not finite, has it skipped. */
+typedef struct rg_adamw_begin_args {
+    rg_adamw_rules rules;
+    const double *sum_squares;
+    rg_adamw_now *now;
+} rg_adamw_begin_args;
+
 /* AdamW over a flat range in one pass (Loshchilov & Hutter 2019); decay[i] multiplies weight_decay
- * (0 or 1). */
+ * (0 or 1). A skipped step changes nothing but now->nonfinite. */
 typedef struct rg_adamw_args {
     float *w, *m, *v, *ema; /* ema NULL: none */
     const float *g;
     const uint8_t *decay; /* per element; NULL: everywhere */
     int64_t n;
-    double lr, beta1, beta2, eps, weight_decay;
-    double grad_scale;               /* multiplies g: unscaling and clipping in one */
-    double correction1, correction2; /* 1 - beta^t */
-    double ema_decay;                /* ema = ema_decay ema + (1 - ema_decay) w */
-    const rg_adamw_matrix *matrices; /* packed in the same pass; in the order of `at` */
+    double beta1, beta2, eps, weight_decay;
+    rg_adamw_now *now;
+    int64_t at;                      /* what now->nonfinite has added to indices of g */
+    const rg_adamw_matrix *matrices; /* packed in the same pass; in the order of their `at` */
     int64_t n_matrices;
 } rg_adamw_args;
 
@@ -561,6 +593,7 @@ typedef struct rg_kernels {
     rg_status (*rvq)(rg_kernel_ctx *ctx, const rg_rvq_args *a);
     rg_status (*copy)(rg_kernel_ctx *ctx, const rg_copy_args *a);
     rg_status (*dropout)(rg_kernel_ctx *ctx, const rg_dropout_args *a);
+    rg_status (*adamw_begin)(rg_kernel_ctx *ctx, const rg_adamw_begin_args *a);
     rg_status (*adamw)(rg_kernel_ctx *ctx, const rg_adamw_args *a); /* float always */
     rg_status (*norm)(rg_kernel_ctx *ctx, const rg_norm_args *a);   /* float always */
 } rg_kernels;

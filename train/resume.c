@@ -49,6 +49,7 @@ static rg_status write_checkpoint(rg__trainer *t, rg_error *err)
 
 rg_status rg__trainer_save(rg__trainer *t, rg_error *err)
 {
+    RG_TRY(rg__trainer_settle(t, err));
     RG_TRY(rg_zero_check_same(t->params, err));
     RG_TRY(rg_zero_gather(t->params, err));
     rg_status status = t->rank ? RG_OK : write_checkpoint(t, err);

@@ -70,6 +70,9 @@ typedef struct rg_task {
      */
     rg_status (*micro_step)(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
+    /* What micro-batches lost since the last call, as means, where micro_step does not say it: on a
+     * GPU, which need not be waited for at each. May be NULL. */
+    rg_status (*losses)(void *self, rg_metrics *metrics);
     /* The backward pass of a micro-batch, from 0, after which a parameter gets no more gradient;
      * NULL when there is one pass. */
     int32_t (*last_pass)(const void *self, const char *parameter);

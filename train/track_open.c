@@ -231,8 +231,11 @@ static rg_status make_buffers(rg_track_run *run, rg_error *err)
     run->batch = rg_track_batch_create(run->config, run->items, run->config->frames, err);
     run->valid = rg_track_batch_create(run->config, run->windows, run->config->frames, err);
     run->bars = malloc(RG_TRACK_BARS * sizeof *run->bars);
-    if (run->batch && run->valid && run->bars) return RG_OK;
-    return rg_fail(err, RG_ERR_NOMEM, "no memory for batches");
+    if (!run->batch || !run->valid || !run->bars)
+        return rg_fail(err, RG_ERR_NOMEM, "no memory for batches");
+    rg_exec *ex = run->context.ex;
+    if (ex->gpu) run->losses = rg_tensor_state(ex, RG_F32, RG_SHAPE(run->config->n_roles));
+    return ex->error.code ? rg_fail(err, ex->error.code, "%s", ex->error.text) : RG_OK;
 }
 
 static void read_training(rg_track_run *run)

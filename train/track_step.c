@@ -78,10 +78,26 @@ static rg_status learn_from(rg_track_run *run, const rg_track_batch *batch, rg_t
     rg_exec *ex = run->context.ex;
     int32_t n;
     RG_TRY(rg_track_loss(ex, run->tracks, batch, out));
-    float scale = (float)*run->context.loss_scale;
-    rg_tensor *seed = rg_tensor_from_floats(ex, RG_SHAPE(1), &scale);
+    rg_tensor *seed = rg_adamw_seed(run->params, ex, *run->context.loss_scale);
     rg_tensor *const *wrt = rg_params_trainable(run->params, &n);
     return rg_backward(ex, &out->loss, &seed, 1, wrt, n, NULL);
+}
+
+static void report_loss(const rg_track_run *run, int32_t role, double bits, rg_metrics *metrics)
+{
+    char name[RG_METRIC_NAME];
+    snprintf(name, sizeof name, "%.31s/loss", run->config->roles[role].name);
+    rg_metrics_set(metrics, name, bits);
+}
+
+/* The host does not wait for a loss of a GPU: it is added up there. */
+static rg_status keep_loss(rg_track_run *run, const rg_tensor *loss)
+{
+    rg_exec *ex = run->context.ex;
+    float *sum = (float *)run->losses->data + run->batch->target;
+    const rg_add_args args = {
+        .a = sum, .b = loss->data, .y = sum, .n = 1, .n_b = 1, .alpha = 1, .beta = 1 / log(2)};
+    return ex->kernels->add.forward(&ex->kernel_ctx, &args);
 }
 
 /* One role's turn; adds to *sum. */
@@ -90,14 +106,34 @@ static rg_status step_role(rg_track_run *run, rg_metrics *metrics, double *sum)
     rg_exec *ex = run->context.ex;
     rg_mark mark = rg_tape_mark(ex);
     rg_track_out out;
-    char name[RG_METRIC_NAME];
     RG_TRY(learn_from(run, run->batch, &out));
-    double bits = rg_tensor_get(out.loss, 0) / log(2);
-    snprintf(name, sizeof name, "%.31s/loss", run->config->roles[run->batch->target].name);
-    rg_metrics_set(metrics, name, bits);
-    *sum += bits;
+    if (run->losses) {
+        RG_TRY(keep_loss(run, out.loss));
+    } else {
+        double bits = rg_tensor_get(out.loss, 0) / log(2);
+        report_loss(run, run->batch->target, bits, metrics);
+        *sum += bits;
+    }
     rg_tape_rewind(ex, mark);
     return RG_OK;
+}
+
+rg_status rg_track_run_losses(void *self, rg_metrics *metrics)
+{
+    rg_track_run *run = self;
+    rg_exec *ex = run->context.ex;
+    const int32_t roles = run->config->n_roles;
+    double sum = 0;
+    if (run->kept == 0) return RG_OK;
+    for (int32_t r = 0; r < roles; r++) {
+        double bits = rg_tensor_get(run->losses, r) / (double)run->kept;
+        report_loss(run, r, bits, metrics);
+        sum += bits;
+    }
+    rg_metrics_set(metrics, "loss", sum / roles);
+    run->kept = 0;
+    rg_exec_zero(ex, run->losses->data, (size_t)roles * sizeof(float));
+    return rg_exec_status(ex);
 }
 
 rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
@@ -116,7 +152,10 @@ rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics 
         *data_wait += rg_clock_seconds() - started;
         RG_TRY(step_role(run, metrics, &sum));
     }
-    rg_metrics_set(metrics, "loss", sum / roles);
+    if (run->losses)
+        run->kept++;
+    else
+        rg_metrics_set(metrics, "loss", sum / roles);
     return RG_OK;
 }
 

@@ -40,6 +40,8 @@ typedef struct rg_track_run {
     double active;
     char init[RG_TRACK_PATH]; /* checkpoint that the run began from, or "" */
     int32_t *bars;            /* (RG_TRACK_BARS) */
+    rg_tensor *losses;        /* of a GPU: (roles) sums over `kept` micro-batches; else NULL */
+    int64_t kept;
 } rg_track_run;
 
 rg_status rg_track_run_open(const rg_task_context *context, void **self, rg_error *err);
@@ -49,6 +51,7 @@ void rg_track_run_close(void *self);
 rg_status rg_track_run_rehearse(void *self, bool training, int32_t items);
 rg_status rg_track_run_step(void *self, int64_t step, int32_t micro, rg_metrics *metrics,
                             double *data_wait);
+rg_status rg_track_run_losses(void *self, rg_metrics *metrics);
 rg_status rg_track_run_validate(void *self, int64_t step, rg_metrics *metrics, json_t *items);
 rg_status rg_track_run_sample(void *self, int64_t step);
 

@@ -48,6 +48,18 @@ static void start_window(rg__trainer *t)
     rg_pool_take_idle(t->machine.pool);
 }
 
+/* What a GPU has kept of the steps since the last line. */
+static rg_status take_losses(rg__trainer *t, rg_error *err)
+{
+    rg_exec *ex = t->machine.ex;
+    RG_TRY(rg__trainer_settle(t, err));
+    t->now.n = 0;
+    if (t->task->losses && t->task->losses(t->self, &t->now) != RG_OK)
+        return rg_fail(err, ex->error.code, "step %lld: %s", (long long)t->step, ex->error.text);
+    rg_metric_mean_add(&t->mean, &t->now);
+    return RG_OK;
+}
+
 /* The means since the last line: to the log, the metrics files and the progress line. */
 static rg_status log_window(rg__trainer *t, rg_error *err)
 {
@@ -60,6 +72,7 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
     const rg_idle idle = rg_pool_take_idle(t->machine.pool);
     double peak = t->peak_gflops * t->world;
     double gflops = seconds > 0 ? (double)t->window_flops / seconds * 1e-9 : 0;
+    RG_TRY(take_losses(t, err));
     RG_TRY(rg__trainer_means(t, &m, err));
     if (t->rank) {
         start_window(t);
@@ -92,11 +105,11 @@ static rg_status log_window(rg__trainer *t, rg_error *err)
 
 /* ---- one update ---- */
 
-static rg_status stop_on_nonfinite(rg__trainer *t, const rg_update *update, rg_error *err)
+static rg_status stop_on_nonfinite(rg__trainer *t, rg_error *err)
 {
     char name[RG_NAME_SIZE + 32] = "";
     if (!rg_tape_first_nonfinite(t->machine.ex, name, sizeof name))
-        snprintf(name, sizeof name, "the gradient of %s", update->nonfinite);
+        snprintf(name, sizeof name, "the gradient of %s", t->nonfinite);
     rg_error ignored = {0};
     rg_status saved = rg__trainer_save(t, &ignored);
     return rg_fail(err, RG_ERR_NUMERIC,
@@ -124,6 +137,42 @@ static rg_status run_micro(rg__trainer *t, int32_t accumulate, int32_t micro)
     return status;
 }
 
+/* The outcome of the update of step `step`, when it is known. */
+static rg_status hear(rg__trainer *t, const rg_update *update, int64_t step, rg_error *err)
+{
+    rg_status status = RG_OK;
+    if (!update->known) return RG_OK;
+    t->now.n = 0;
+    rg_metrics_set(&t->now, "grad_norm", update->grad_norm);
+    rg_metrics_set(&t->now, "skipped", update->skipped);
+    if (!update->skipped && t->task->after_update)
+        status = t->task->after_update(t->self, step, &t->now);
+    if (status != RG_OK)
+        return rg_fail(err, status, "step %lld: %s", (long long)step, t->machine.ex->error.text);
+    t->skipped_in_row = update->skipped ? t->skipped_in_row + 1 : 0;
+    if (update->skipped) {
+        rg_log_line(&t->log, RG_LOG_WARNING,
+                    "step %lld: the gradient of %s is not finite; update skipped%s",
+                    (long long)step, update->nonfinite,
+                    t->scaler.enabled ? ", loss scale halved" : "");
+        rg_copy_text(t->nonfinite, sizeof t->nonfinite, update->nonfinite);
+        t->now.n = 0; /* a mean with a NaN in it says nothing */
+        rg_metrics_set(&t->now, "skipped", 1);
+    }
+    rg_metric_mean_add(&t->mean, &t->now);
+    return RG_OK;
+}
+
+rg_status rg__trainer_settle(rg__trainer *t, rg_error *err)
+{
+    rg_exec *ex = t->machine.ex;
+    rg_update update;
+    rg_status status = rg_adamw_settle(&t->optimizer, &t->scaler, t->params, ex, &update);
+    if (status != RG_OK)
+        return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
+    return hear(t, &update, t->step - 1, err);
+}
+
 static rg_status run_update(rg__trainer *t, rg_error *err)
 {
     int32_t accumulate = (int32_t)rg_config_int(t->config, "accumulate");
@@ -138,28 +187,13 @@ static rg_status run_update(rg__trainer *t, rg_error *err)
     t->lr = rg_schedule_at(&t->schedule, t->step);
     rg_status status =
         rg_adamw_step(&t->optimizer, &t->scaler, t->params, ex, t->lr, accumulate, &update);
-    t->now.n = 0;
-    rg_metrics_set(&t->now, "grad_norm", update.grad_norm);
-    rg_metrics_set(&t->now, "skipped", update.skipped);
-    if (status == RG_OK && !update.skipped && t->task->after_update)
-        status = t->task->after_update(t->self, t->step, &t->now);
     if (status != RG_OK)
         return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
-    t->skipped_in_row = update.skipped ? t->skipped_in_row + 1 : 0;
-    if (update.skipped) {
-        rg_log_line(&t->log, RG_LOG_WARNING,
-                    "step %lld: the gradient of %s is not finite; update skipped%s",
-                    (long long)t->step, update.nonfinite,
-                    t->scaler.enabled ? ", loss scale halved" : "");
-        t->now.n = 0; /* a mean with a NaN in it says nothing */
-        rg_metrics_set(&t->now, "skipped", 1);
-    }
-    rg_metric_mean_add(&t->mean, &t->now);
+    RG_TRY(hear(t, &update, t->step - (t->optimizer.late ? 1 : 0), err));
     t->step++;
     t->window_steps++;
-    if (t->skipped_in_row >= rg_config_int(t->config, "nan_patience"))
-        return stop_on_nonfinite(t, &update, err);
-    return RG_OK;
+    return t->skipped_in_row < rg_config_int(t->config, "nan_patience") ? RG_OK
+                                                                        : stop_on_nonfinite(t, err);
 }
 
 /* ---- validation ---- */

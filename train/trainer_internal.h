@@ -32,6 +32,7 @@ typedef struct rg__trainer {
     rg_appender *log_file;
     rg_text early; /* what was said before there was a log file */
     int64_t step, steps, best_step, skipped_in_row;
+    char nonfinite[RG_NAME_SIZE]; /* whose gradient the last skipped update had */
     double best, lr, window_start, window_wait;
     int64_t window_steps, window_flops;
 } rg__trainer;
@@ -49,6 +50,8 @@ rg_status rg__trainer_stops(rg__trainer *t, bool *stops, rg_error *err) RG_MUST_
  * among them the share of the time that went into exchanging, and what was exchanged. */
 rg_status rg__trainer_means(rg__trainer *t, rg_metrics *out, rg_error *err) RG_MUST_USE;
 
+/* Hears of the last update where it has not been heard of; then the counters are as they are. */
+rg_status rg__trainer_settle(rg__trainer *t, rg_error *err) RG_MUST_USE;
 rg_status rg__trainer_open(rg__trainer *t, rg_error *err) RG_MUST_USE;
 /* Returns `status`, or what closing found. */
 rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err);

@@ -91,6 +91,7 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
                                .loss_scale = &t->scaler.scale};
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
+    t->optimizer.late = ex->gpu && !t->task->after_update; /* which has to know */
     return RG_OK;
 }
 

@@ -7,6 +7,7 @@
  * bit. Not here: the loop over numbers (cells.inc).
  */
 #include "kernels/cpu/cpu.h"
+#include "kernels/ref/ref.h"
 
 enum {
     RUN = 8192,            /* numbers of a plain task */
@@ -79,18 +80,22 @@ static int64_t cut_spans(adam_job *j)
 rg_status rg_cpu_adamw(const rg_isa *isa, rg_kernel_ctx *ctx, const rg_adamw_args *a)
 {
     adam_job j = {.isa = isa, .a = a};
-    j.f = (rg_adam_factors){.lr = (float)a->lr,
+    if (a->now->skip) {
+        rg_ref_adamw_skip(a);
+        return RG_OK;
+    }
+    j.f = (rg_adam_factors){.lr = a->now->rate,
                             .beta1 = (float)a->beta1,
                             .beta2 = (float)a->beta2,
                             .rest1 = (float)(1 - a->beta1),
                             .rest2 = (float)(1 - a->beta2),
                             .eps = (float)a->eps,
                             .decay = (float)a->weight_decay,
-                            .scale = (float)a->grad_scale,
-                            .inverse1 = (float)(1 / a->correction1),
-                            .inverse2 = (float)(1 / a->correction2),
-                            .ema = (float)a->ema_decay,
-                            .ema_rest = (float)(1 - a->ema_decay)};
+                            .scale = a->now->grad_scale,
+                            .inverse1 = a->now->inverse1,
+                            .inverse2 = a->now->inverse2,
+                            .ema = a->now->ema,
+                            .ema_rest = a->now->ema_rest};
     const int64_t bytes = (2 * a->n_matrices + 1) * (int64_t)sizeof(span);
     j.spans = (span *)(void *)rg_cpu_scratch(ctx, bytes / 4);
     if (!j.spans) return ctx->error->code;

@@ -218,6 +218,55 @@ rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_e
     return tell_fault(gpu, fault, err);
 }
 
+/* ---- letters ---- */
+
+struct rg_gpu_letter {
+    rg_gpu *gpu;
+    size_t bytes;
+    void *pinned;
+    cudaEvent_t arrived;
+};
+
+rg_gpu_letter *rg_gpu_letter_create(rg_gpu *gpu, size_t bytes, rg_error *err)
+{
+    rg_gpu_letter *letter = calloc(1, sizeof *letter);
+    if (!letter) {
+        rg_fail(err, RG_ERR_NOMEM, "device cuda:%d: out of memory", gpu->index);
+        return NULL;
+    }
+    *letter = (rg_gpu_letter){.gpu = gpu, .bytes = bytes};
+    if (rg_gpu_check(cudaMallocHost(&letter->pinned, bytes), "pinned memory", err) == RG_OK &&
+        rg_gpu_check(cudaEventCreateWithFlags(&letter->arrived, cudaEventDisableTiming),
+                     "making an event", err) == RG_OK)
+        return letter;
+    rg_gpu_letter_destroy(letter);
+    return NULL;
+}
+
+void rg_gpu_letter_destroy(rg_gpu_letter *letter)
+{
+    if (!letter) return;
+    cudaStreamSynchronize(letter->gpu->stream); /* a copy may still be on its way */
+    if (letter->arrived) cudaEventDestroy(letter->arrived);
+    cudaFreeHost(letter->pinned);
+    free(letter);
+}
+
+rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err)
+{
+    cudaStream_t stream = letter->gpu->stream;
+    RG_TRY(rg_gpu_check(
+        cudaMemcpyAsync(letter->pinned, from, letter->bytes, cudaMemcpyDeviceToHost, stream),
+        "copy to the host", err));
+    return rg_gpu_check(cudaEventRecord(letter->arrived, stream), "an event", err);
+}
+
+const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err)
+{
+    const cudaError_t code = cudaEventSynchronize(letter->arrived);
+    return rg_gpu_check(code, "work on the device", err) == RG_OK ? letter->pinned : NULL;
+}
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 {
     if (bytes == 0) return RG_OK;

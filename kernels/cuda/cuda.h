@@ -33,12 +33,13 @@ RG_C_BEGIN
     X(weight_norm, weight_norm, weight_norm)
 
 /* name of a single function, its arguments */
-#define RG_CUDA_CALLS(X)      \
-    X(softmax_ce, softmax_ce) \
-    X(rvq, rvq)               \
-    X(copy, copy)             \
-    X(dropout, dropout)       \
-    X(adamw, adamw)           \
+#define RG_CUDA_CALLS(X)        \
+    X(softmax_ce, softmax_ce)   \
+    X(rvq, rvq)                 \
+    X(copy, copy)               \
+    X(dropout, dropout)         \
+    X(adamw_begin, adamw_begin) \
+    X(adamw, adamw)             \
     X(norm, norm)
 
 /* the types of activations: suffix of the functions, dtype, name of the table */

@@ -141,23 +141,6 @@ static rg_status sum_squares(rg_zero *zero, rg_exec *ex, double *sum, rg_error *
     return RG_OK;
 }
 
-/* All processes name the parameter of the first one. */
-static rg_status name_nonfinite(rg_zero *zero, rg_update *update, rg_error *err)
-{
-    double first = -(double)zero->params->padded;
-    for (int32_t b = 0; b < zero->n_buckets; b++) {
-        const bucket *at = &zero->buckets[b];
-        int64_t slice = at->n / zero->world, from = at->at + zero->rank * slice;
-        int64_t i = rg_first_nonfinite(zero->params->host.gradients + from, slice);
-        if (i < slice && -(double)(from + i) > first) first = -(double)(from + i);
-    }
-    RG_TRY(rg_comm_allreduce(zero->comm, RG_COMM_MAX_F64, &first, 1, err));
-    update->skipped = true;
-    rg_copy_text(update->nonfinite, sizeof update->nonfinite,
-                 rg_params_name_of(zero->params, (int64_t)-first));
-    return RG_OK;
-}
-
 static rg_status update_slice(rg_exec *ex, const rg_adamw_args *all, int64_t at, int64_t n)
 {
     rg_adamw_args args = *all;
@@ -167,29 +150,41 @@ static rg_status update_slice(rg_exec *ex, const rg_adamw_args *all, int64_t at,
     if (args.ema) args.ema += at;
     args.g += at;
     args.decay += at;
+    args.at = at;
     args.n = n;
     return ex->kernels->adamw(&ex->kernel_ctx, &args);
 }
 
-static rg_status apply(rg_zero *zero, rg_adamw *o, rg_exec *ex, double lr, double grad_scale,
-                       rg_error *err)
+static rg_status apply(rg_zero *zero, const rg_adamw_args *args, rg_exec *ex, rg_error *err)
 {
-    rg_adamw_args args = rg_adamw_args_of(o, zero->params, lr, grad_scale);
     for (int32_t b = 0; b < zero->n_buckets; b++) {
         bucket *at = &zero->buckets[b];
         int64_t slice = at->n / zero->world, own = at->at + zero->rank * slice;
-        RG_TRY(update_slice(ex, &args, own, slice));
-        RG_TRY(rg_comm_start_all_gather(zero->comm, args.w + own, args.w + at->at,
+        RG_TRY(update_slice(ex, args, own, slice));
+        RG_TRY(rg_comm_start_all_gather(zero->comm, args->w + own, args->w + at->at,
                                         (size_t)slice * sizeof(float), &at->request, err));
     }
     for (int32_t b = 0; b < zero->n_buckets; b++)
         RG_TRY(rg_comm_wait(zero->comm, &zero->buckets[b].request, err));
-    o->step++;
     return rg_params_refresh(zero->params, ex);
 }
 
-static rg_status step(rg_zero *zero, rg_adamw *o, rg_exec *ex, double lr, double grad_scale,
-                      rg_update *update, rg_error *err)
+/* All processes name the first gradient of all that is not finite. */
+static rg_status skip(rg_zero *zero, const rg_adamw_args *args, rg_exec *ex, rg_error *err)
+{
+    for (int32_t b = 0; b < zero->n_buckets; b++) {
+        const bucket *at = &zero->buckets[b];
+        int64_t slice = at->n / zero->world;
+        RG_TRY(update_slice(ex, args, at->at + zero->rank * slice, slice));
+    }
+    double first = -(double)args->now->nonfinite;
+    RG_TRY(rg_comm_allreduce(zero->comm, RG_COMM_MAX_F64, &first, 1, err));
+    args->now->nonfinite = (int64_t)-first;
+    return RG_OK;
+}
+
+static rg_status step(rg_zero *zero, const rg_adamw *o, const rg_scaler *scaler, rg_exec *ex,
+                      rg_error *err)
 {
     double sum;
     if (zero->failure.code) return rg_fail(err, zero->failure.code, "%s", zero->failure.text);
@@ -198,17 +193,17 @@ static rg_status step(rg_zero *zero, rg_adamw *o, rg_exec *ex, double lr, double
     for (int32_t b = 0; b < zero->n_buckets; b++)
         RG_TRY(rg_comm_wait(zero->comm, &zero->buckets[b].request, err));
     RG_TRY(sum_squares(zero, ex, &sum, err));
-    grad_scale = rg_adamw_scale(o, grad_scale, sum, update);
-    if (!isfinite(sum)) return name_nonfinite(zero, update, err);
-    return apply(zero, o, ex, lr, grad_scale, err);
+    RG_TRY(rg_adamw_decides(o, scaler, zero->params, ex, &sum));
+    const rg_adamw_args args = rg_adamw_args_of(o, zero->params);
+    return args.now->skip ? skip(zero, &args, ex, err) : apply(zero, &args, ex, err);
 }
 
-rg_status rg_zero_step(rg_adamw *optimizer, rg_params *params, rg_exec *ex, double lr,
-                       double grad_scale, rg_update *update)
+rg_status rg_zero_step(const rg_adamw *optimizer, const rg_scaler *scaler, rg_params *params,
+                       rg_exec *ex)
 {
     rg_error err = {0};
     if (ex->error.code) return ex->error.code;
-    rg_status status = step(params->zero, optimizer, ex, lr, grad_scale, update, &err);
+    rg_status status = step(params->zero, optimizer, scaler, ex, &err);
     if (status == RG_OK) return RG_OK;
     return rg_exec_fail(ex, status, "%s", err.text[0] ? err.text : "the optimizer's update failed");
 }

@@ -60,9 +60,9 @@ void rg_zero_forget(rg_params *params);
 /* RG_ERR_MISMATCH naming a rank whose values or states differ from rank 0's. Collective. */
 rg_status rg_zero_check_same(rg_params *params, rg_error *err) RG_MUST_USE;
 
-/* For the optimizer: its step, from the gradients of all shards, times grad_scale. */
-rg_status rg_zero_step(rg_adamw *optimizer, rg_params *params, rg_exec *ex, double lr,
-                       double grad_scale, rg_update *update) RG_MUST_USE;
+/* For the optimizer: the step that params' numbers are about, from the gradients of all shards. */
+rg_status rg_zero_step(const rg_adamw *optimizer, const rg_scaler *scaler, rg_params *params,
+                       rg_exec *ex) RG_MUST_USE;
 /* For rg_params_zero_gradients: an update begins. */
 void rg_zero_forget_gradients(rg_params *params);
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/params_private.h"
+
 rg_status rg_model_file_open(const char *path, rg_st_reader **out, rg_error *err)
 {
     rg_error local = {0};
@@ -88,6 +90,7 @@ rg_status rg_model_file_loaded(rg_params *params, rg_exec *ex, bool copy_to_ema,
     if (copy_to_ema && rg_params_ema(params) && rg_params_elements(params))
         memcpy(rg_params_ema(params), rg_params_values(params),
                (size_t)rg_params_elements(params) * sizeof(float));
+    params->now_is_there = params->posted = false; /* the file's counters are the caller's now */
     rg_status status = rg_params_refresh(params, ex);
     return status == RG_OK ? RG_OK : rg_fail(err, status, "%s: %s", path, ex->error.text);
 }

@@ -1,12 +1,14 @@
 /*
  * AdamW, loss scaling and schedules (optimizer.h).
  *
- * One idea: one pass finds the norm and whether all is finite; only then is anything changed, in
- * one more pass, which also packs the weights.
+ * One idea: one pass finds the norm, one call decides by it whether and how much, and one more pass
+ * does it and packs the weights. Nothing in between is read by the host, wherever the parameters
+ * lie; it hears the outcome when all is queued, or, if it does not want to wait, a step later.
  */
 #include "engine/optimizer.h"
 
 #include <math.h>
+#include <stddef.h>
 
 #include "base/text.h"
 #include "dist/zero.h"
@@ -22,29 +24,84 @@ rg_scaler rg_scaler_make(bool enabled)
                        .interval = 2000};
 }
 
-void rg_scaler_update(rg_scaler *scaler, bool finite)
+/* ---- a step's numbers, between their owners and the kernels ---- */
+
+static rg_adamw_rules rules_of(const rg_adamw *o, const rg_scaler *scaler)
 {
-    if (!finite) scaler->skipped++;
-    if (!scaler->enabled) return;
-    if (!finite) {
-        scaler->scale *= scaler->backoff;
-        scaler->good_steps = 0;
-    } else if (++scaler->good_steps == scaler->interval) {
-        scaler->scale *= scaler->growth;
-        scaler->good_steps = 0;
-    }
+    return (rg_adamw_rules){.beta1 = o->beta1,
+                            .beta2 = o->beta2,
+                            .clip_norm = o->clip_norm,
+                            .ema_decay = o->ema_decay,
+                            .ema_unbiased = o->ema_unbiased,
+                            .scaled = scaler->enabled,
+                            .growth = scaler->growth,
+                            .backoff = scaler->backoff,
+                            .interval = scaler->interval};
 }
 
-static double ema_decay_at(const rg_adamw *o)
+/* A GPU keeps its own count: it is sent only what is new. */
+static rg_status send_numbers(const rg_adamw *o, const rg_scaler *scaler, rg_params *params,
+                              rg_exec *ex, double lr, double divisor)
 {
-    double t = (double)o->step;
-    if (o->ema_unbiased) return 1 - (1 - o->ema_decay) / (1 - pow(o->ema_decay, t + 1));
-    return fmin(o->ema_decay, (1 + t) / (10 + t));
+    rg_adamw_now *now = params->host.now;
+    *now = (rg_adamw_now){.lr = lr,
+                          .divisor = divisor,
+                          .step = o->step,
+                          .good_steps = scaler->good_steps,
+                          .skipped = scaler->skipped,
+                          .scale = scaler->scale};
+    if (!params->gpu) return RG_OK;
+    const size_t bytes = params->now_is_there ? offsetof(rg_adamw_now, step) : sizeof(rg_adamw_now);
+    params->now_is_there = true;
+    return rg_gpu_put(params->gpu, params->on.now, now, bytes, &ex->error);
 }
 
-rg_adamw_args rg_adamw_args_of(const rg_adamw *o, rg_params *params, double lr, double grad_scale)
+/* What became of a step. */
+static void take_numbers(const rg_adamw_now *now, rg_adamw *o, rg_scaler *scaler,
+                         const rg_params *params, rg_update *update)
 {
-    double t = (double)(o->step + 1);
+    o->step = now->step;
+    scaler->good_steps = now->good_steps;
+    scaler->skipped = now->skipped;
+    scaler->scale = now->scale;
+    *update = (rg_update){.known = true, .grad_norm = now->grad_norm, .skipped = now->skip != 0};
+    if (now->skip && now->nonfinite < params->elements)
+        rg_copy_text(update->nonfinite, sizeof update->nonfinite,
+                     rg_params_name_of(params, now->nonfinite));
+}
+
+rg_status rg_adamw_settle(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,
+                          rg_update *update)
+{
+    *update = (rg_update){0};
+    if (!params->posted) return ex->error.code;
+    const rg_adamw_now *now = rg_gpu_letter_read(params->outcome, &ex->error);
+    params->posted = false;
+    if (!now) return ex->error.code;
+    take_numbers(now, optimizer, scaler, params, update);
+    return RG_OK;
+}
+
+rg_tensor *rg_adamw_seed(rg_params *params, rg_exec *ex, double scale)
+{
+    const float here = (float)scale;
+    if (params->gpu && params->now_is_there)
+        return rg_tensor_wrap(ex, RG_F32, RG_SHAPE(1), &params->on.now->seed);
+    return rg_tensor_from_floats(ex, RG_SHAPE(1), &here);
+}
+
+/* ---- a step ---- */
+
+rg_status rg_adamw_decides(const rg_adamw *o, const rg_scaler *scaler, rg_params *params,
+                           rg_exec *ex, const double *sum_squares)
+{
+    const rg_adamw_begin_args args = {
+        .rules = rules_of(o, scaler), .sum_squares = sum_squares, .now = params->on.now};
+    return ex->kernels->adamw_begin(&ex->kernel_ctx, &args);
+}
+
+rg_adamw_args rg_adamw_args_of(const rg_adamw *o, rg_params *params)
+{
     const flats *f = &params->on;
     return (rg_adamw_args){.w = f->values,
                            .m = f->moment1,
@@ -53,88 +110,59 @@ rg_adamw_args rg_adamw_args_of(const rg_adamw *o, rg_params *params, double lr, 
                            .g = f->gradients,
                            .decay = f->decay,
                            .n = rg_params_elements(params),
-                           .lr = lr,
                            .beta1 = o->beta1,
                            .beta2 = o->beta2,
                            .eps = o->eps,
                            .weight_decay = o->weight_decay,
-                           .grad_scale = grad_scale,
-                           .correction1 = 1 - pow(o->beta1, t),
-                           .correction2 = 1 - pow(o->beta2, t),
-                           .ema_decay = ema_decay_at(o)};
+                           .now = f->now};
 }
 
-double rg_adamw_scale(const rg_adamw *o, double grad_scale, double sum_squares, rg_update *update)
+static rg_status decide(const rg_adamw *o, const rg_scaler *scaler, rg_params *params, rg_exec *ex)
 {
-    update->grad_norm = sqrt(sum_squares) * fabs(grad_scale);
-    if (o->clip_norm > 0 && update->grad_norm > o->clip_norm)
-        grad_scale *= o->clip_norm / update->grad_norm;
-    return grad_scale;
-}
-
-int64_t rg_first_nonfinite(const float *numbers, int64_t n)
-{
-    int64_t i = 0;
-    while (i < n && isfinite(numbers[i])) i++;
-    return i;
-}
-
-static rg_status apply(rg_adamw *o, rg_params *params, rg_exec *ex, double lr, double grad_scale)
-{
-    rg_adamw_args args = rg_adamw_args_of(o, params, lr, grad_scale);
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
-    rg_status status = rg_params_matrices(params, ex, &args); /* a list for the host */
-    if (status == RG_OK) status = ex->kernels->adamw(&ex->kernel_ctx, &args);
-    rg_arena_restore(ex->scratch, mark);
-    if (status != RG_OK) return rg_exec_fail(ex, status, "the optimizer's update failed");
-    o->step++;
-    return rg_params_updated(params, ex);
-}
-
-/* The first gradient that is not finite, by name. */
-static rg_status name_nonfinite(const rg_params *params, rg_exec *ex, char *out, size_t size)
-{
-    const size_t bytes = (size_t)params->elements * sizeof(float);
-    const float *g = params->on.gradients;
-    rg_arena_mark mark = rg_arena_save(ex->scratch);
-    if (params->gpu) {
-        float *copy = rg_arena_alloc(ex->scratch, bytes);
-        if (!copy) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
-        RG_TRY(rg_gpu_get(params->gpu, copy, g, bytes, &ex->error));
-        g = copy;
-    }
-    rg_copy_text(out, size, rg_params_name_of(params, rg_first_nonfinite(g, params->elements)));
-    rg_arena_restore(ex->scratch, mark);
-    return RG_OK;
+    struct sums {
+        double squares;
+        bool finite;
+    } *sums = rg_arena_alloc(ex->kernel_ctx.scratch, sizeof *sums);
+    if (!sums) return rg_exec_fail(ex, RG_ERR_NOMEM, "scratch arena is full");
+    rg_exec_zero(ex, sums, sizeof *sums); /* kernels that compute nothing leave it */
+    const rg_norm_args norm = {.g = params->on.gradients,
+                               .n = params->elements,
+                               .sum_squares = &sums->squares,
+                               .finite = &sums->finite};
+    RG_TRY(ex->kernels->norm(&ex->kernel_ctx, &norm));
+    return rg_adamw_decides(o, scaler, params, ex, norm.sum_squares);
 }
 
 /* The update of one process. */
-static rg_status update_all(rg_adamw *optimizer, rg_params *params, rg_exec *ex, double lr,
-                            double grad_scale, rg_update *update)
+static rg_status update_all(rg_adamw *o, rg_scaler *scaler, rg_params *params, rg_exec *ex)
 {
     RG_TRY(rg_params_unfold_gradients(params, ex));
-    double sum_squares;
-    bool finite;
-    rg_status status =
-        rg_exec_norm(ex, params->on.gradients, params->elements, &sum_squares, &finite);
-    if (status != RG_OK) return rg_exec_fail(ex, status, "the gradients' norm failed");
-    grad_scale = rg_adamw_scale(optimizer, grad_scale, sum_squares, update);
-    if (finite) return apply(optimizer, params, ex, lr, grad_scale);
-    update->skipped = true;
-    return name_nonfinite(params, ex, update->nonfinite, sizeof update->nonfinite);
+    rg_adamw_args args = rg_adamw_args_of(o, params);
+    rg_arena_mark mark = rg_arena_save(ex->scratch), data = rg_arena_save(ex->kernel_ctx.scratch);
+    rg_status status = decide(o, scaler, params, ex);
+    if (status == RG_OK) status = rg_params_matrices(params, ex, &args); /* a list for the host */
+    if (status == RG_OK) status = ex->kernels->adamw(&ex->kernel_ctx, &args);
+    rg_arena_restore(ex->kernel_ctx.scratch, data);
+    rg_arena_restore(ex->scratch, mark);
+    if (status != RG_OK) return rg_exec_fail(ex, status, "the optimizer's update failed");
+    return !params->gpu && args.now->skip ? RG_OK : rg_params_updated(params, ex);
 }
 
 rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *params, rg_exec *ex,
                         double lr, double divisor, rg_update *update)
 {
     *update = (rg_update){0};
-    double grad_scale = 1 / (divisor * scaler->scale);
-    if (params->zero)
-        RG_TRY(rg_zero_step(optimizer, params, ex, lr, grad_scale, update));
-    else
-        RG_TRY(update_all(optimizer, params, ex, lr, grad_scale, update));
-    rg_scaler_update(scaler, !update->skipped);
-    return RG_OK;
+    RG_TRY(send_numbers(optimizer, scaler, params, ex, lr, divisor));
+    RG_TRY(params->zero ? rg_zero_step(optimizer, scaler, params, ex)
+                        : update_all(optimizer, scaler, params, ex));
+    if (!params->gpu) {
+        take_numbers(params->host.now, optimizer, scaler, params, update);
+        return RG_OK;
+    }
+    RG_TRY(rg_adamw_settle(optimizer, scaler, params, ex, update));
+    RG_TRY(rg_gpu_letter_post(params->outcome, params->on.now, &ex->error));
+    params->posted = true;
+    return optimizer->late ? RG_OK : rg_adamw_settle(optimizer, scaler, params, ex, update);
 }
 
 double rg_schedule_at(const rg_schedule *s, int64_t step)

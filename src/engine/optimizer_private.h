@@ -6,14 +6,10 @@
 
 #include "engine/optimizer.h"
 
+/* Has the step that params->on.now is about made or skipped by the gradients' sum of squares. */
+rg_status rg_adamw_decides(const rg_adamw *optimizer, const rg_scaler *scaler, rg_params *params,
+                           rg_exec *ex, const double *sum_squares);
 /* An update of all parameters, which packs nothing. */
-rg_adamw_args rg_adamw_args_of(const rg_adamw *optimizer, rg_params *params, double lr,
-                               double grad_scale);
-/* The norm from the gradients' sum of squares; returns grad_scale, or less of it where the norm is
- * clipped. */
-double rg_adamw_scale(const rg_adamw *optimizer, double grad_scale, double sum_squares,
-                      rg_update *update);
-/* Index of the first number that is not finite; n: none. */
-int64_t rg_first_nonfinite(const float *numbers, int64_t n);
+rg_adamw_args rg_adamw_args_of(const rg_adamw *optimizer, rg_params *params);
 
 #endif

@@ -28,6 +28,7 @@ void rg_params_destroy(rg_params *params)
     free(params->views);
     free(params->trainable);
     rg_zero_detach(params);
+    rg_gpu_letter_destroy(params->outcome);
     rg_arena_destroy(params->device_arena);
     if (params->gpu) rg_gpu_free(params->gpu, params->device_memory);
     rg_arena_destroy(params->arena);

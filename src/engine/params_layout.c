@@ -109,6 +109,7 @@ static void take_flats(const rg_params *params, flats *f, taker *t, bool trained
         f->moment2 = take(t, n * sizeof(float));
         f->ema = take(t, n * sizeof(float));
         f->decay = take(t, n);
+        f->now = take(t, sizeof *f->now);
     }
     f->states = take(t, (size_t)params->state_bytes);
 }
@@ -150,6 +151,8 @@ static rg_status take_device(rg_params *params, taker *counted, rg_error *err)
     params->device_memory = rg_gpu_alloc(params->gpu, counted->bytes, err);
     if (!params->device_memory) return err->code;
     RG_TRY(rg_gpu_zero(params->gpu, params->device_memory, counted->bytes, err));
+    params->outcome = rg_gpu_letter_create(params->gpu, sizeof(rg_adamw_now), err);
+    if (!params->outcome) return err->code;
     counted->arena = params->device_arena =
         rg_arena_create_over(params->device_memory, counted->bytes, "device parameters", err);
     return counted->arena ? RG_OK : err->code;

@@ -31,10 +31,11 @@ typedef struct entry {
     int32_t axis;    /* of a g: the axis it belongs to */
 } entry;
 
-/* The flat buffers; all but decay and states (padded) long. */
+/* The flat buffers; values, gradients, moments and EMA (padded) long. */
 typedef struct flats {
     float *values, *gradients, *moment1, *moment2, *ema;
     uint8_t *decay, *states;
+    rg_adamw_now *now; /* trained ones'; one */
 } flats;
 
 struct rg_params {
@@ -53,6 +54,10 @@ struct rg_params {
     rg_gpu *gpu; /* NULL: the CPU */
     rg_arena *device_arena;
     void *device_memory;
+    /* Of a GPU: whether on.now goes on by itself; the outcome of the last step, which is on its way
+     * while `posted`. */
+    bool now_is_there, posted;
+    rg_gpu_letter *outcome;
     rg_dtype real, packed_type;
     rg_params *companion; /* borrowed */
     rg_error error;       /* of a declaration; told by finish */

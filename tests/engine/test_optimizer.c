@@ -4,6 +4,7 @@
  * One idea: a skipped step is compared byte by byte with the state before it.
  */
 #include "engine/optimizer.h"
+#include "kernels/adamw_begin.h"
 #include "ops/ops.h"
 #include "test.h"
 
@@ -271,22 +272,33 @@ START_TEST(skips_without_scaling_too)
 }
 END_TEST
 
+/* What a step that is finite or not makes of the scale. */
+static void rescale(rg_scaler *s, rg_adamw_now *now, bool finite)
+{
+    const rg_adamw_rules rules = {
+        .scaled = s->enabled, .growth = s->growth, .backoff = s->backoff, .interval = s->interval};
+    rg_adamw_decide(&rules, finite ? 1 : INFINITY, now);
+    s->scale = now->scale;
+}
+
 START_TEST(scale_grows_after_the_interval)
 {
     rg_scaler s = rg_scaler_make(true);
     ck_assert(s.scale == 65536 && s.growth == 2 && s.backoff == 0.5 && s.interval == 2000);
-    for (int i = 0; i < 1999; i++) rg_scaler_update(&s, true);
+    rg_adamw_now now = {.lr = 1, .divisor = 1, .scale = s.scale};
+    for (int i = 0; i < 1999; i++) rescale(&s, &now, true);
     ck_assert(s.scale == 65536);
-    rg_scaler_update(&s, true);
-    ck_assert(s.scale == 131072 && s.good_steps == 0);
-    for (int i = 0; i < 1999; i++) rg_scaler_update(&s, true);
-    rg_scaler_update(&s, false); /* starts the count again */
-    ck_assert(s.scale == 65536 && s.good_steps == 0 && s.skipped == 1);
-    rg_scaler_update(&s, true);
-    ck_assert(s.scale == 65536 && s.good_steps == 1);
+    rescale(&s, &now, true);
+    ck_assert(s.scale == 131072 && now.good_steps == 0 && now.seed == 131072);
+    for (int i = 0; i < 1999; i++) rescale(&s, &now, true);
+    rescale(&s, &now, false); /* starts the count again */
+    ck_assert(s.scale == 65536 && now.good_steps == 0 && now.skipped == 1);
+    rescale(&s, &now, true);
+    ck_assert(s.scale == 65536 && now.good_steps == 1 && now.step == 4000);
     rg_scaler off = rg_scaler_make(false);
-    for (int i = 0; i < 5000; i++) rg_scaler_update(&off, i % 2);
-    ck_assert(off.scale == 1);
+    now = (rg_adamw_now){.lr = 1, .divisor = 1, .scale = off.scale};
+    for (int i = 0; i < 5000; i++) rescale(&off, &now, i % 2);
+    ck_assert(off.scale == 1 && now.step == 2500 && now.skipped == 2500);
 }
 END_TEST
 

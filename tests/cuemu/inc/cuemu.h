@@ -259,6 +259,7 @@ CUEMU_ATOMIC(unsigned, atomicMax, old > v ? old : v)
 CUEMU_ATOMIC(unsigned long long, atomicMax, old > v ? old : v)
 CUEMU_ATOMIC(int, atomicMin, old < v ? old : v)
 CUEMU_ATOMIC(unsigned, atomicMin, old < v ? old : v)
+CUEMU_ATOMIC(unsigned long long, atomicMin, old < v ? old : v)
 CUEMU_ATOMIC(unsigned, atomicOr, old | v)
 CUEMU_ATOMIC(unsigned, atomicExch, v)
 
