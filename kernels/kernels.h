@@ -414,8 +414,7 @@ typedef struct rg_add_args {
     void *y; /* may be a */
     int64_t n, n_b;
     double alpha, beta;
-    const void *by; /* one more factor of the last of them (b, or a without b), which lies where
-                       they do: a scalar as losses are; NULL: 1 */
+    const void *by; /* times the last of them: a scalar as losses are; NULL: 1 */
 } rg_add_args;
 
 /* db[j] (+)= scale * sum over i = j (mod n_b) of dy[i]: the gradient of a broadcast. */
@@ -493,16 +492,14 @@ typedef struct rg_adamw_rules {
     double beta1, beta2, clip_norm; /* of all gradients together; 0: none */
     double ema_decay;               /* of update t from 0: min(ema_decay, (1 + t)/(10 + t)), or */
     bool ema_unbiased;              /* 1 - (1 - ema_decay)/(1 - ema_decay^(t+1)) */
-    bool scaled;                    /* the loss is scaled, and the scale changes: */
-    double growth, backoff;         /* times growth after `interval` steps without a skip */
+    bool scaled; /* the loss's scale changes: times growth after `interval` steps without a skip */
+    double growth, backoff;
     int64_t interval;
 } rg_adamw_rules;
 
-/* A step's own numbers. They lie where the parameters do, so that a step on a GPU, skipped or not,
- * needs no answer from the host. */
+/* A step's own numbers, which lie where the parameters do: a GPU's step needs no host. */
 typedef struct rg_adamw_now {
-    double lr,
-        divisor; /* the caller's: gradients are `divisor` times too large besides the scale */
+    double lr, divisor; /* the caller's; gradients are divisor times scale too large */
     int64_t step, good_steps, skipped; /* updates made; in a row; not made */
     double scale;                      /* of the loss */
     /* what adamw_begin makes of them */

@@ -2,8 +2,8 @@
  * A GPU: device, stream, memory, the door between host and device (kernels/gpu.h).
  *
  * One idea: all work goes to one stream that nobody else uses, never the default one. Host memory
- * reaches the device through two halves of a pinned buffer, one filled while the other is copied,
- * so that a caller may reuse what it gave at once.
+ * reaches the device through a ring of pinned pieces, so that a caller may reuse what it gave at
+ * once, and is kept waiting only when all pieces are under way.
  * Not here: kernels, products (gemm.c), the tables (table.c).
  */
 #include "kernels/cuda/backend.h"
@@ -69,9 +69,10 @@ static rg_status open_stream(rg_gpu *gpu, rg_error *err)
     RG_TRY(rg_gpu_check(cudaMalloc(&fault, sizeof *gpu->fault), "memory for faults", err));
     gpu->fault = fault;
     RG_TRY(rg_gpu_check(cudaMalloc(&gpu->workspace, RG_GPU_WORKSPACE), "memory for products", err));
-    RG_TRY(rg_gpu_check(cudaMallocHost(&staging, RG_GPU_STAGING), "pinned memory", err));
+    RG_TRY(rg_gpu_check(cudaMallocHost(&staging, (size_t)RG_GPU_PIECES * RG_GPU_STAGED),
+                        "pinned memory", err));
     gpu->staging = staging;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < RG_GPU_PIECES; i++) {
         RG_TRY(rg_gpu_check(cudaEventCreateWithFlags(&gpu->staged[i], cudaEventDisableTiming),
                             "making an event", err));
         RG_TRY(rg_gpu_check(cudaEventRecord(gpu->staged[i], gpu->stream), "an event", err));
@@ -121,7 +122,7 @@ void rg_gpu_close(rg_gpu *gpu)
     if (gpu->stream) cudaStreamSynchronize(gpu->stream);
     rg_gemm_cache_destroy(gpu->gemms);
     if (gpu->lt_handle) gpu->lt.cublasLtDestroy(gpu->lt_handle);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < RG_GPU_PIECES; i++)
         if (gpu->staged[i]) cudaEventDestroy(gpu->staged[i]);
     cudaFreeHost(gpu->staging);
     cudaFree(gpu->workspace);
@@ -170,25 +171,28 @@ void rg_gpu_free(rg_gpu *gpu, void *memory)
     cudaFree(memory);
 }
 
-static rg_status put_piece(rg_gpu *gpu, char *to, const char *from, size_t bytes, rg_error *err)
+/* The next piece of the ring, once the copies out of it are done. */
+static rg_status turn_ring(rg_gpu *gpu, rg_error *err)
 {
-    const int half = gpu->half;
-    unsigned char *pinned = gpu->staging + (size_t)half * (RG_GPU_STAGING / 2);
-    gpu->half = !half;
-    RG_TRY(rg_gpu_check(cudaEventSynchronize(gpu->staged[half]), "copy to the device", err));
-    memcpy(pinned, from, bytes);
-    RG_TRY(rg_gpu_check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, gpu->stream),
-                        "copy to the device", err));
-    return rg_gpu_check(cudaEventRecord(gpu->staged[half], gpu->stream), "copy to the device", err);
+    static const char what[] = "copy to the device";
+    RG_TRY(rg_gpu_check(cudaEventRecord(gpu->staged[gpu->piece], gpu->stream), what, err));
+    gpu->piece = (gpu->piece + 1) % RG_GPU_PIECES;
+    gpu->filled = 0;
+    return rg_gpu_check(cudaEventSynchronize(gpu->staged[gpu->piece]), what, err);
 }
 
 rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
 {
-    for (size_t done = 0; done < bytes;) {
-        const size_t left = bytes - done, most = RG_GPU_STAGING / 2;
-        const size_t piece = left < most ? left : most;
-        RG_TRY(put_piece(gpu, (char *)to + done, (const char *)from + done, piece, err));
-        done += piece;
+    for (size_t done = 0, n; done < bytes; done += n) {
+        if (gpu->filled == RG_GPU_STAGED) RG_TRY(turn_ring(gpu, err));
+        const size_t left = bytes - done, room = RG_GPU_STAGED - gpu->filled;
+        unsigned char *pinned = gpu->staging + (size_t)gpu->piece * RG_GPU_STAGED + gpu->filled;
+        n = left < room ? left : room;
+        gpu->filled += n;
+        memcpy(pinned, (const char *)from + done, n);
+        RG_TRY(rg_gpu_check(
+            cudaMemcpyAsync((char *)to + done, pinned, n, cudaMemcpyHostToDevice, gpu->stream),
+            "copy to the device", err));
     }
     return RG_OK;
 }

@@ -14,7 +14,8 @@
 
 enum {
     RG_GPU_WORKSPACE = 32 << 20, /* of cuBLASLt */
-    RG_GPU_STAGING = 8 << 20     /* pinned; copies to the device go in halves of it */
+    RG_GPU_STAGED = 1 << 18,     /* a piece of pinned memory for copies to the device, */
+    RG_GPU_PIECES = 64           /* of which there are so many */
 };
 
 struct rg_gpu {
@@ -26,8 +27,9 @@ struct rg_gpu {
     rg_gemm_cache *gemms;
     void *workspace;
     unsigned char *staging;
-    cudaEvent_t staged[2]; /* the half's last copy */
-    int half;
+    cudaEvent_t staged[RG_GPU_PIECES]; /* the piece's last copy */
+    int piece;                         /* that is being filled, up to */
+    size_t filled;
 };
 
 /* RG_OK, or RG_ERR_DEVICE with what was done, CUDA's name of the error and its text. */

@@ -22,6 +22,10 @@ int cuemu_count(const char *kind); /* reports of a kind: "race", "oob-global", .
 int cuemu_total(void);
 void cuemu_reset(void);       /* forgets reports and errors */
 void cuemu_quiet(bool quiet); /* reports are counted, not printed */
+/* How often the host has waited for a whole stream or device, or for a copy into memory that is not
+ * pinned; and for an event. */
+int cuemu_waits(void);
+int cuemu_event_waits(void);
 /* Runs fn(arg) in its turn on the stream, with device memory open: for stand-ins of libraries. */
 void cuemu_enqueue(cudaStream_t stream, void (*fn)(void *), void *arg);
 

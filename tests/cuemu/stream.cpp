@@ -41,6 +41,7 @@ std::vector<CUstream_st *> all_streams;
 CUstream_st null_stream;
 bool running; /* work that enqueues work does not run it */
 cudaError_t last_error;
+int waits, event_waits;                       /* of the host, since the start */
 std::map<const void *, size_t> dynamic_limit; /* of kernels that opted in */
 
 double now()
@@ -315,8 +316,19 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
     return cudaSuccess;
 }
 
+int cuemu_waits(void)
+{
+    return waits;
+}
+
+int cuemu_event_waits(void)
+{
+    return event_waits;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    waits++;
     CUstream_st *s = stream ? stream : &null_stream;
     drain(s, [s] { return s->queue.empty(); });
     return sticky ? failed(sticky) : cudaSuccess;
@@ -330,6 +342,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
 
 cudaError_t cudaDeviceSynchronize(void)
 {
+    waits++;
     drain_all();
     return sticky ? failed(sticky) : cudaSuccess;
 }
@@ -361,6 +374,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
+    event_waits++;
     drain(nullptr, [event] { return event->reached >= event->recorded; });
     return sticky ? failed(sticky) : cudaSuccess;
 }
