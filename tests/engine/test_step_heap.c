@@ -107,7 +107,12 @@ static void check_level(const char *level, rg_pool *pool)
         &(rg_exec_options){.kernels = rg_kernels_cpu_level(level), .pool = pool}, &err);
     ck_assert_msg(ex != NULL, "%s", err.text);
     model m = declare();
-    rg_adamw optimizer = {0.9, 0.99, 1e-8, 0.01, 1, 0.99, false, 0};
+    rg_adamw optimizer = {.beta1 = 0.9,
+                          .beta2 = 0.99,
+                          .eps = 1e-8,
+                          .weight_decay = 0.01,
+                          .clip_norm = 1,
+                          .ema_decay = 0.99};
     rg_scaler scaler = rg_scaler_make(false);
     RG_ASSERT_OK(rg_params_finish(m.params, ex, 1, true, &err), &err);
     ck_assert_msg(step(ex, &m, &optimizer, &scaler, 0), "%s", ex->error.text);

@@ -353,8 +353,15 @@ END_TEST
 START_TEST(test_adamw_first_step)
 {
     float w[] = {1, 1, 2}, m[3] = {0}, v[3] = {0}, ema[] = {0, 0, 0};
-    const float g[] = {0.5F, -8, 0};
+    float g[] = {0.5F, -8, 0};
     const uint8_t decay[] = {0, 1, 1};
+    rg_adamw_now now = {.rate = 0.1F,
+                        .grad_scale = 0.25F,
+                        .inverse1 = 10,
+                        .inverse2 = 100,
+                        .ema = 0.75F,
+                        .ema_rest = 0.25F,
+                        .nonfinite = 99};
     rg_adamw_args a = {.w = w,
                        .m = m,
                        .v = v,
@@ -362,15 +369,12 @@ START_TEST(test_adamw_first_step)
                        .g = g,
                        .decay = decay,
                        .n = 3,
-                       .lr = 0.1,
                        .beta1 = 0.9,
                        .beta2 = 0.99,
                        .eps = 1e-9,
                        .weight_decay = 0.5,
-                       .grad_scale = 0.25,
-                       .correction1 = 0.1,
-                       .correction2 = 0.01,
-                       .ema_decay = 0.75};
+                       .now = &now,
+                       .at = 7};
     RUN(adamw, &a);
     RG_ASSERT_NEAR(w[0], 1 - 0.1, 1e-6);
     RG_ASSERT_NEAR(w[1], 1 + 0.1 - 0.1 * 0.5, 1e-6);
@@ -378,12 +382,46 @@ START_TEST(test_adamw_first_step)
     RG_ASSERT_NEAR(m[1], 0.1 * -2, 1e-7);
     RG_ASSERT_NEAR(v[1], 0.01 * 4, 1e-7);
     RG_ASSERT_NEAR(ema[0], 0.25 * 0.9, 1e-6);
-    a.ema = NULL, a.decay = NULL, a.correction1 = 0.19, a.correction2 = 0.0199, a.eps = 0.5;
+    a.ema = NULL, a.decay = NULL, a.eps = 0.5;
+    now.inverse1 = 1 / 0.19F, now.inverse2 = 1 / 0.0199F;
     RUN(adamw, &a); /* m 0.02375, v 0.00031093750 of w[0]; decay everywhere */
     RG_ASSERT_NEAR(m[0], 0.9 * 0.0125 + 0.1 * 0.125, 1e-7);
     RG_ASSERT_NEAR(v[0], 0.99 * 0.00015625 + 0.01 * 0.015625, 1e-8);
     RG_ASSERT_NEAR(w[0], 0.9 - 0.1 * (0.125 / (0.125 + 0.5) + 0.5 * 0.9), 1e-6);
     RG_ASSERT_NEAR(ema[0], 0.225, 1e-6);
+    const float before[] = {w[0], m[1], v[2]};
+    g[1] = g[2] = -INFINITY, now.skip = 1;
+    RUN(adamw, &a);
+    ck_assert(w[0] == before[0] && m[1] == before[1] && v[2] == before[2]);
+    ck_assert_int_eq(now.nonfinite, 7 + 1);
+}
+END_TEST
+
+/* Of the second update: unscaled, clipped, bias corrections of t = 2, an average that begins. */
+START_TEST(test_adamw_begin)
+{
+    rg_adamw_now now = {.lr = 0.1, .divisor = 2, .scale = 4, .step = 1, .good_steps = 2};
+    double squares = 64 * 9;
+    const rg_adamw_begin_args a = {.rules = {.beta1 = 0.9,
+                                             .beta2 = 0.99,
+                                             .clip_norm = 1.5,
+                                             .ema_decay = 0.99,
+                                             .scaled = true,
+                                             .growth = 2,
+                                             .backoff = 0.5,
+                                             .interval = 3},
+                                   .sum_squares = &squares,
+                                   .now = &now};
+    RUN(adamw_begin, &a);
+    ck_assert(!now.skip && now.step == 2 && now.good_steps == 0 && now.scale == 8);
+    ck_assert(now.grad_norm == 3 && now.rate == 0.1F && now.grad_scale == 0.0625F);
+    RG_ASSERT_NEAR(now.inverse1, 1 / 0.19, 1e-6);
+    RG_ASSERT_NEAR(now.inverse2, 1 / 0.0199, 1e-5);
+    RG_ASSERT_NEAR(now.ema, 2.0 / 11, 1e-7);
+    RG_ASSERT_NEAR(now.ema_rest, 9.0 / 11, 1e-7);
+    squares = NAN;
+    RUN(adamw_begin, &a);
+    ck_assert(now.skip && now.step == 2 && now.skipped == 1 && now.scale == 4 && now.seed == 4);
 }
 END_TEST
 
@@ -435,5 +473,5 @@ END_TEST
 RG_TEST_MAIN("reference losses", 60, test_softmax_ce, test_softmax_ce_edges, test_rvq_by_hand,
              test_rvq_fixed, test_rvq_gradient, test_stft_naive, test_stft_adjoint,
              test_spectrogram, test_distance, test_add_and_reduce, test_copy, test_dropout,
-             test_weight_norm, test_weight_norm_gradient, test_adamw_first_step, test_norm,
-             test_float_table, test_no_cuda)
+             test_weight_norm, test_weight_norm_gradient, test_adamw_first_step, test_adamw_begin,
+             test_norm, test_float_table, test_no_cuda)
