@@ -72,6 +72,20 @@ void rg_gpu_letter_destroy(rg_gpu_letter *letter); /* NULL is fine */
 rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err) RG_MUST_USE;
 const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err);
 
+/*
+ * A graph is a stretch of the stream's work that starts as one. Between begin and end nothing runs;
+ * end starts it all. The same graph may be begun again at once, with other work; where that has
+ * the form of the work before, nothing is built anew. In between the host can wait for nothing:
+ * rg_gpu_get, rg_gpu_wait and the reading of letters that were posted since fail. drop: nothing of
+ * what was queued since begin runs.
+ */
+typedef struct rg_gpu_graph rg_gpu_graph;
+rg_gpu_graph *rg_gpu_graph_create(rg_gpu *gpu, rg_error *err);
+void rg_gpu_graph_destroy(rg_gpu_graph *graph); /* NULL is fine */
+rg_status rg_gpu_graph_begin(rg_gpu_graph *graph, rg_error *err) RG_MUST_USE;
+rg_status rg_gpu_graph_end(rg_gpu_graph *graph, rg_error *err) RG_MUST_USE;
+void rg_gpu_graph_drop(rg_gpu_graph *graph);
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err) RG_MUST_USE;
 

@@ -26,6 +26,8 @@ static const rg_config_key trainer_keys[] = {
     {"threads", RG_CONFIG_INT, "0", 0, 1024, NULL, "CPU threads; 0: one per core"},
     {"first_cpu", RG_CONFIG_INT, "0", 0, 4096, NULL, "CPU that the first thread is pinned to"},
     {"pin", RG_CONFIG_BOOL, "true", 0, 0, NULL, "pin threads to CPUs"},
+    {"graph", RG_CONFIG_BOOL, "false", 0, 0, NULL,
+     "on a GPU: an update starts as one CUDA graph; the bits are the same"},
     {"log_every", RG_CONFIG_INT, "10", 1, 1e9, NULL, "steps between log lines"},
     {"validate_every", RG_CONFIG_INT, "100", 1, 1e9, NULL, "steps between validations"},
     {"checkpoint_every", RG_CONFIG_INT, "200", 1, 1e9, NULL, "steps between checkpoints"},

@@ -173,11 +173,11 @@ rg_status rg__trainer_settle(rg__trainer *t, rg_error *err)
     return hear(t, &update, t->step - 1, err);
 }
 
-static rg_status run_update(rg__trainer *t, rg_error *err)
+/* Gradients of all micro-batches, and what the optimizer makes of them. */
+static rg_status queue_update(rg__trainer *t, rg_update *update, rg_error *err)
 {
     int32_t accumulate = (int32_t)rg_config_int(t->config, "accumulate");
     rg_exec *ex = t->machine.ex;
-    rg_update update = {0};
     rg_params_zero_gradients(t->params);
     for (int32_t micro = t->rank; micro < accumulate; micro += t->world) {
         rg_status status = run_micro(t, accumulate, micro);
@@ -186,9 +186,23 @@ static rg_status run_update(rg__trainer *t, rg_error *err)
     }
     t->lr = rg_schedule_at(&t->schedule, t->step);
     rg_status status =
-        rg_adamw_step(&t->optimizer, &t->scaler, t->params, ex, t->lr, accumulate, &update);
-    if (status != RG_OK)
-        return rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
+        rg_adamw_step(&t->optimizer, &t->scaler, t->params, ex, t->lr, accumulate, update);
+    return status == RG_OK
+               ? RG_OK
+               : rg_fail(err, status, "step %lld: %s", (long long)t->step, ex->error.text);
+}
+
+/* The first update finds out what libraries need, and is no graph. */
+static rg_status run_update(rg__trainer *t, rg_error *err)
+{
+    rg_update update = {0};
+    rg_gpu_graph *graph = t->warm ? t->graph : NULL;
+    if (graph) RG_TRY(rg_gpu_graph_begin(graph, err));
+    rg_status status = queue_update(t, &update, err);
+    if (graph && status == RG_OK) status = rg_gpu_graph_end(graph, err);
+    if (graph && status != RG_OK) rg_gpu_graph_drop(graph);
+    RG_TRY(status);
+    t->warm = true;
     RG_TRY(hear(t, &update, t->step - (t->optimizer.late ? 1 : 0), err));
     t->step++;
     t->window_steps++;

@@ -16,7 +16,9 @@ typedef struct rg__trainer {
     rg_config_key *schema; /* of config, which reads it as long as it lives */
     rg_config *config;
     rg_machine machine;
-    double peak_gflops; /* of the CPU, measured; 0: unknown, as a GPU's is */
+    rg_gpu_graph *graph; /* of an update; NULL: each of its calls starts by itself */
+    bool warm;           /* an update has been made */
+    double peak_gflops;  /* of the CPU, measured; 0: unknown, as a GPU's is */
     rg_run_dir run;
     rg_params *params;
     rg_adamw optimizer;

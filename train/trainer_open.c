@@ -92,7 +92,14 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
     t->optimizer.late = ex->gpu && !t->task->after_update; /* which has to know */
-    return RG_OK;
+    if (!ex->gpu || !rg_config_bool(t->config, "graph")) return RG_OK;
+    if (!t->optimizer.late)
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "%s: graph: steps of task '%s' ask for results on the way, which a graph "
+                       "cannot give; leave it out",
+                       rg_config_place(t->config, "graph"), t->task->kind);
+    t->graph = rg_gpu_graph_create(ex->gpu, err);
+    return t->graph ? RG_OK : err->code;
 }
 
 static rg_status go_on(rg__trainer *t, const char *checkpoint, rg_error *err)
@@ -156,6 +163,7 @@ rg_status rg__trainer_open(rg__trainer *t, rg_error *err)
 rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err)
 {
     if (t->self) t->task->close(t->self);
+    rg_gpu_graph_destroy(t->graph);
     rg_status closed = rg_metric_log_close(t->metrics, err);
     if (status == RG_OK) status = closed;
     rg_machine_close(&t->machine);

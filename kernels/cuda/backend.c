@@ -175,8 +175,13 @@ void rg_gpu_free(rg_gpu *gpu, void *memory)
 static rg_status turn_ring(rg_gpu *gpu, rg_error *err)
 {
     static const char what[] = "copy to the device";
-    RG_TRY(rg_gpu_check(cudaEventRecord(gpu->staged[gpu->piece], gpu->stream), what, err));
+    if (!gpu->captured) /* a graph's copies are not on their way before it is */
+        RG_TRY(rg_gpu_check(cudaEventRecord(gpu->staged[gpu->piece], gpu->stream), what, err));
     gpu->piece = (gpu->piece + 1) % RG_GPU_PIECES;
+    if (gpu->captured && gpu->piece == gpu->first)
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "device cuda:%d: a step sends more than %d MiB; set graph: false",
+                       gpu->index, (RG_GPU_PIECES * (RG_GPU_STAGED >> 10)) >> 10);
     gpu->filled = 0;
     return rg_gpu_check(cudaEventSynchronize(gpu->staged[gpu->piece]), what, err);
 }
@@ -209,9 +214,18 @@ static rg_status tell_fault(rg_gpu *gpu, uint32_t fault, rg_error *err)
                    fault < sizeof texts / sizeof *texts ? texts[fault] : "unknown fault");
 }
 
+static rg_status refuse_in_graph(const rg_gpu *gpu, rg_error *err)
+{
+    if (!gpu->captured) return RG_OK;
+    return rg_fail(err, RG_ERR_USAGE,
+                   "device cuda:%d: a result is asked for within a graph; set graph: false",
+                   gpu->index);
+}
+
 rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
 {
     uint32_t fault = RG_FAULT_NONE;
+    RG_TRY(refuse_in_graph(gpu, err));
     if (bytes)
         RG_TRY(rg_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu->stream),
                             "copy to the host", err));
@@ -222,55 +236,6 @@ rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_e
     return tell_fault(gpu, fault, err);
 }
 
-/* ---- letters ---- */
-
-struct rg_gpu_letter {
-    rg_gpu *gpu;
-    size_t bytes;
-    void *pinned;
-    cudaEvent_t arrived;
-};
-
-rg_gpu_letter *rg_gpu_letter_create(rg_gpu *gpu, size_t bytes, rg_error *err)
-{
-    rg_gpu_letter *letter = calloc(1, sizeof *letter);
-    if (!letter) {
-        rg_fail(err, RG_ERR_NOMEM, "device cuda:%d: out of memory", gpu->index);
-        return NULL;
-    }
-    *letter = (rg_gpu_letter){.gpu = gpu, .bytes = bytes};
-    if (rg_gpu_check(cudaMallocHost(&letter->pinned, bytes), "pinned memory", err) == RG_OK &&
-        rg_gpu_check(cudaEventCreateWithFlags(&letter->arrived, cudaEventDisableTiming),
-                     "making an event", err) == RG_OK)
-        return letter;
-    rg_gpu_letter_destroy(letter);
-    return NULL;
-}
-
-void rg_gpu_letter_destroy(rg_gpu_letter *letter)
-{
-    if (!letter) return;
-    cudaStreamSynchronize(letter->gpu->stream); /* a copy may still be on its way */
-    if (letter->arrived) cudaEventDestroy(letter->arrived);
-    cudaFreeHost(letter->pinned);
-    free(letter);
-}
-
-rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err)
-{
-    cudaStream_t stream = letter->gpu->stream;
-    RG_TRY(rg_gpu_check(
-        cudaMemcpyAsync(letter->pinned, from, letter->bytes, cudaMemcpyDeviceToHost, stream),
-        "copy to the host", err));
-    return rg_gpu_check(cudaEventRecord(letter->arrived, stream), "an event", err);
-}
-
-const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err)
-{
-    const cudaError_t code = cudaEventSynchronize(letter->arrived);
-    return rg_gpu_check(code, "work on the device", err) == RG_OK ? letter->pinned : NULL;
-}
-
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 {
     if (bytes == 0) return RG_OK;
@@ -279,5 +244,6 @@ rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 
 rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err)
 {
+    RG_TRY(refuse_in_graph(gpu, err));
     return rg_gpu_check(cudaStreamSynchronize(gpu->stream), "work on the device", err);
 }

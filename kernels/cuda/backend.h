@@ -30,6 +30,9 @@ struct rg_gpu {
     cudaEvent_t staged[RG_GPU_PIECES]; /* the piece's last copy */
     int piece;                         /* that is being filled, up to */
     size_t filled;
+    bool captured;         /* work goes into a graph */
+    int first;             /* piece of the graph's copies */
+    rg_gpu_letter *posted; /* in the graph; the last one, with those before behind it */
 };
 
 /* RG_OK, or RG_ERR_DEVICE with what was done, CUDA's name of the error and its text. */

@@ -110,6 +110,35 @@ const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err)
     return NULL;
 }
 
+rg_gpu_graph *rg_gpu_graph_create(rg_gpu *gpu, rg_error *err)
+{
+    (void)gpu;
+    absent(err);
+    return NULL;
+}
+
+void rg_gpu_graph_destroy(rg_gpu_graph *graph)
+{
+    (void)graph;
+}
+
+rg_status rg_gpu_graph_begin(rg_gpu_graph *graph, rg_error *err)
+{
+    (void)graph;
+    return absent(err);
+}
+
+rg_status rg_gpu_graph_end(rg_gpu_graph *graph, rg_error *err)
+{
+    (void)graph;
+    return absent(err);
+}
+
+void rg_gpu_graph_drop(rg_gpu_graph *graph)
+{
+    (void)graph;
+}
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 {
     (void)gpu, (void)memory, (void)bytes;

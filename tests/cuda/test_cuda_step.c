@@ -1,12 +1,13 @@
 /*
  * A training step on a device: it decides for itself whether it is made, and the host does not wait
- * for it.
+ * for it; as a graph it has the same bits.
  *
  * One idea: what the host waits for is counted; two runs of different length wait equally often.
  */
 #include "base/fs.h"
 #include "cuemu_control.h"
 #include "engine/optimizer.h"
+#include "engine/safetensors.h"
 #include "test.h"
 #include "toy_bundle.h"
 #include "toy_store.h"
@@ -202,20 +203,20 @@ static void say(void *ctx, rg_log_level level, const char *text)
 }
 
 /* Trains from the start; the last record of the run's training metrics in `line`. */
-static void train(const char *device, const char *name, int steps, char *run)
+static void train(const char *device, const char *name, int steps, bool graph, char *run)
 {
     rg_error err = {0};
     char named[64], length[32];
-    const char *all[4 + ROLES] = {named, length};
+    const char *all[5 + ROLES] = {named, length, graph ? "graph=true" : "graph=false"};
     rg_train_result result = {0};
     const rg_log log = {.line = say};
     if (!folder[0]) make_files();
     snprintf(named, sizeof named, "name=%s", name);
     snprintf(length, sizeof length, "steps=%d", steps);
-    for (int i = 0; i < 2 + ROLES; i++) all[2 + i] = set[i];
+    for (int i = 0; i < 2 + ROLES; i++) all[3 + i] = set[i];
     const rg_train_options o = {.config_path = config,
                                 .overrides = all,
-                                .n_overrides = 4 + ROLES,
+                                .n_overrides = 5 + ROLES,
                                 .resume_step = -1,
                                 .device = device};
     RG_ASSERT_OK(rg_train(&o, &log, &result, &err), &err);
@@ -246,9 +247,9 @@ START_TEST(steps_of_tracks_wait_for_nothing)
 {
     char run[RG_RUN_PATH];
     const int w0 = cuemu_waits(), e0 = cuemu_event_waits();
-    train("cuda", "short", 2, run);
+    train("cuda", "short", 2, false, run);
     const int w1 = cuemu_waits(), e1 = cuemu_event_waits();
-    train("cuda", "long", 5, run);
+    train("cuda", "long", 5, false, run);
     const int w2 = cuemu_waits(), e2 = cuemu_event_waits();
     ck_assert_int_eq(w2 - w1, w1 - w0);
     ck_assert_int_le((e2 - e1) - (e1 - e0), 3 + 1);
@@ -261,8 +262,8 @@ START_TEST(losses_are_those_of_the_cpu)
     static const char *const names[] = {"\"loss\"", "\"drums/loss\"", "\"bass/loss\"",
                                         "\"grad_norm\"", "\"loss_scale\""};
     char here[RG_RUN_PATH], there[RG_RUN_PATH];
-    train("cpu", "here", 3, here);
-    train("cuda", "there", 3, there);
+    train("cpu", "here", 3, false, here);
+    train("cuda", "there", 3, false, there);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const double a = number(here, names[i]), b = number(there, names[i]);
         ck_assert_msg(fabs(a - b) <= 1e-3 * fabs(a), "%s: %g here, %g there", names[i], a, b);
@@ -270,5 +271,91 @@ START_TEST(losses_are_those_of_the_cpu)
 }
 END_TEST
 
+/* Every tensor of the last checkpoint: parameters, moments, averages. */
+static void compare_checkpoints(const char *a, const char *b, int step)
+{
+    rg_error err = {0};
+    char path[2][RG_RUN_PATH + 64];
+    const char *const runs[] = {a, b};
+    rg_st_reader *r[2];
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/checkpoints/step_%07d.safetensors", runs[i], step);
+        r[i] = rg_st_open(path[i], &err);
+        ck_assert_msg(r[i] != NULL, "%s", err.text);
+    }
+    ck_assert_uint_eq(rg_st_count(r[0]), rg_st_count(r[1]));
+    for (size_t i = 0; i < rg_st_count(r[0]); i++) {
+        const rg_st_tensor *t = rg_st_at(r[0], i), *u = rg_st_find(r[1], t->name);
+        ck_assert_msg(u && u->bytes == t->bytes, "%s", t->name);
+        char *x = malloc((size_t)t->bytes + 1), *y = malloc((size_t)t->bytes + 1);
+        ck_assert(x && y);
+        RG_ASSERT_OK(rg_st_read(r[0], t, x, &err), &err);
+        RG_ASSERT_OK(rg_st_read(r[1], u, y, &err), &err);
+        ck_assert_msg(!memcmp(x, y, (size_t)t->bytes), "%s has other bits", t->name);
+        free(x), free(y);
+    }
+    rg_st_close(r[0]), rg_st_close(r[1]);
+}
+
+/* Roles, masks and songs change from step to step, and with them the form of what is computed. */
+START_TEST(a_graph_has_the_bits_of_its_calls)
+{
+    enum { UPDATES = 5 };
+    char plain[RG_RUN_PATH], graph[RG_RUN_PATH];
+    train("cuda", "plain", UPDATES, false, plain);
+    const int launches = cuemu_graph_launches();
+    train("cuda", "graph", UPDATES, true, graph);
+    ck_assert_int_eq(cuemu_graph_launches() - launches, UPDATES - 1);
+    compare_checkpoints(plain, graph, UPDATES);
+    ck_assert_double_eq(number(graph, "\"loss\""), number(plain, "\"loss\""));
+    ck_assert_int_eq(cuemu_total(), 0);
+}
+END_TEST
+
+/* ---- the backend's side of it ---- */
+
+START_TEST(nothing_is_read_within_a_graph)
+{
+    rg_error err = {0};
+    uint32_t here[4] = {1, 2, 3, 4}, back[4] = {0};
+    rg_gpu *gpu = rg_gpu_open(0, &err);
+    ck_assert_msg(gpu != NULL, "%s", err.text);
+    void *there = rg_gpu_alloc(gpu, sizeof here, &err);
+    rg_gpu_graph *graph = rg_gpu_graph_create(gpu, &err);
+    rg_gpu_letter *letter = rg_gpu_letter_create(gpu, sizeof here, &err);
+    ck_assert_msg(there && graph && letter, "%s", err.text);
+    for (uint32_t round = 0; round < 3; round++) {
+        here[0] = round;
+        RG_ASSERT_OK(rg_gpu_graph_begin(graph, &err), &err);
+        RG_ASSERT_OK(rg_gpu_put(gpu, there, here, sizeof here, &err), &err);
+        RG_ASSERT_OK(rg_gpu_letter_post(letter, there, &err), &err);
+        here[0] = 77; /* it was taken when it was given */
+        ck_assert_int_eq(rg_gpu_get(gpu, back, there, sizeof back, &err), RG_ERR_USAGE);
+        ck_assert_msg(strstr(err.text, "within a graph") != NULL, "%s", err.text);
+        err = (rg_error){0};
+        ck_assert_int_eq(rg_gpu_wait(gpu, &err), RG_ERR_USAGE);
+        err = (rg_error){0};
+        ck_assert_ptr_null(rg_gpu_letter_read(letter, &err));
+        err = (rg_error){0};
+        RG_ASSERT_OK(rg_gpu_graph_end(graph, &err), &err);
+        const uint32_t *told = rg_gpu_letter_read(letter, &err);
+        ck_assert_msg(told != NULL, "%s", err.text);
+        ck_assert_uint_eq(told[0], round);
+        ck_assert_uint_eq(told[3], 4);
+    }
+    RG_ASSERT_OK(rg_gpu_graph_begin(graph, &err), &err);
+    RG_ASSERT_OK(rg_gpu_zero(gpu, there, sizeof here, &err), &err);
+    rg_gpu_graph_drop(graph);
+    RG_ASSERT_OK(rg_gpu_get(gpu, back, there, sizeof back, &err), &err);
+    ck_assert_uint_eq(back[0], 2); /* what was dropped did not run */
+    rg_gpu_letter_destroy(letter);
+    rg_gpu_graph_destroy(graph);
+    rg_gpu_free(gpu, there);
+    rg_gpu_close(gpu);
+    ck_assert_int_eq(cuemu_total(), 0);
+}
+END_TEST
+
 RG_TEST_MAIN("cuda step", 300, a_step_is_decided_where_it_is_made, steps_of_tracks_wait_for_nothing,
-             losses_are_those_of_the_cpu)
+             losses_are_those_of_the_cpu, a_graph_has_the_bits_of_its_calls,
+             nothing_is_read_within_a_graph)

@@ -26,6 +26,7 @@ void cuemu_quiet(bool quiet); /* reports are counted, not printed */
  * pinned; and for an event. */
 int cuemu_waits(void);
 int cuemu_event_waits(void);
+int cuemu_graph_launches(void);
 /* Runs fn(arg) in its turn on the stream, with device memory open: for stand-ins of libraries. */
 void cuemu_enqueue(cudaStream_t stream, void (*fn)(void *), void *arg);
 

@@ -83,7 +83,7 @@ struct device_open {
 };
 
 /* ---- stream.cpp ---- */
-void enqueue(cudaStream_t stream, std::function<void()> work);
+void enqueue(cudaStream_t stream, std::function<void()> work, const void *form = nullptr);
 void drain_all();
 cudaError_t failed(cudaError_t error); /* remembers it for cudaGetLastError */
 

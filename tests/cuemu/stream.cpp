@@ -23,12 +23,23 @@ struct work {
     std::function<void()> run;
     CUevent_st *record, *wait;
     unsigned long number; /* of the record that is made or waited for */
+    const void *form;     /* what a graph's update must not change: the kernel; NULL: other work */
 };
 
 } // namespace
 
+/* Both are a captured stream's work in its order. */
+struct CUgraph_st {
+    std::vector<work> nodes;
+};
+struct CUgraphExec_st {
+    std::vector<work> nodes;
+};
+
 struct CUstream_st {
     std::deque<work> queue;
+    CUgraph_st *captured; /* NULL: it runs */
+    bool broken;          /* by a call that cannot be captured */
 };
 
 namespace cuemu
@@ -41,7 +52,7 @@ std::vector<CUstream_st *> all_streams;
 CUstream_st null_stream;
 bool running; /* work that enqueues work does not run it */
 cudaError_t last_error;
-int waits, event_waits;                       /* of the host, since the start */
+int waits, event_waits, launches;             /* of the host, since the start; of graphs */
 std::map<const void *, size_t> dynamic_limit; /* of kernels that opted in */
 
 double now()
@@ -93,6 +104,10 @@ template <class F> void drain(CUstream_st *preferred, F done)
 
 void add(cudaStream_t stream, work w)
 {
+    if (stream && stream->captured) {
+        stream->captured->nodes.push_back(std::move(w));
+        return;
+    }
     if (!stream) {
         drain_all();
         null_stream.queue.push_back(std::move(w));
@@ -112,9 +127,18 @@ cudaError_t failed(cudaError_t error)
     return error;
 }
 
-void enqueue(cudaStream_t stream, std::function<void()> run)
+void enqueue(cudaStream_t stream, std::function<void()> run, const void *form)
 {
-    add(stream, {std::move(run), nullptr, nullptr, 0});
+    add(stream, {std::move(run), nullptr, nullptr, 0, form});
+}
+
+/* Whether the stream is captured, which this call does not allow. */
+static bool breaks_capture(cudaStream_t stream, const char *call)
+{
+    if (!stream || !stream->captured) return false;
+    stream->broken = true;
+    report(false, "capture", "%s on a stream that is being captured", call);
+    return true;
 }
 
 void drain_all()
@@ -204,7 +228,8 @@ cudaError_t launch_packed(const char *name, const void *kernel, dim3 blocks, dim
     const unsigned char *from = (const unsigned char *)args;
     const grid g = {name,   blocks, threads,
                     shared, invoke, std::vector<unsigned char>(from, from + bytes)};
-    enqueue(stream, [g] { run_grid(g); });
+    enqueue(
+        stream, [g] { run_grid(g); }, kernel);
     return cudaSuccess;
 }
 
@@ -264,6 +289,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind
     memory_setup();
     if (n == 0) return cudaSuccess;
     if (const cudaError_t error = check_copy(to, from, n, kind)) return error;
+    if (!in_device(to) && !is_pinned(to) && breaks_capture(stream, "a copy that is waited for"))
+        return failed(cudaErrorStreamCaptureUnsupported);
     if (!in_device(from) && !is_pinned(from)) {
         const unsigned char *bytes = (const unsigned char *)from;
         const std::vector<unsigned char> kept(bytes, bytes + n);
@@ -329,6 +356,8 @@ int cuemu_event_waits(void)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     waits++;
+    if (breaks_capture(stream, "cudaStreamSynchronize"))
+        return failed(cudaErrorStreamCaptureUnsupported);
     CUstream_st *s = stream ? stream : &null_stream;
     drain(s, [s] { return s->queue.empty(); });
     return sticky ? failed(sticky) : cudaSuccess;
@@ -351,7 +380,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 {
     if (event->recorded == 0)
         report(false, "event", "a stream waits for an event that nobody has recorded yet");
-    add(stream, {nullptr, nullptr, event, event->recorded});
+    add(stream, {nullptr, nullptr, event, event->recorded, nullptr});
     return cudaSuccess;
 }
 
@@ -368,7 +397,8 @@ cudaError_t cudaEventCreate(cudaEvent_t *out)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    add(stream, {nullptr, event, nullptr, ++event->recorded});
+    if (breaks_capture(stream, "cudaEventRecord")) return failed(cudaErrorStreamCaptureUnsupported);
+    add(stream, {nullptr, event, nullptr, ++event->recorded, nullptr});
     return cudaSuccess;
 }
 
@@ -395,6 +425,70 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     drain_all();
     delete event;
     return cudaSuccess;
+}
+
+/* ---- graphs: a chain of one stream's work ---- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    if (!stream || stream->captured) return failed(cudaErrorStreamCaptureUnsupported);
+    stream->captured = new CUgraph_st();
+    stream->broken = false;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    *graph = nullptr;
+    if (!stream || !stream->captured) return failed(cudaErrorIllegalState);
+    std::swap(*graph, stream->captured);
+    if (!stream->broken) return cudaSuccess;
+    delete *graph;
+    *graph = nullptr;
+    return failed(cudaErrorStreamCaptureInvalidated);
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long)
+{
+    *out = new CUgraphExec_st{graph->nodes};
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
+                                cudaGraphExecUpdateResultInfo *info)
+{
+    bool same = exec->nodes.size() == graph->nodes.size();
+    for (size_t i = 0; same && i < graph->nodes.size(); i++)
+        same = exec->nodes[i].form == graph->nodes[i].form;
+    *info = {};
+    info->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
+    if (!same) return cudaErrorGraphExecUpdateFailure;
+    exec->nodes = graph->nodes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    launches++;
+    for (const work &w : exec->nodes) add(stream, w);
+    return sticky ? failed(sticky) : cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+int cuemu_graph_launches(void)
+{
+    return launches;
 }
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute, int value)
