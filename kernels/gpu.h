@@ -63,13 +63,14 @@ rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes,
                      rg_error *err) RG_MUST_USE;
 /*
  * A letter is what the host hears of the device without waiting for it: memory of the host that a
- * copy in the order of the stream fills. read: its bytes as of the last post, for which it waits;
- * NULL after an error. One post, then one read.
+ * copies in the order of the stream fill. post: `bytes` of them, from `at` on. read: all of them as
+ * of the last post, for which it waits; NULL after an error. What is posted again has been read.
  */
 typedef struct rg_gpu_letter rg_gpu_letter;
 rg_gpu_letter *rg_gpu_letter_create(rg_gpu *gpu, size_t bytes, rg_error *err);
 void rg_gpu_letter_destroy(rg_gpu_letter *letter); /* NULL is fine */
-rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err) RG_MUST_USE;
+rg_status rg_gpu_letter_post(rg_gpu_letter *letter, size_t at, const void *from, size_t bytes,
+                             rg_error *err) RG_MUST_USE;
 const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err);
 
 /*

@@ -27,7 +27,8 @@ static const rg_config_key trainer_keys[] = {
     {"first_cpu", RG_CONFIG_INT, "0", 0, 4096, NULL, "CPU that the first thread is pinned to"},
     {"pin", RG_CONFIG_BOOL, "true", 0, 0, NULL, "pin threads to CPUs"},
     {"graph", RG_CONFIG_BOOL, "false", 0, 0, NULL,
-     "on a GPU: an update starts as one CUDA graph; the bits are the same"},
+     "tracks on a GPU: an update, and a step of a sample, starts as one CUDA graph, with the same "
+     "bits"},
     {"log_every", RG_CONFIG_INT, "10", 1, 1e9, NULL, "steps between log lines"},
     {"validate_every", RG_CONFIG_INT, "100", 1, 1e9, NULL, "steps between validations"},
     {"checkpoint_every", RG_CONFIG_INT, "200", 1, 1e9, NULL, "steps between checkpoints"},
@@ -132,6 +133,7 @@ rg_status rg_machine_for_run(rg_machine *machine, const rg_config *config, const
                             .unpinned = !rg_config_bool(config, "pin"),
                             .products = rg_config_text(config, "precision.products"),
                             .activations = rg_config_text(config, "precision.activations"),
+                            .graphs = rg_config_bool(config, "graph"),
                             .seed = (uint64_t)rg_config_int(config, "seed"),
                             .records = true};
     share_cpus(&o, comm);

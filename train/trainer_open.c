@@ -92,7 +92,7 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
     RG_TRY(t->task->open(&context, &t->self, err));
     t->params = t->task->params(t->self);
     t->optimizer.late = ex->gpu && !t->task->after_update; /* which has to know */
-    if (!ex->gpu || !rg_config_bool(t->config, "graph")) return RG_OK;
+    if (!ex->graphs) return RG_OK;
     if (!t->optimizer.late)
         return rg_fail(err, RG_ERR_CONFIG,
                        "%s: graph: steps of task '%s' ask for results on the way, which a graph "

@@ -15,7 +15,6 @@
 
 struct rg_gpu_letter {
     rg_gpu *gpu;
-    size_t bytes;
     void *pinned;
     cudaEvent_t arrived;
     rg_gpu_letter *next; /* posted before it in the same graph */
@@ -29,7 +28,7 @@ rg_gpu_letter *rg_gpu_letter_create(rg_gpu *gpu, size_t bytes, rg_error *err)
         rg_fail(err, RG_ERR_NOMEM, "device cuda:%d: out of memory", gpu->index);
         return NULL;
     }
-    *letter = (rg_gpu_letter){.gpu = gpu, .bytes = bytes};
+    letter->gpu = gpu;
     if (rg_gpu_check(cudaMallocHost(&letter->pinned, bytes), "pinned memory", err) == RG_OK &&
         rg_gpu_check(cudaEventCreateWithFlags(&letter->arrived, cudaEventDisableTiming),
                      "making an event", err) == RG_OK)
@@ -47,14 +46,16 @@ void rg_gpu_letter_destroy(rg_gpu_letter *letter)
     free(letter);
 }
 
-rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err)
+rg_status rg_gpu_letter_post(rg_gpu_letter *letter, size_t at, const void *from, size_t bytes,
+                             rg_error *err)
 {
     cudaStream_t stream = letter->gpu->stream;
     RG_TRY(rg_gpu_check(
-        cudaMemcpyAsync(letter->pinned, from, letter->bytes, cudaMemcpyDeviceToHost, stream),
+        cudaMemcpyAsync((char *)letter->pinned + at, from, bytes, cudaMemcpyDeviceToHost, stream),
         "copy to the host", err));
     if (!letter->gpu->captured)
         return rg_gpu_check(cudaEventRecord(letter->arrived, stream), "an event", err);
+    if (letter->in_graph) return RG_OK;
     letter->next = letter->gpu->posted;
     letter->in_graph = true;
     letter->gpu->posted = letter;

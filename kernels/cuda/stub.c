@@ -97,9 +97,10 @@ void rg_gpu_letter_destroy(rg_gpu_letter *letter)
     (void)letter;
 }
 
-rg_status rg_gpu_letter_post(rg_gpu_letter *letter, const void *from, rg_error *err)
+rg_status rg_gpu_letter_post(rg_gpu_letter *letter, size_t at, const void *from, size_t bytes,
+                             rg_error *err)
 {
-    (void)letter, (void)from;
+    (void)letter, (void)at, (void)from, (void)bytes;
     return absent(err);
 }
 

@@ -36,6 +36,7 @@ const rg_option rg_cmd_generate_options[] = {
      "of the tracks' weights: fp32, bf16 or int8 (fp32; with --from the scene's)"},
     {"rate", "HZ", "sample rate of stems without a lock (32000)"},
     {"device", "NAME", "of the tracks: auto, cpu, cuda or cuda:N (unproven on hardware)"},
+    {"graph", NULL, "on a GPU: a step of choices starts as one CUDA graph; the music is the same"},
     {"json", NULL, "print the result as JSON"},
     {0},
 };
@@ -118,7 +119,8 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
                              .leave_out = without,
                              .stop = cli->stop};
     rg_generate_result result;
-    const rg_machine_options on = {.device = rg_option_text(args, "device", "auto")};
+    const rg_machine_options on = {.device = rg_option_text(args, "device", "auto"),
+                                   .graphs = rg_option_given(args, "graph")};
     rg_machine machine;
     if (!o.out_folder)
         return rg_fail(err, RG_ERR_USAGE, "generate: --out DIR is missing: where the scene goes");

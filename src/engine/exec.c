@@ -74,6 +74,7 @@ rg_exec *rg_exec_create(const rg_exec_options *options, rg_error *err)
         return NULL;
     }
     ex->gpu = options->gpu;
+    ex->graphs = options->gpu && options->graphs;
     ex->host = options->host ? options->host : ex;
     ex->kernels = options->kernels;
     ex->stored = options->stored;

@@ -24,6 +24,7 @@ typedef struct rg_exec_options {
     rg_gpu *gpu;          /* borrowed; its memory and stream; NULL: the CPU */
     struct rg_exec *host; /* borrowed; see rg_exec; NULL: the exec itself */
     rg_dtype operands;    /* of products: see rg_kernel_ctx */
+    bool graphs;          /* see rg_exec */
     uint64_t seed;
     /* Of data. CPU: addresses to reserve, 0: 64, 16, 16 GiB; GPU: memory taken at once, 0: 4, 1, 1
      * GiB. */
@@ -41,6 +42,7 @@ typedef struct rg_backward_listener {
 
 struct rg_exec {
     rg_gpu *gpu;          /* NULL: the CPU */
+    bool graphs;          /* on a GPU: steps that can start as one graph do (gpu.h) */
     struct rg_exec *host; /* one of the CPU, for what always runs there; itself where it is one */
     const rg_kernels *kernels; /* while an operator runs: those that it runs on */
     const rg_kernels *stored;  /* NULL: no activations of 16 bits */

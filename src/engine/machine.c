@@ -23,6 +23,7 @@ static rg_status open_execs(rg_machine *m, const rg_machine_options *o, rg_error
     if (!kernels) return err->code;
     rg_exec_options options = {.kernels = kernels,
                                .pool = m->pool,
+                               .graphs = o->graphs,
                                .seed = o->seed,
                                .operands =
                                    operands(o->products, kernels->fast_operands == RG_BF16)};

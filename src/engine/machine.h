@@ -16,6 +16,7 @@ typedef struct rg_machine_options {
     bool unpinned;              /* threads may move between CPUs */
     const char *products; /* "fp32", "bf16", or "auto": bf16 where it is multiplied; NULL: fp32 */
     const char *activations; /* what a GPU's are stored as: "fp32", "fp16", "bf16"; NULL: fp32 */
+    bool graphs;             /* as rg_exec has it */
     uint64_t seed;
     bool records; /* execs begin with the tape on */
 } rg_machine_options;

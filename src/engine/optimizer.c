@@ -160,7 +160,8 @@ rg_status rg_adamw_step(rg_adamw *optimizer, rg_scaler *scaler, rg_params *param
         return RG_OK;
     }
     RG_TRY(rg_adamw_settle(optimizer, scaler, params, ex, update));
-    RG_TRY(rg_gpu_letter_post(params->outcome, params->on.now, &ex->error));
+    RG_TRY(
+        rg_gpu_letter_post(params->outcome, 0, params->on.now, sizeof(rg_adamw_now), &ex->error));
     params->posted = true;
     return optimizer->late ? RG_OK : rg_adamw_settle(optimizer, scaler, params, ex, update);
 }

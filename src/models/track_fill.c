@@ -26,6 +26,10 @@ struct rg_track_fill {
     track_reading reading; /* this fill's view of it, without what it lacks; tensors in `views` */
     rg_tensor views[3 * RG_TRACK_LAYERS + 5];
     int32_t n_views;
+    /* of a GPU */
+    rg_gpu_letter *logits; /* (K,rows,V), in the kernels' type */
+    rg_gpu_graph *graph;   /* of a step; NULL: none */
+    bool warm;             /* a step has been made */
 };
 
 /* One cache: where its tensor goes, and what it is. */
@@ -78,6 +82,19 @@ static bool make_arenas(rg_track_fill *f, size_t bytes, rg_error *err)
     return f->data;
 }
 
+static size_t logits_bytes(const rg_track_fill *f)
+{
+    return (size_t)f->rows * (size_t)f->entries * rg_dtype_size(f->ex->kernels->real);
+}
+
+static bool make_post(rg_track_fill *f, rg_error *err)
+{
+    rg_gpu *gpu = f->ex->gpu;
+    f->logits = rg_gpu_letter_create(gpu, (size_t)f->books * logits_bytes(f), err);
+    if (f->logits && f->ex->graphs) f->graph = rg_gpu_graph_create(gpu, err);
+    return f->logits && (f->graph || !f->ex->graphs);
+}
+
 static bool make_room(rg_track_fill *f, rg_error *err)
 {
     request list[MAX_REQUESTS];
@@ -98,6 +115,7 @@ static bool make_room(rg_track_fill *f, rg_error *err)
                                             : rg_arena_zalloc(f->data, size)};
         *list[i].slot = t;
     }
+    if (f->ex->gpu && !make_post(f, err)) return false;
     f->codes = malloc(cells * (size_t)f->books * sizeof *f->codes);
     f->seen = malloc(cells);
     f->cells = malloc(cells);
@@ -137,6 +155,8 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
 void rg_track_fill_destroy(rg_track_fill *fill)
 {
     if (!fill) return;
+    rg_gpu_graph_destroy(fill->graph);
+    rg_gpu_letter_destroy(fill->logits);
     if (fill->data != fill->room) rg_arena_destroy(fill->data);
     if (fill->ex->gpu) rg_gpu_free(fill->ex->gpu, fill->device_memory);
     rg_arena_destroy(fill->room);
@@ -255,19 +275,56 @@ static int32_t frame_to_choose(const rg_track_fill *f, int32_t q)
     return -1;
 }
 
-static void write_logits(rg_track_fill *f, rg_tensor *x, float *logits)
+/* Queues a step: y[q] (items,V) get the logits of book q. */
+static rg_status queue_step(rg_track_fill *f, rg_tensor *y[RG_TRACK_BOOKS])
 {
+    rg_exec *ex = f->ex;
+    rg_tensor *x = run_steps(f, f->step, 1);
+    for (int32_t q = 0; q < f->books; q++) {
+        y[q] = rg_linear(ex, x, f->tracks->net[f->role].head[q], NULL, RG_ACT_NONE);
+        if (!y[q]) return rg_exec_status(ex);
+        const size_t bytes = (size_t)rg_shape_count(y[q]->shape) * rg_dtype_size(y[q]->dtype);
+        if (f->logits)
+            RG_TRY(rg_gpu_letter_post(f->logits, (size_t)q * logits_bytes(f), y[q]->data, bytes,
+                                      &ex->error));
+    }
+    return RG_OK;
+}
+
+/* The same as one graph, from the second step on: the first finds out what libraries need. */
+static rg_status make_step(rg_track_fill *f, rg_tensor *y[RG_TRACK_BOOKS])
+{
+    rg_exec *ex = f->ex;
+    rg_gpu_graph *graph = f->warm ? f->graph : NULL;
+    f->warm = true;
+    if (!graph) return queue_step(f, y);
+    RG_TRY(rg_gpu_graph_begin(graph, &ex->error));
+    rg_status status = queue_step(f, y);
+    if (status == RG_OK) status = rg_gpu_graph_end(graph, &ex->error);
+    if (status != RG_OK) rg_gpu_graph_drop(graph);
+    return status;
+}
+
+static rg_status write_logits(rg_track_fill *f, rg_tensor *const y[RG_TRACK_BOOKS], float *logits)
+{
+    rg_exec *ex = f->ex;
+    const char *sent = f->logits ? rg_gpu_letter_read(f->logits, &ex->error) : NULL;
+    if (f->logits && !sent) return ex->error.code;
     for (int64_t q = 0; q < f->books; q++) {
-        rg_tensor *y = rg_linear(f->ex, x, f->tracks->net[f->role].head[q], NULL, RG_ACT_NONE);
-        for (int64_t b = 0; y && b < f->items; b++)
-            rg_tensor_floats(y, b * f->entries, f->entries,
+        rg_tensor here = *y[q];
+        here.gpu = NULL;
+        if (sent) here.data = (void *)(uintptr_t)(sent + (size_t)q * logits_bytes(f));
+        for (int64_t b = 0; b < f->items; b++)
+            rg_tensor_floats(&here, b * f->entries, f->entries,
                              logits + (b * f->books + q) * f->entries);
     }
+    return RG_OK;
 }
 
 bool rg_track_fill_next(rg_track_fill *fill, float *logits, int32_t frame[RG_TRACK_BOOKS])
 {
     rg_exec *ex = fill->ex;
+    rg_tensor *y[RG_TRACK_BOOKS];
     if (fill->waiting) fill->step++;
     fill->waiting = false;
     if (rg_exec_status(ex) != RG_OK || fill->step >= fill->last + fill->books - 1) return false;
@@ -275,7 +332,7 @@ bool rg_track_fill_next(rg_track_fill *fill, float *logits, int32_t frame[RG_TRA
         frame[q] = q < fill->books ? frame_to_choose(fill, q) : -1;
     bool recording = rg_set_recording(ex, false);
     rg_mark mark = rg_tape_mark(ex);
-    write_logits(fill, run_steps(fill, fill->step, 1), logits);
+    if (make_step(fill, y) == RG_OK) (void)!write_logits(fill, y, logits); /* the error sticks */
     rg_tape_rewind(ex, mark);
     rg_set_recording(ex, recording);
     fill->waiting = true;

@@ -12,6 +12,7 @@
 #include "toy_bundle.h"
 #include "toy_store.h"
 #include "train/run_dir.h"
+#include "train/selftest.h"
 #include "train/trainer.h"
 
 /* ---- the optimizer ---- */
@@ -312,6 +313,42 @@ START_TEST(a_graph_has_the_bits_of_its_calls)
 }
 END_TEST
 
+static rg_selftest_tracks choose(rg_gpu *gpu, bool graphs)
+{
+    rg_error err = {0};
+    rg_selftest_tracks made;
+    const rg_exec_options options = {.kernels = rg_gpu_kernels(gpu, RG_F32, &err),
+                                     .gpu = gpu,
+                                     .graphs = graphs,
+                                     .seed = 3,
+                                     .step_bytes = 1 << 26,
+                                     .scratch_bytes = 1 << 24,
+                                     .persist_bytes = 1 << 24};
+    rg_exec *ex = rg_exec_create(&options, &err);
+    ck_assert_msg(ex != NULL, "%s", err.text);
+    RG_ASSERT_OK(rg_selftest_tracks_run(ex, 0, &made, &err), &err);
+    rg_exec_destroy(ex);
+    return made;
+}
+
+START_TEST(choices_of_graphs_are_the_same)
+{
+    rg_error err = {0};
+    rg_gpu *gpu = rg_gpu_open(0, &err);
+    ck_assert_msg(gpu != NULL, "%s", err.text);
+    rg_selftest_tracks plain = choose(gpu, false);
+    const int launches = cuemu_graph_launches();
+    rg_selftest_tracks graphs = choose(gpu, true);
+    ck_assert_int_gt(cuemu_graph_launches() - launches, 32);
+    ck_assert_int_eq(graphs.n_codes, plain.n_codes);
+    ck_assert_mem_eq(graphs.codes, plain.codes, (size_t)plain.n_codes * sizeof *plain.codes);
+    rg_selftest_tracks_free(&plain);
+    rg_selftest_tracks_free(&graphs);
+    rg_gpu_close(gpu);
+    ck_assert_int_eq(cuemu_total(), 0);
+}
+END_TEST
+
 /* ---- the backend's side of it ---- */
 
 START_TEST(nothing_is_read_within_a_graph)
@@ -328,7 +365,7 @@ START_TEST(nothing_is_read_within_a_graph)
         here[0] = round;
         RG_ASSERT_OK(rg_gpu_graph_begin(graph, &err), &err);
         RG_ASSERT_OK(rg_gpu_put(gpu, there, here, sizeof here, &err), &err);
-        RG_ASSERT_OK(rg_gpu_letter_post(letter, there, &err), &err);
+        RG_ASSERT_OK(rg_gpu_letter_post(letter, 0, there, sizeof here, &err), &err);
         here[0] = 77; /* it was taken when it was given */
         ck_assert_int_eq(rg_gpu_get(gpu, back, there, sizeof back, &err), RG_ERR_USAGE);
         ck_assert_msg(strstr(err.text, "within a graph") != NULL, "%s", err.text);
@@ -358,4 +395,4 @@ END_TEST
 
 RG_TEST_MAIN("cuda step", 300, a_step_is_decided_where_it_is_made, steps_of_tracks_wait_for_nothing,
              losses_are_those_of_the_cpu, a_graph_has_the_bits_of_its_calls,
-             nothing_is_read_within_a_graph)
+             choices_of_graphs_are_the_same, nothing_is_read_within_a_graph)
