@@ -151,8 +151,6 @@ static rg_status take_device(rg_params *params, taker *counted, rg_error *err)
     params->device_memory = rg_gpu_alloc(params->gpu, counted->bytes, err);
     if (!params->device_memory) return err->code;
     RG_TRY(rg_gpu_zero(params->gpu, params->device_memory, counted->bytes, err));
-    params->outcome = rg_gpu_letter_create(params->gpu, sizeof(rg_adamw_now), err);
-    if (!params->outcome) return err->code;
     counted->arena = params->device_arena =
         rg_arena_create_over(params->device_memory, counted->bytes, "device parameters", err);
     return counted->arena ? RG_OK : err->code;
@@ -167,6 +165,9 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
         take_flats(params, &params->host, &copy, trainable, false);
         RG_TRY(take_host(params, &copy, trainable, err));
         RG_TRY(take_device(params, &data, err));
+        if (trainable)
+            params->outcome = rg_gpu_letter_create(params->gpu, sizeof(rg_adamw_now), err);
+        if (trainable && !params->outcome) return err->code;
         take_flats(params, &params->host, &copy, trainable, false);
     } else {
         RG_TRY(take_host(params, &data, trainable, err));
