@@ -3,6 +3,7 @@
  *
  *   config.yaml cmd.txt env.json describe.json train.log metrics.jsonl metrics.csv tb/
  *   checkpoints/step_NNNNNNN.safetensors  samples/  eval/  links: latest, best
+ *   vocabulary.json (of tracks)
  *
  * One idea: whoever writes a run holds its lock; whoever reads it needs only the files.
  */

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "music/prompt/prompt.h"
 #include "train/run_dir.h"
 #include "train/track_task.h"
 
@@ -302,12 +303,28 @@ int64_t rg_track_run_bytes(void *self)
            rg_track_batch_bytes(run->config, run->windows, run->config->frames);
 }
 
+/* The words as they are now: a bundle of this run carries them. */
+static rg_status keep_vocabulary(const rg_track_run *run, rg_error *err)
+{
+    char path[1200];
+    rg_vocabulary vocabulary;
+    RG_TRY(rg_fs_join(path, sizeof path, run->context.run_folder, "vocabulary.json", err));
+    if (rg_fs_exists(path)) return RG_OK;
+    rg_status status = rg_vocabulary_make(&vocabulary)
+                           ? rg_vocabulary_write(&vocabulary, path, err)
+                           : rg_fail(err, RG_ERR_NOMEM, "no memory for words");
+    rg_vocabulary_free(&vocabulary);
+    return status;
+}
+
 rg_status rg_track_run_start(void *self, const char *run_folder, rg_error *err)
 {
     rg_track_run *run = self;
     run->context.run_folder = run_folder;
     RG_TRY(make_buffers(run, err));
-    return run_folder ? keep_codecs(run, err) : RG_OK;
+    if (!run_folder) return RG_OK;
+    RG_TRY(keep_vocabulary(run, err));
+    return keep_codecs(run, err);
 }
 
 void rg_track_run_close(void *self)

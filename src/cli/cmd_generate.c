@@ -15,6 +15,8 @@ enum { MAX_LIST = 64 };
 const rg_option rg_cmd_generate_options[] = {
     {"prompt", "TEXT", "what to make: genre, mood, tempo, key, meter, instruments"},
     {"role-prompt", "ROLE=TEXT", "the same for one role; may be given several times"},
+    {"vocabulary", "FILE|DIR",
+     "more words for prompts, as YAML; a genre that models lack stands for its parent"},
     {"set", "FIELD=VALUE", "a condition as such: tempo=128, key='A minor', meter=3/4, genre=..."},
     {"duration", "S",
      "seconds (8, or what the prompt says; with --lock the longest file; with --from the scene's)"},
@@ -111,6 +113,7 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
                              .out_folder = rg_option_text(args, "out", NULL),
                              .from_folder = rg_option_text(args, "from", NULL),
                              .prompt = rg_option_text(args, "prompt", NULL),
+                             .vocabulary = rg_option_text(args, "vocabulary", NULL),
                              .precision = rg_option_text(args, "precision", NULL),
                              .role_prompts = role_prompts,
                              .settings = settings,

@@ -9,7 +9,7 @@
 
 const rg_option rg_cmd_prompt_options[] = {
     {"json", NULL, "print JSON"},
-    {"vocabulary", "FILE", "more words, as YAML (configs/vocabulary has the built-in ones)"},
+    {"vocabulary", "FILE|DIR", "more words, as YAML (configs/vocabulary has the built-in ones)"},
     {0}};
 
 static void print_findings(const rg_prompt *prompt)

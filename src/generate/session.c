@@ -484,6 +484,7 @@ static rg_status prepare(session *s, rg_error *err)
     const rg_generate_options *o = s->options;
     RG_TRY(choose_takes(s, err));
     RG_TRY(rg_bundle_open(&s->bundle, o->bundle_folder, s->ex, err));
+    if (o->vocabulary) RG_TRY(rg_vocabulary_load(&s->bundle.vocabulary, o->vocabulary, err));
     if (o->from_folder) {
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
         s->has_before = true;

@@ -17,7 +17,8 @@
 typedef struct rg_generate_options {
     const char *bundle_folder, *out_folder, *from_folder; /* from NULL: nothing to go on from */
     const char *prompt;                                   /* NULL: the scene's, or "" */
-    const char *const *role_prompts;                      /* "ROLE=TEXT" */
+    const char *vocabulary;          /* more words: a YAML file or a folder of them; NULL: none */
+    const char *const *role_prompts; /* "ROLE=TEXT" */
     size_t n_role_prompts;
     const char *const *settings; /* "FIELD=VALUE" */
     size_t n_settings;

@@ -128,17 +128,8 @@ static rg_status read_info(rg_bundle *bundle, rg_error *err)
 static rg_status read_vocabulary(rg_bundle *bundle, rg_error *err)
 {
     char path[1024];
-    if (!rg_vocabulary_make(&bundle->vocabulary))
-        return rg_fail(err, RG_ERR_NOMEM, "no memory for a vocabulary");
     RG_TRY(rg_fs_join(path, sizeof path, bundle->folder, "vocabulary.json", err));
-    json_t *object = rg_json_read(path, INFO_LIMIT, err);
-    if (!object) return err->code;
-    rg_status status = rg_json_check_format(object, "resonant-vocabulary", 1, path, err);
-    json_t *words = status == RG_OK ? rg_json_get_array(object, "words", path, err) : NULL;
-    if (status == RG_OK && !words) status = err->code;
-    if (status == RG_OK) status = rg_vocabulary_extend(&bundle->vocabulary, words, path, err);
-    json_decref(object);
-    return status;
+    return rg_vocabulary_read(&bundle->vocabulary, path, err);
 }
 
 rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex, rg_error *err)

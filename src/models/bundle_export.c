@@ -143,16 +143,19 @@ static rg_status write_info(export *e, const char *shared_hash, rg_error *err)
     return rg_json_write(e->info, path, err);
 }
 
-static rg_status write_vocabulary(export *e, rg_error *err)
+/* The words that the run knew; those of now for a run of an older program, which kept none. */
+static rg_status write_vocabulary(const export *e, rg_error *err)
 {
-    rg_vocabulary vocabulary;
+    rg_vocabulary vocabulary = {0};
     char path[PATH_SIZE];
-    RG_TRY(rg_fs_join(path, sizeof path, e->out.temporary, "vocabulary.json", err));
-    if (!rg_vocabulary_make(&vocabulary)) return rg_fail(err, RG_ERR_NOMEM, "no memory for words");
-    json_t *object = json_pack("{s:s, s:s, s:o}", "format", "resonant-vocabulary", "version", "1.0",
-                               "words", rg_vocabulary_to_json(&vocabulary));
-    rg_status status = rg_json_write(object, path, err);
-    json_decref(object);
+    rg_status status = rg_fs_join(path, sizeof path, e->run, "vocabulary.json", err);
+    if (status == RG_OK && rg_fs_exists(path))
+        status = rg_vocabulary_read(&vocabulary, path, err);
+    else if (status == RG_OK && !rg_vocabulary_make(&vocabulary))
+        status = rg_fail(err, RG_ERR_NOMEM, "no memory for words");
+    if (status == RG_OK)
+        status = rg_fs_join(path, sizeof path, e->out.temporary, "vocabulary.json", err);
+    if (status == RG_OK) status = rg_vocabulary_write(&vocabulary, path, err);
     rg_vocabulary_free(&vocabulary);
     return status;
 }

@@ -61,6 +61,10 @@ expect 1 "is not a sound file" "$resonant" analyze no-sound.txt
 expect 2 "not UTF-8" "$resonant" prompt "$(printf '\377')"
 printf 'field: genre\nwords: {gqom: {parent: nope}}\n' >orphan.yaml
 expect 2 "names the parent" "$resonant" prompt gqom --vocabulary orphan.yaml
+mkdir -p words no-words
+printf 'field: genre\nwords: {gqom: {parent: house}}\n' >words/own.yaml
+prints "gqom" "$resonant" prompt gqom --vocabulary words
+expect 2 "has no vocabulary" "$resonant" prompt gqom --vocabulary no-words
 prints "stands" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda

@@ -139,5 +139,56 @@ START_TEST(a_genre_has_its_usual_tempo)
 }
 END_TEST
 
+/* The genre that a scene says it was asked for. */
+static void genre_of(const char *scene, char asked[32])
+{
+    char path[1100];
+    rg_error err = {0};
+    size_t i;
+    const json_t *row;
+    snprintf(path, sizeof path, "%s/scene.json", in_folder(scene));
+    json_t *all = rg_json_read(path, 1 << 20, &err);
+    ck_assert_msg(all != NULL, "%s", err.text);
+    asked[0] = 0;
+    json_array_foreach(json_object_get(all, "conditions"), i, row)
+    {
+        if (strcmp(json_string_value(json_object_get(row, "field")), "genre") != 0) continue;
+        snprintf(asked, 32, "%s", json_string_value(json_object_get(row, "asked")));
+    }
+    json_decref(all);
+}
+
+START_TEST(words_of_ones_own_are_understood)
+{
+    static const char words[] =
+        "field: genre\nwords:\n  gqom: {parent: techno, tempo: [124, 128]}\n";
+    static const char orphan[] = "field: genre\nwords:\n  gqom: {parent: nope}\n";
+    char asked[32], said[96];
+    rg_error err = {0};
+    setup_roles(2);
+    RG_ASSERT_OK(rg_fs_make_folders(in_folder("words"), &err), &err);
+    RG_ASSERT_OK(rg_fs_write_atomic(in_folder("words/own.yaml"), words, sizeof words - 1, &err),
+                 &err);
+    RG_ASSERT_OK(rg_fs_write_atomic(in_folder("orphan.yaml"), orphan, sizeof orphan - 1, &err),
+                 &err);
+    make_ok("a", (rg_generate_options){.prompt = "gqom", .seconds = 1});
+    genre_of("a", asked);
+    ck_assert_str_eq(asked, "");
+    make_ok("b", (rg_generate_options){
+                     .prompt = "gqom", .seconds = 1, .vocabulary = in_folder("words")});
+    genre_of("b", asked);
+    ck_assert_str_eq(asked, "gqom");
+    tempo_of("b", asked, said);
+    ck_assert_str_eq(asked, "126");
+    ck_assert_int_eq(
+        make("c", (rg_generate_options){.prompt = "gqom", .vocabulary = in_folder("orphan.yaml")},
+             &err),
+        RG_ERR_CONFIG);
+    ck_assert_msg(strstr(err.text, "names the parent 'nope'") != NULL, "%s", err.text);
+    ck_assert(!rg_fs_exists(in_folder("c")));
+    teardown();
+}
+END_TEST
+
 RG_TEST_MAIN("session asks", 120, the_prompt_says_which_tracks_and_how_long,
-             what_is_locked_is_heard, a_genre_has_its_usual_tempo)
+             what_is_locked_is_heard, a_genre_has_its_usual_tempo, words_of_ones_own_are_understood)

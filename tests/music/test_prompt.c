@@ -384,6 +384,36 @@ START_TEST(own_words_need_a_parent)
 }
 END_TEST
 
+START_TEST(a_vocabulary_comes_back_from_its_file)
+{
+    rg_vocabulary made, read;
+    rg_error err = {0};
+    char path[700];
+    snprintf(path, sizeof path, "%s/vocabulary.json", rg_test_folder());
+    ck_assert(rg_vocabulary_make(&made));
+    made.words[0].low = 21; /* not as it is built in */
+    made.words[0].high = 22;
+    RG_ASSERT_OK(rg_vocabulary_write(&made, path, &err), &err);
+    RG_ASSERT_OK(rg_vocabulary_read(&read, path, &err), &err);
+    ck_assert_uint_eq(read.n, made.n);
+    for (size_t i = 0; i < made.n; i++) {
+        const rg_word *a = made.words + i, *b = read.words + i;
+        ck_assert_msg(!strcmp(a->field, b->field) && !strcmp(a->word, b->word) &&
+                          !strcmp(a->name, b->name) && !strcmp(a->parent, b->parent) &&
+                          !strcmp(a->role, b->role) && !strcmp(a->opposite, b->opposite) &&
+                          a->valence == b->valence && a->arousal == b->arousal &&
+                          a->low == b->low && a->high == b->high && a->next == b->next,
+                      "%s %s", a->field, a->word);
+    }
+    ck_assert_mem_eq(made.longest, read.longest, sizeof made.longest);
+    rg_vocabulary_free(&read);
+    rg_vocabulary_free(&made);
+    ck_assert_int_eq(rg_vocabulary_read(&read, rg_test_folder(), &err), err.code);
+    ck_assert_int_ne(err.code, RG_OK);
+    rg_vocabulary_free(&read);
+}
+END_TEST
+
 static void write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -432,4 +462,4 @@ RG_TEST_MAIN("prompt", 60, finds_all_fields, takes_the_longest_phrase, reads_key
              a_list_is_denied_as_a_whole, a_list_ends_where_it_ends, says_where_and_how_sure,
              tells_json_with_every_key, reads_a_megabyte, has_words_enough,
              names_what_it_does_not_know, every_parent_is_a_word, own_words_need_a_parent,
-             reads_words_from_a_file)
+             a_vocabulary_comes_back_from_its_file, reads_words_from_a_file)

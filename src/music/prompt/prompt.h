@@ -50,14 +50,21 @@ typedef struct rg_vocabulary {
 /* The built-in words (configs/vocabulary); a copy that the caller frees. False without memory. */
 bool rg_vocabulary_make(rg_vocabulary *out);
 /* Adds the words of a bundle, [{"field","word","name"?,"parent","role"?}]: a parent must be in the
- * vocabulary, "" is none; `where` names the file in messages. */
+ * vocabulary then, "" is none; `where` names the file in messages. */
 rg_status rg_vocabulary_extend(rg_vocabulary *vocabulary, const json_t *words, const char *where,
                                rg_error *err) RG_MUST_USE;
-/* Adds the words of a YAML file of the form of configs/vocabulary/; a new genre, mood or instrument
+/* Adds the words of a YAML file, or of all *.yaml of a folder by name, of the form of
+ * configs/vocabulary/; a new genre, mood or instrument
  * must name a parent that is in the vocabulary, which models know in its place. After an error the
  * vocabulary is only good for rg_vocabulary_free. */
 rg_status rg_vocabulary_load(rg_vocabulary *vocabulary, const char *path,
                              rg_error *err) RG_MUST_USE;
+/* A vocabulary as a file (JSON), and one from such a file: as it was, whatever words are built in
+ * now. Those of version 1.0 hold some words only and are added to the built-in ones. Free it, also
+ * after an error. */
+rg_status rg_vocabulary_write(const rg_vocabulary *vocabulary, const char *path,
+                              rg_error *err) RG_MUST_USE;
+rg_status rg_vocabulary_read(rg_vocabulary *out, const char *path, rg_error *err) RG_MUST_USE;
 json_t *rg_vocabulary_to_json(const rg_vocabulary *vocabulary); /* new reference */
 void rg_vocabulary_free(rg_vocabulary *vocabulary);
 const rg_word *rg_vocabulary_find(const rg_vocabulary *vocabulary, const char *field,

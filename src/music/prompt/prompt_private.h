@@ -43,6 +43,9 @@ bool rg__means(const rg_vocabulary *v, const char *s, size_t n, const char *fiel
                const char *name);
 /* The word of the vocabulary one edit away from s[0..n); NULL: none. */
 const rg_word *rg__vocabulary_repair(const rg_vocabulary *v, const char *s, size_t n);
+/* Whether the words from `from` on name parents that are there; `code` otherwise. */
+rg_status rg__vocabulary_check(const rg_vocabulary *v, size_t from, rg_status code,
+                               const char *where, rg_error *err);
 rg_status rg__vocabulary_add(rg_vocabulary *v, const rg_word *word, rg_error *err);
 
 typedef struct rg__reader {

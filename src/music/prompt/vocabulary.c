@@ -8,6 +8,9 @@
 #include "base/text.h"
 #include "music/prompt/prompt_private.h"
 
+enum { FILE_LIMIT = 64 << 20 };
+static const char *const format_name = "resonant-vocabulary";
+
 void rg_vocabulary_free(rg_vocabulary *vocabulary)
 {
     free(vocabulary->words);
@@ -140,8 +143,7 @@ const rg_word *rg__vocabulary_repair(const rg_vocabulary *v, const char *s, size
 
 /* ---- words of others ---- */
 
-static rg_status read_word(const rg_vocabulary *vocabulary, const json_t *entry, const char *where,
-                           rg_word *out, rg_error *err)
+static rg_status read_word(const json_t *entry, const char *where, rg_word *out, rg_error *err)
 {
     const char *field, *word, *parent, *role = json_string_value(json_object_get(entry, "role"));
     const char *name = json_string_value(json_object_get(entry, "name"));
@@ -161,17 +163,26 @@ static rg_status read_word(const rg_vocabulary *vocabulary, const json_t *entry,
         !rg_copy_text(out->role, sizeof out->role, role ? role : ""))
         return rg_fail(err, RG_ERR_FORMAT, "%s: the word '%s' is empty or longer than %d letters",
                        where, word, RG_WORD_SIZE - 1);
-    if (parent[0] && !rg_vocabulary_find(vocabulary, field, parent))
-        return rg_fail(err, RG_ERR_FORMAT,
-                       "%s: the word '%s' names the parent '%s', which is no word of %s", where,
-                       word, parent, field);
+    return RG_OK;
+}
+
+rg_status rg__vocabulary_check(const rg_vocabulary *v, size_t from, rg_status code,
+                               const char *where, rg_error *err)
+{
+    for (size_t i = from; i < v->n; i++) {
+        const rg_word *w = v->words + i;
+        if (w->parent[0] && !rg_vocabulary_find(v, w->field, w->parent))
+            return rg_fail(err, code,
+                           "%s: the word '%s' names the parent '%s', which is no word of %s", where,
+                           w->name, w->parent, w->field);
+    }
     return RG_OK;
 }
 
 rg_status rg_vocabulary_extend(rg_vocabulary *vocabulary, const json_t *words, const char *where,
                                rg_error *err)
 {
-    size_t i;
+    size_t i, from = vocabulary->n;
     json_t *entry;
     json_array_foreach((json_t *)words, i, entry)
     {
@@ -179,10 +190,10 @@ rg_status rg_vocabulary_extend(rg_vocabulary *vocabulary, const json_t *words, c
         const char *word = json_string_value(json_object_get(entry, "word"));
         rg_word made;
         if (field && word && rg_vocabulary_find(vocabulary, field, word)) continue;
-        RG_TRY(read_word(vocabulary, entry, where, &made, err));
+        RG_TRY(read_word(entry, where, &made, err));
         RG_TRY(rg__vocabulary_add(vocabulary, &made, err));
     }
-    return RG_OK;
+    return rg__vocabulary_check(vocabulary, from, RG_ERR_FORMAT, where, err);
 }
 
 static json_t *word_to_json(const rg_word *w)
@@ -203,4 +214,30 @@ json_t *rg_vocabulary_to_json(const rg_vocabulary *vocabulary)
     for (size_t i = 0; i < vocabulary->n; i++)
         json_array_append_new(list, word_to_json(vocabulary->words + i));
     return list;
+}
+
+rg_status rg_vocabulary_write(const rg_vocabulary *vocabulary, const char *path, rg_error *err)
+{
+    json_t *object = json_pack("{s:s, s:s, s:o}", "format", format_name, "version", "1.1", "words",
+                               rg_vocabulary_to_json(vocabulary));
+    if (!object) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for words", path);
+    rg_status status = rg_json_write(object, path, err);
+    json_decref(object);
+    return status;
+}
+
+rg_status rg_vocabulary_read(rg_vocabulary *out, const char *path, rg_error *err)
+{
+    *out = (rg_vocabulary){0};
+    json_t *object = rg_json_read(path, FILE_LIMIT, err);
+    if (!object) return err->code;
+    rg_status status = rg_json_check_format(object, format_name, 1, path, err);
+    json_t *words = status == RG_OK ? rg_json_get_array(object, "words", path, err) : NULL;
+    if (status == RG_OK && !words) status = err->code;
+    const char *version = json_string_value(json_object_get(object, "version"));
+    if (status == RG_OK && !strcmp(version, "1.0") && !rg_vocabulary_make(out))
+        status = rg_fail(err, RG_ERR_NOMEM, "%s: no memory for words", path);
+    if (status == RG_OK) status = rg_vocabulary_extend(out, words, path, err);
+    json_decref(object);
+    return status;
 }

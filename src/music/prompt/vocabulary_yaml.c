@@ -121,12 +121,8 @@ static rg_status check_parents(const rg_vocabulary *v, size_t from, bool builtin
                            "%s: the new word '%s' names no parent; a word of %s that is known "
                            "already was expected, as in {parent: X}",
                            where, w->name, w->field);
-        if (w->parent[0] && !rg_vocabulary_find(v, w->field, w->parent))
-            return rg_fail(err, RG_ERR_CONFIG,
-                           "%s: the word '%s' names the parent '%s', which is no word of %s", where,
-                           w->name, w->parent, w->field);
     }
-    return RG_OK;
+    return rg__vocabulary_check(v, from, RG_ERR_CONFIG, where, err);
 }
 
 static rg_status read_file(rg_vocabulary *v, const rg_yaml_node *root, bool builtin,
@@ -169,12 +165,31 @@ bool rg_vocabulary_make(rg_vocabulary *out)
     return status == RG_OK;
 }
 
-rg_status rg_vocabulary_load(rg_vocabulary *vocabulary, const char *path, rg_error *err)
+static rg_status load_file(rg_vocabulary *vocabulary, const char *path, rg_error *err)
 {
     char *text = NULL;
     size_t n = 0;
     RG_TRY(rg_fs_read_all(path, RG_YAML_BYTES, &text, &n, err));
     rg_status status = read_yaml(vocabulary, text, n, false, path, err);
     free(text);
+    return status;
+}
+
+rg_status rg_vocabulary_load(rg_vocabulary *vocabulary, const char *path, rg_error *err)
+{
+    char file[1200], **names = NULL;
+    size_t n = 0, read = 0;
+    if (!rg_fs_is_folder(path)) return load_file(vocabulary, path, err);
+    rg_status status = rg_fs_list(path, &names, &n, err);
+    for (size_t i = 0; status == RG_OK && i < n; i++) {
+        const char *dot = strrchr(names[i], '.');
+        if (!dot || strcmp(dot, ".yaml") != 0) continue;
+        status = rg_fs_join(file, sizeof file, path, names[i], err);
+        if (status == RG_OK) status = load_file(vocabulary, file, err);
+        read++;
+    }
+    rg_fs_free_names(names, n);
+    if (status == RG_OK && !read)
+        status = rg_fail(err, RG_ERR_USAGE, "%s: has no vocabulary (*.yaml)", path);
     return status;
 }
