@@ -1,6 +1,6 @@
-"""How well `resonant analyze` hears songs whose truth is known, with librosa beside it.
+"""How well `resonant analyze` hears songs whose truth is known, with librosa and aubio beside it.
 
-    score.py SONGS [--half tune|report|all] [--resonant build/resonant] [--librosa]
+    score.py SONGS [--half tune|report|all] [--resonant build/resonant] [--librosa] [--aubio]
 
 SONGS holds one folder a song: labels.json (as `dataset build mma-v1 --midi` writes them), mix.wav
 and one file a role. Halves are those of songs.txt beside this file; no groove file is in both.
@@ -109,6 +109,22 @@ def run_librosa(path):
             "beats_s": [float(b) for b in beats]}
 
 
+def run_aubio(path):
+    """aubio's tempo object; one tempo: that of the median gap between its beats."""
+    import aubio  # pip: aubio 0.4.9
+
+    source = aubio.source(path, hop_size=512)
+    tracker, beats = aubio.tempo("default", 1024, 512, source.samplerate), []
+    while True:
+        samples, read = source()
+        if tracker(samples):
+            beats.append(float(tracker.get_last_s()))
+        if read < 512:
+            break
+    gaps = sorted(b - a for a, b in zip(beats, beats[1:]))
+    return {"tempo": {"bpm": 60 / gaps[len(gaps) // 2] if gaps else 0.0}, "beats_s": beats}
+
+
 def table(rows):
     names = []
     for _, scores in rows:
@@ -128,6 +144,7 @@ def main():
     parser.add_argument("--half", choices=("tune", "report", "all"), default="report")
     parser.add_argument("--resonant", default="build/resonant")
     parser.add_argument("--librosa", action="store_true")
+    parser.add_argument("--aubio", action="store_true")
     parser.add_argument("--each", action="store_true", help="a line for every song")
     args = parser.parse_args()
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "songs.txt")) as listed:
@@ -143,6 +160,8 @@ def main():
             ("ours, mix", run_ours(args.resonant, mixes))]
     if args.librosa:
         rows.append(("librosa", [run_librosa(m) for m in mixes]))
+    if args.aubio:
+        rows.append(("aubio", [run_aubio(m) for m in mixes]))
     scored = [(name, [score(t, h) for t, h in zip(labels, heard)]) for name, heard in rows]
     if args.each:
         for i, song in enumerate(chosen):
@@ -153,4 +172,5 @@ def main():
     table(scored)
 
 
-main()
+if __name__ == "__main__":
+    main()
