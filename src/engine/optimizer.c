@@ -39,7 +39,7 @@ static rg_adamw_rules rules_of(const rg_adamw *o, const rg_scaler *scaler)
                             .interval = scaler->interval};
 }
 
-/* A GPU keeps its own count: it is sent only what is new. */
+/* A GPU that is not waited for keeps its own count: it is sent only what is new. */
 static rg_status send_numbers(const rg_adamw *o, const rg_scaler *scaler, rg_params *params,
                               rg_exec *ex, double lr, double divisor)
 {
@@ -51,7 +51,8 @@ static rg_status send_numbers(const rg_adamw *o, const rg_scaler *scaler, rg_par
                           .skipped = scaler->skipped,
                           .scale = scaler->scale};
     if (!params->gpu) return RG_OK;
-    const size_t bytes = params->now_is_there ? offsetof(rg_adamw_now, step) : sizeof(rg_adamw_now);
+    const bool counts = o->late && params->now_is_there;
+    const size_t bytes = counts ? offsetof(rg_adamw_now, step) : sizeof(rg_adamw_now);
     params->now_is_there = true;
     return rg_gpu_put(params->gpu, params->on.now, now, bytes, &ex->error);
 }
