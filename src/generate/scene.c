@@ -72,15 +72,16 @@ static json_t *scene_to_json(const rg_scene *scene, const rg_bundle *bundle)
     snprintf(version, sizeof version, "%d.%d", RG_SCENE_MAJOR, RG_SCENE_MINOR);
     const rg_sampling *s = &scene->sampling;
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:O, s:O, s:f, s:f, s:i, s:{s:f, s:i, s:f, s:f, "
         "s:f}, s:o, s:o}",
         "format", "resonant-scene", "version", version, "id", scene->id, "created",
         rg_clock_utc(utc), "bundle_hash", scene->bundle_hash, "precision",
-        rg_precision_text(scene->precision), "prompt", scene->prompt, "settings", scene->settings,
-        "conditions", scene->conditions, "seconds", scene->seconds, "frame_rate", scene->frame_rate,
-        "frames", scene->frames, "sampling", "temperature", s->temperature, "top_k", s->top_k,
-        "top_p", s->top_p, "guidance_context", s->guidance_context, "guidance_conditions",
-        s->guidance_conditions, "takes", takes, "roles", roles);
+        rg_precision_text(scene->precision), "prompt", scene->prompt, "own_words", scene->own_words,
+        "settings", scene->settings, "conditions", scene->conditions, "seconds", scene->seconds,
+        "frame_rate", scene->frame_rate, "frames", scene->frames, "sampling", "temperature",
+        s->temperature, "top_k", s->top_k, "top_p", s->top_p, "guidance_context",
+        s->guidance_context, "guidance_conditions", s->guidance_conditions, "takes", takes, "roles",
+        roles);
 }
 
 static rg_status write_codes(const rg_scene *scene, const rg_bundle *bundle, rg_error *err)
@@ -98,10 +99,19 @@ static rg_status write_codes(const rg_scene *scene, const rg_bundle *bundle, rg_
     return rg_st_write(writer, path, err);
 }
 
+static rg_status words_path(const rg_scene *scene, char out[RG_SCENE_PATH], rg_error *err)
+{
+    return rg_fs_join(out, RG_SCENE_PATH, scene->folder, "vocabulary.json", err);
+}
+
 rg_status rg_scene_write(const rg_scene *scene, const rg_bundle *bundle, rg_error *err)
 {
     char path[RG_SCENE_PATH];
     RG_TRY(write_codes(scene, bundle, err));
+    if (scene->own_words) {
+        RG_TRY(words_path(scene, path, err));
+        RG_TRY(rg_vocabulary_write(&bundle->vocabulary, path, err));
+    }
     RG_TRY(rg_fs_join(path, sizeof path, scene->folder, "scene.json", err));
     json_t *object = scene_to_json(scene, bundle);
     rg_status status = object ? rg_json_write(object, path, err)
@@ -285,6 +295,17 @@ static rg_status read_length(rg_scene *scene, const json_t *object, const rg_bun
     return RG_OK;
 }
 
+/* Scenes of version 1.2 and before do not have it: the bundle's words are theirs. */
+static rg_status read_own_words(rg_scene *scene, const json_t *object, const char *where,
+                                rg_error *err)
+{
+    const json_t *own = json_object_get(object, "own_words");
+    if (own && !json_is_boolean(own))
+        return rg_fail(err, RG_ERR_FORMAT, "%s: 'own_words' is not true or false", where);
+    scene->own_words = json_is_true(own);
+    return RG_OK;
+}
+
 /* Scenes of version 1.1 and before do not have it: they are the only take. */
 static rg_status read_takes(rg_scene *scene, const json_t *object, const char *where, rg_error *err)
 {
@@ -321,6 +342,7 @@ static rg_status read_header(rg_scene *scene, const json_t *object, const rg_bun
     RG_TRY(read_precision(scene, object, where, err));
     RG_TRY(read_sampling(object, where, &scene->sampling, err));
     RG_TRY(read_settings(scene, object, where, err));
+    RG_TRY(read_own_words(scene, object, where, err));
     RG_TRY(read_takes(scene, object, where, err));
     json_t *conditions = rg_json_get_array(object, "conditions", where, err);
     if (!conditions) return err->code;
@@ -358,5 +380,17 @@ rg_status rg_scene_read(rg_scene *scene, const char *folder, const rg_bundle *bu
         status = check_audio(scene, scene->roles + r, err);
     if (status == RG_OK) status = read_codes(scene, bundle, err);
     if (status != RG_OK) rg_scene_free(scene);
+    return status;
+}
+
+rg_status rg_scene_read_words(const rg_scene *scene, rg_vocabulary *words, rg_error *err)
+{
+    char path[RG_SCENE_PATH];
+    rg_vocabulary own = {0};
+    if (!scene->own_words) return RG_OK;
+    RG_TRY(words_path(scene, path, err));
+    rg_status status = rg_vocabulary_read(&own, path, err);
+    rg_vocabulary_free(status == RG_OK ? words : &own);
+    if (status == RG_OK) *words = own;
     return status;
 }

@@ -479,16 +479,25 @@ static rg_status choose_takes(session *s, rg_error *err)
     return rg_fail(err, RG_ERR_USAGE, "--takes %d: 1 to %d were expected", s->takes, RG_MAX_TAKES);
 }
 
+/* The bundle's words, those that the scene was made with, and those given now. */
+static rg_status take_words(session *s, rg_error *err)
+{
+    const char *given = s->options->vocabulary;
+    if (s->has_before) RG_TRY(rg_scene_read_words(&s->before, &s->bundle.vocabulary, err));
+    s->scene.own_words = s->before.own_words || given;
+    return given ? rg_vocabulary_load(&s->bundle.vocabulary, given, err) : RG_OK;
+}
+
 static rg_status prepare(session *s, rg_error *err)
 {
     const rg_generate_options *o = s->options;
     RG_TRY(choose_takes(s, err));
     RG_TRY(rg_bundle_open(&s->bundle, o->bundle_folder, s->ex, err));
-    if (o->vocabulary) RG_TRY(rg_vocabulary_load(&s->bundle.vocabulary, o->vocabulary, err));
     if (o->from_folder) {
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
         s->has_before = true;
     }
+    RG_TRY(take_words(s, err));
     RG_TRY(choose_precision(s, err));
     RG_TRY(fill_scene_header(s, err));
     RG_TRY(take_role_prompts(s, err));

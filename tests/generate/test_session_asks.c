@@ -162,6 +162,8 @@ START_TEST(words_of_ones_own_are_understood)
 {
     static const char words[] =
         "field: genre\nwords:\n  gqom: {parent: techno, tempo: [124, 128]}\n";
+    static const char slower[] =
+        "field: genre\nwords:\n  gqom: {parent: techno, tempo: [108, 112]}\n";
     static const char orphan[] = "field: genre\nwords:\n  gqom: {parent: nope}\n";
     char asked[32], said[96];
     rg_error err = {0};
@@ -180,6 +182,22 @@ START_TEST(words_of_ones_own_are_understood)
     ck_assert_str_eq(asked, "gqom");
     tempo_of("b", asked, said);
     ck_assert_str_eq(asked, "126");
+    /* a scene that goes on knows its words, and those given anew win */
+    make_ok("d", (rg_generate_options){.from_folder = in_folder("b"),
+                                       .regenerate = (const char *[]){"bass"},
+                                       .n_regenerate = 1});
+    genre_of("d", asked);
+    ck_assert_str_eq(asked, "gqom");
+    RG_ASSERT_OK(rg_fs_write_atomic(in_folder("slower.yaml"), slower, sizeof slower - 1, &err),
+                 &err);
+    make_ok("e", (rg_generate_options){.from_folder = in_folder("d"),
+                                       .vocabulary = in_folder("slower.yaml")});
+    tempo_of("e", asked, said);
+    ck_assert_str_eq(asked, "110");
+    RG_ASSERT_OK(rg_fs_write_atomic(in_folder("b/vocabulary.json"), "{}", 2, &err), &err);
+    ck_assert_int_ne(make("f", (rg_generate_options){.from_folder = in_folder("b")}, &err), RG_OK);
+    ck_assert_msg(strstr(err.text, "vocabulary.json") != NULL, "%s", err.text);
+    err = (rg_error){0};
     ck_assert_int_eq(
         make("c", (rg_generate_options){.prompt = "gqom", .vocabulary = in_folder("orphan.yaml")},
              &err),

@@ -444,6 +444,16 @@ START_TEST(reads_words_from_a_file)
     write_text(path, "field: genre\nwords:\n  gqom: {parent: house, aliases: [durban beat]}\n");
     RG_ASSERT_OK(rg_vocabulary_load(&v, path, &err), &err);
     ck_assert_str_eq(rg_vocabulary_find(&v, "genre", "Durban Beat")->name, "gqom");
+    /* a known name: what is said anew wins, for its aliases too; the rest stays */
+    write_text(path,
+               "field: genre\nwords:\n  drum and bass: {tempo: [150, 160], aliases: [house]}\n");
+    RG_ASSERT_OK(rg_vocabulary_load(&v, path, &err), &err);
+    const rg_word *dnb = rg_vocabulary_find(&v, "genre", "dnb");
+    ck_assert_str_eq(dnb->name, "drum and bass");
+    ck_assert_double_eq(dnb->low, 150);
+    ck_assert_str_ne(dnb->parent, "");
+    ck_assert_str_eq(rg_vocabulary_find(&v, "genre", "house")->name, "drum and bass");
+    ck_assert_str_eq(rg_vocabulary_find(&v, "genre", "house")->word, "house");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rg_vocabulary_free(&v);
         ck_assert(rg_vocabulary_make(&v));

@@ -54,9 +54,10 @@ bool rg_vocabulary_make(rg_vocabulary *out);
 rg_status rg_vocabulary_extend(rg_vocabulary *vocabulary, const json_t *words, const char *where,
                                rg_error *err) RG_MUST_USE;
 /* Adds the words of a YAML file, or of all *.yaml of a folder by name, of the form of
- * configs/vocabulary/; a new genre, mood or instrument
- * must name a parent that is in the vocabulary, which models know in its place. After an error the
- * vocabulary is only good for rg_vocabulary_free. */
+ * configs/vocabulary/; a new genre, mood or instrument must name a parent that is in the
+ * vocabulary, which models know in its place. What a file says of a known name takes the place of
+ * what was known, an alias goes to the name that has it last. After an error the vocabulary is only
+ * good for rg_vocabulary_free. */
 rg_status rg_vocabulary_load(rg_vocabulary *vocabulary, const char *path,
                              rg_error *err) RG_MUST_USE;
 /* A vocabulary as a file (JSON), and one from such a file: as it was, whatever words are built in

@@ -4,6 +4,7 @@
  *
  * One idea: a file is one field and a map of main names; each may have a parent, aliases and what
  * is known about it. A file is read whole before its parents are checked, so that order is free.
+ * What a user's file says of a known name is changed, what it does not say stays.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,31 +78,25 @@ static rg_status read_about(const rg_yaml_node *map, const char *where, rg_word 
     return RG_OK;
 }
 
-static rg_status add_phrase(rg_vocabulary *v, rg_word *w, const char *phrase, const char *where,
-                            int line, rg_error *err)
+/* What is known of a word becomes what w says; its letters and its place stay. */
+static void replace_word(rg_vocabulary *v, const rg_word *old, const rg_word *w)
+{
+    rg_word *word = v->words + (old - v->words), now = *w;
+    memcpy(now.word, word->word, sizeof now.word);
+    now.next = word->next;
+    *word = now;
+}
+
+/* A built-in phrase stays with the name that has it first; a user's goes to the user's name. */
+static rg_status add_phrase(rg_vocabulary *v, rg_word *w, const char *phrase, bool builtin,
+                            const char *where, int line, rg_error *err)
 {
     if (!rg__plain(phrase, w->word))
         return rg_fail(err, RG_ERR_CONFIG, "%s:%d: '%s' is empty or longer than %d letters", where,
                        line, phrase, RG_WORD_SIZE - 1);
-    if (rg__means(v, w->word, strlen(w->word), w->field, NULL)) return RG_OK;
-    return rg__vocabulary_add(v, w, err);
-}
-
-static rg_status read_name(rg_vocabulary *v, const char *field, const rg_yaml_node *node,
-                           const char *where, rg_error *err)
-{
-    rg_word w = {0};
-    rg_copy_text(w.field, sizeof w.field, field);
-    if (!rg_copy_text(w.name, sizeof w.name, node->key))
-        return wrong(where, node, "is too long", err);
-    RG_TRY(read_about(node, where, &w, err));
-    /* "6/8" is read as a number: as a phrase it would be found in "6, 8" */
-    if (!strchr(node->key, '/')) RG_TRY(add_phrase(v, &w, node->key, where, node->key_line, err));
-    const rg_yaml_node *aliases = rg_yaml_member(node, "aliases");
-    for (const rg_yaml_node *a = aliases ? aliases->first : NULL; a; a = a->next) {
-        if (a->kind != RG_YAML_SCALAR) return wrong(where, aliases, "has one that is no text", err);
-        RG_TRY(add_phrase(v, &w, a->text, where, a->line, err));
-    }
+    const rg_word *old = rg_vocabulary_find(v, w->field, w->word);
+    if (!old) return rg__vocabulary_add(v, w, err);
+    if (!builtin) replace_word(v, old, w);
     return RG_OK;
 }
 
@@ -111,25 +106,50 @@ static bool needs_parent(const char *field)
     return !strcmp(field, "genre") || !strcmp(field, "mood") || !strcmp(field, "instruments");
 }
 
-static rg_status check_parents(const rg_vocabulary *v, size_t from, bool builtin, const char *where,
-                               rg_error *err)
+/* The facts of one name, begun with those of the known name that a user goes on from. */
+static rg_status read_facts(rg_vocabulary *v, rg_word *w, const rg_yaml_node *node, bool builtin,
+                            const char *where, rg_error *err)
 {
-    for (size_t i = from; i < v->n; i++) {
-        const rg_word *w = v->words + i;
-        if (!builtin && !w->parent[0] && needs_parent(w->field))
-            return rg_fail(err, RG_ERR_CONFIG,
-                           "%s: the new word '%s' names no parent; a word of %s that is known "
-                           "already was expected, as in {parent: X}",
-                           where, w->name, w->field);
+    const rg_word *known = builtin ? NULL : rg_vocabulary_find(v, w->field, node->key);
+    if (known && !strcmp(known->name, node->key))
+        *w = *known;
+    else
+        known = NULL;
+    if (!rg_copy_text(w->name, sizeof w->name, node->key))
+        return wrong(where, node, "is too long", err);
+    RG_TRY(read_about(node, where, w, err));
+    if (!builtin && !known && !w->parent[0] && needs_parent(w->field))
+        return wrong(where, node,
+                     "is new and names no parent; a word that is known already was expected, as in "
+                     "{parent: X}",
+                     err);
+    for (size_t i = 0; known && i < v->n; i++)
+        if (!strcmp(v->words[i].field, w->field) && !strcmp(v->words[i].name, w->name))
+            replace_word(v, v->words + i, w);
+    return RG_OK;
+}
+
+static rg_status read_name(rg_vocabulary *v, const char *field, const rg_yaml_node *node,
+                           bool builtin, const char *where, rg_error *err)
+{
+    rg_word w = {0};
+    rg_copy_text(w.field, sizeof w.field, field);
+    RG_TRY(read_facts(v, &w, node, builtin, where, err));
+    /* "6/8" is read as a number: as a phrase it would be found in "6, 8" */
+    if (!strchr(node->key, '/'))
+        RG_TRY(add_phrase(v, &w, node->key, builtin, where, node->key_line, err));
+    const rg_yaml_node *aliases = rg_yaml_member(node, "aliases");
+    for (const rg_yaml_node *a = aliases ? aliases->first : NULL; a; a = a->next) {
+        if (a->kind != RG_YAML_SCALAR) return wrong(where, aliases, "has one that is no text", err);
+        RG_TRY(add_phrase(v, &w, a->text, builtin, where, a->line, err));
     }
-    return rg__vocabulary_check(v, from, RG_ERR_CONFIG, where, err);
+    return RG_OK;
 }
 
 static rg_status read_file(rg_vocabulary *v, const rg_yaml_node *root, bool builtin,
                            const char *where, rg_error *err)
 {
     char field[16];
-    size_t from = v->n;
     const rg_yaml_node *named = rg_yaml_member(root, "field");
     const rg_yaml_node *words = rg_yaml_member(root, "words");
     if (!named || !words || root->count != 2 || words->kind != RG_YAML_MAP)
@@ -138,8 +158,8 @@ static rg_status read_file(rg_vocabulary *v, const rg_yaml_node *root, bool buil
                        where);
     RG_TRY(read_text(named, where, field, sizeof field, err));
     for (const rg_yaml_node *w = words->first; w; w = w->next)
-        RG_TRY(read_name(v, field, w, where, err));
-    return check_parents(v, from, builtin, where, err);
+        RG_TRY(read_name(v, field, w, builtin, where, err));
+    return rg__vocabulary_check(v, 0, RG_ERR_CONFIG, where, err);
 }
 
 static rg_status read_yaml(rg_vocabulary *v, const char *text, size_t n, bool builtin,
