@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/store_internal.h"
 #include "music/features/features.h"
 #include "music/features/onset.h"
 
@@ -22,16 +23,17 @@ typedef struct stems {
     rg_feature_source sources[RG_MAX_ROLES];
 } stems;
 
-static rg_status open_stems(stems *s, const rg_song *song, int32_t n_roles,
-                            const char *const *roles, int32_t rate, const int16_t *samples,
-                            rg_error *err)
+static rg_status open_stems(stems *s, const rg_song *song, const rg_store_info *store,
+                            const int16_t *samples, rg_error *err)
 {
-    for (int32_t r = 0; r < n_roles; r++) {
+    const int32_t channels = rg__store_info_channels(store);
+    for (int32_t r = 0; r < store->n_roles; r++) {
         if (!song->present[r]) continue;
-        rg_reader *reader = rg_reader_of_int16(samples + r * song->frames, song->frames, rate, err);
+        rg_reader *reader = rg_reader_of_int16(samples + r * channels * song->frames, channels,
+                                               song->frames, store->rate, err);
         if (!reader) return err ? err->code : RG_ERR_NOMEM;
         s->role[s->n] = r;
-        s->sources[s->n++] = (rg_feature_source){roles[r], reader};
+        s->sources[s->n++] = (rg_feature_source){store->roles[r], reader};
     }
     return RG_OK;
 }
@@ -100,18 +102,17 @@ static bool take_rows(const rg_features *f, const stems *s, int32_t n_roles, rg_
     return true;
 }
 
-rg_status rg_song_features_hear(const rg_song *song, int32_t n_roles, const char *const *roles,
-                                int32_t rate, const int16_t *samples, rg_song_features *out,
-                                rg_error *err)
+rg_status rg_song_features_hear(const rg_song *song, const rg_store_info *store,
+                                const int16_t *samples, rg_song_features *out, rg_error *err)
 {
     stems s = {0};
     rg_features heard = {0};
     *out = (rg_song_features){.key_tonic = -1};
-    rg_status status = open_stems(&s, song, n_roles, roles, rate, samples, err);
+    rg_status status = open_stems(&s, song, store, samples, err);
     if (status == RG_OK) status = rg_features_of(s.sources, s.n, &heard, err);
     if (status == RG_OK) {
         take_numbers(&heard, out);
-        if (!take_times(&heard, out) || !take_rows(&heard, &s, n_roles, out))
+        if (!take_times(&heard, out) || !take_rows(&heard, &s, store->n_roles, out))
             status = rg_fail(err, RG_ERR_NOMEM, "no memory for what is heard");
     }
     rg_features_free(&heard);

@@ -28,10 +28,10 @@ typedef struct rg_song_features {
     float *rhythm; /* (roles,16) shares of onset strength by sixteenth of a bar */
 } rg_song_features;
 
-/* What is heard in samples (roles,frames) at `rate`; roles that are not present are not read.
- * Free with rg_song_features_free, also after a fault. */
-rg_status rg_song_features_hear(const rg_song *song, int32_t n_roles, const char *const *roles,
-                                int32_t rate, const int16_t *samples, rg_song_features *out,
+/* What is heard in samples (roles,channels,frames) of a store of these roles, channels and rate;
+ * roles that are not present are not read. Free with rg_song_features_free, also after a fault. */
+rg_status rg_song_features_hear(const rg_song *song, const rg_store_info *store,
+                                const int16_t *samples, rg_song_features *out,
                                 rg_error *err) RG_MUST_USE;
 void rg_song_features_free(rg_song_features *features);
 

@@ -103,7 +103,7 @@ static int64_t trim(const rg_stems *s, uint8_t *activity, bool present[RG_MAX_RO
 {
     int64_t blocks = rg__store_blocks(s->frames, s->rate), last = 0;
     for (int32_t r = 0; r < s->n_roles; r++) {
-        rg__store_activity(s->samples + r * s->frames, s->frames, s->rate, activity);
+        rg__store_activity(s->samples + r * s->frames, 1, s->frames, s->rate, activity);
         present[r] = false;
         for (int64_t b = 0; b < blocks; b++)
             if (activity[b] > RG__ACTIVITY_FLOOR) {

@@ -1,6 +1,7 @@
 /*
- * The stem store: a folder with index.jsonl and HDF5 shards; per song one contiguous int16 array
- * (roles, frames), an activity index, tempo, beats, key where known, and provenance.
+ * The stem store: a folder with index.jsonl and HDF5 shards; per song one contiguous int16 array,
+ * (roles, frames) of a mono store and (roles, 2, frames) of a stereo one, an activity index, tempo,
+ * beats, key where known, and provenance.
  *
  * One idea: written once, then only read; reading asks HDF5 for the offset of a song's array once
  * and then uses pread, so any number of threads read at file speed. A role that a song lacks is
@@ -20,6 +21,8 @@
 
 enum {
     RG_MAX_ROLES = 16,
+    RG_MAX_CHANNELS = 2,
+    RG_CHANNEL_MEAN = -1, /* in the place of a channel */
     RG_ID_SIZE = 64,
     RG_ACTIVITY_PER_SECOND = 10,
     RG_STORE_MAJOR = 1,
@@ -43,21 +46,21 @@ typedef struct rg_song {
     rg_split split;
     int64_t frames;
     bool present[RG_MAX_ROLES];
-    double rms_dbfs[RG_MAX_ROLES], peak[RG_MAX_ROLES];
+    double rms_dbfs[RG_MAX_ROLES], peak[RG_MAX_ROLES]; /* over all channels */
     double loudness_lufs, gain_db; /* of the mix, and what was applied to all stems alike */
     double tempo_bpm;              /* 0: unknown */
     int32_t meter;                 /* beats per bar; 0: unknown */
     int32_t key_tonic, key_mode;   /* 0 = C .. 11 and 0 major, 1 minor; tonic -1: unknown */
     int64_t n_beats, n_downbeats;
-    const double *beats, *downbeats;    /* seconds */
-    int64_t n_chords;                   /* 0: unknown */
-    const rg_song_chord *chords;        /* rising, never overlapping */
-    char signature[8];                  /* "6/8" where known to be so written; "" unknown */
-    char groove[64];                    /* the accompaniment's pattern; "" unknown */
-    int64_t n_activity;                 /* blocks of 100 ms */
-    const uint8_t *activity;            /* (roles, n_activity): RMS in dB + 96, 0 below */
-    uint64_t xxh3;                      /* of the int16 array */
-    int32_t original_rate;              /* of the source, Hz; 0: the store's own */
+    const double *beats, *downbeats; /* seconds */
+    int64_t n_chords;                /* 0: unknown */
+    const rg_song_chord *chords;     /* rising, never overlapping */
+    char signature[8];               /* "6/8" where known to be so written; "" unknown */
+    char groove[64];                 /* the accompaniment's pattern; "" unknown */
+    int64_t n_activity;              /* blocks of 100 ms */
+    const uint8_t *activity; /* (roles, n_activity): RMS of all channels in dB + 96, 0 below */
+    uint64_t xxh3;           /* of the int16 array */
+    int32_t original_rate;   /* of the source, Hz; 0: the store's own */
     char license[64], package[64];      /* read from the provenance; not read by rg_store_add */
     char instruments[RG_MAX_ROLES][64]; /* "synth bass", "" unknown */
 } rg_song;
@@ -70,6 +73,7 @@ rg_store *rg_store_open(const char *folder, rg_error *err);
 void rg_store_close(rg_store *store); /* NULL is fine */
 const char *rg_store_folder(const rg_store *store);
 int32_t rg_store_rate(const rg_store *store);
+int32_t rg_store_channels(const rg_store *store); /* 1, or 2: left and right */
 int32_t rg_store_roles(const rg_store *store);
 const char *rg_store_role(const rg_store *store, int32_t role);
 int32_t rg_store_find_role(const rg_store *store, const char *name); /* -1: none */
@@ -86,13 +90,16 @@ const char *rg_store_config_yaml(const rg_store *store);
 rg_status rg_store_describe(const rg_store *store, rg_text *out, rg_error *err) RG_MUST_USE;
 json_t *rg_store_describe_json(const rg_store *store);
 
-/* n samples of one role from frame `start`; parts outside the song, and absent roles, read as
- * zeros. */
+/* n samples of one role from frame `start`, of one channel or RG_CHANNEL_MEAN, which is exact;
+ * parts outside the song, and absent roles, read as zeros. */
+rg_status rg_store_read_channel(const rg_store *store, int64_t song, int32_t role, int32_t channel,
+                                int64_t start, int64_t n, float *out, rg_error *err) RG_MUST_USE;
+/* The mean of the channels. */
 rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64_t start, int64_t n,
                         float *out, rg_error *err) RG_MUST_USE;
 
-/* A whole song's role at `rate`: *out (n) on the heap, the caller frees; n = round(frames * rate /
- * store's rate). An absent role gives zeros. */
+/* A whole song's role at `rate`, the mean of its channels: *out (n) on the heap, the caller frees;
+ * n = round(frames * rate / store's rate). An absent role gives zeros. */
 rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t role, int32_t rate,
                                   float **out, int64_t *n, rg_error *err) RG_MUST_USE;
 
@@ -116,7 +123,7 @@ void rg_song_make_title(char out[128], const char *stem);
 
 typedef struct rg_store_info {
     const char *title, *creator, *license, *references, *config_yaml;
-    int32_t rate, n_roles;
+    int32_t rate, n_roles, channels; /* channels 0: 1 */
     const char *roles[RG_MAX_ROLES];
     int64_t shard_bytes; /* 0: 4 GiB */
 } rg_store_info;
@@ -145,9 +152,9 @@ bool rg_store_find_added(const rg_store_writer *writer, const char *id, rg_song 
 /* Removes added songs that are not wanted (any more). */
 rg_status rg_store_keep(rg_store_writer *writer, bool (*wanted)(void *ctx, const char *id),
                         void *ctx, rg_error *err) RG_MUST_USE;
-/* samples (roles,frames) int16; rows of absent roles are stored as zeros, whatever they hold.
- * Activity, levels, checksum and features (song_features.h) are computed here. A present role that
- * is all zeros is refused: mark it absent. On disk, whole, when this returns. Any thread. */
+/* samples (roles,channels,frames) int16; rows of absent roles are stored as zeros, whatever they
+ * hold. Activity, levels, checksum and features (song_features.h) are computed here. A present role
+ * that is all zeros is refused: mark it absent. On disk, whole, when this returns. Any thread. */
 rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
                        const rg_provenance *provenance, const int16_t *samples,
                        rg_error *err) RG_MUST_USE;

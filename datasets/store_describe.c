@@ -87,15 +87,15 @@ json_t *rg_store_describe_json(const rg_store *s)
     for (int32_t r = 0; levels && r < rg_store_roles(s); r++)
         json_array_append_new(roles, describe_role(s, r, levels));
     free(levels);
-    return json_pack("{s:s, s:s, s:i, s:I, s:f, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "folder",
-                     rg_store_folder(s), "hash", rg_store_hash(s), "sample_rate",
-                     (int)rg_store_rate(s), "songs", (json_int_t)rg_store_songs(s), "hours",
-                     hours_of(s, frames), "songs_with_tempo", (json_int_t)with_tempo,
-                     "songs_with_key", (json_int_t)with_key, "songs_with_features",
-                     (json_int_t)rg_store_heard_songs(s), "splits", splits, "roles", roles,
-                     "genres", count_texts(s, offsetof(rg_song, genre)), "packages",
-                     count_texts(s, offsetof(rg_song, package)), "licenses",
-                     count_texts(s, offsetof(rg_song, license)));
+    return json_pack(
+        "{s:s, s:s, s:i, s:i, s:I, s:f, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "folder",
+        rg_store_folder(s), "hash", rg_store_hash(s), "sample_rate", (int)rg_store_rate(s),
+        "channels", (int)rg_store_channels(s), "songs", (json_int_t)rg_store_songs(s), "hours",
+        hours_of(s, frames), "songs_with_tempo", (json_int_t)with_tempo, "songs_with_key",
+        (json_int_t)with_key, "songs_with_features", (json_int_t)rg_store_heard_songs(s), "splits",
+        splits, "roles", roles, "genres", count_texts(s, offsetof(rg_song, genre)), "packages",
+        count_texts(s, offsetof(rg_song, package)), "licenses",
+        count_texts(s, offsetof(rg_song, license)));
 }
 
 /* ---- the table ---- */
@@ -140,11 +140,12 @@ rg_status rg_store_describe(const rg_store *store, rg_text *out, rg_error *err)
     size_t i;
     if (!d) return rg_fail(err, RG_ERR_NOMEM, "no memory to describe the store");
     rg_text_printf(out,
-                   "%s: %.0f songs, %.2f hours, %.0f Hz; %.0f with tempo, %.0f with key, "
+                   "%s: %.0f songs, %.2f hours, %.0f Hz%s; %.0f with tempo, %.0f with key, "
                    "%.0f with features\n",
                    text_of(d, "folder"), real_of(d, "songs"), real_of(d, "hours"),
-                   real_of(d, "sample_rate"), real_of(d, "songs_with_tempo"),
-                   real_of(d, "songs_with_key"), real_of(d, "songs_with_features"));
+                   real_of(d, "sample_rate"), real_of(d, "channels") > 1 ? " stereo" : "",
+                   real_of(d, "songs_with_tempo"), real_of(d, "songs_with_key"),
+                   real_of(d, "songs_with_features"));
     rg_text_printf(out, "hash         %s\n\n%-12s %6s %7s\n", text_of(d, "hash"), "split", "songs",
                    "hours");
     json_array_foreach(json_object_get(d, "splits"), i, row)

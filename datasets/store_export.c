@@ -32,14 +32,16 @@ static rg_status write_role(const export_job *job, int32_t role, const char *fol
 {
     char name[FILE_NAME], path[RG__PATH];
     int64_t n = rg_store_song(job->store, job->song)->frames;
+    int32_t channels = rg_store_channels(job->store);
     file_name(job, role, name);
     RG_TRY(rg_fs_join(path, sizeof path, folder, name, err));
-    RG_TRY(rg__store_read_raw(job->store, job->song, role * n, n, raw, err));
-    for (int64_t i = 0; i < n; i++) values[i] = raw[i] * 65536;
+    RG_TRY(rg__store_read_raw(job->store, job->song, role * channels * n, channels * n, raw, err));
+    for (int32_t c = 0; c < channels; c++)
+        for (int64_t i = 0; i < n; i++) values[i * channels + c] = raw[c * n + i] * 65536;
     const rg_pcm pcm = {.type = RG_PCM_S16,
                         .samples = values,
                         .frames = n,
-                        .channels = 1,
+                        .channels = channels,
                         .rate = rg_store_rate(job->store)};
     return job->flac ? rg_pcm_write_flac(path, &pcm, err) : rg_pcm_write_wav(path, &pcm, err);
 }
@@ -47,8 +49,9 @@ static rg_status write_role(const export_job *job, int32_t role, const char *fol
 static rg_status write_roles(const export_job *job, const char *folder, rg_error *err)
 {
     const rg_song *s = rg_store_song(job->store, job->song);
-    int16_t *raw = malloc((size_t)s->frames * sizeof *raw);
-    int32_t *values = malloc((size_t)s->frames * sizeof *values);
+    size_t n = (size_t)(s->frames * rg_store_channels(job->store));
+    int16_t *raw = malloc(n * sizeof *raw);
+    int32_t *values = malloc(n * sizeof *values);
     rg_status status = RG_OK;
     if (!raw || !values)
         status = rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory for its samples", s->id);
@@ -129,15 +132,17 @@ static json_t *song_json(const export_job *job, const rg_provenance *provenance)
     for (int32_t r = 0; r < rg_store_roles(job->store); r++)
         json_array_append_new(roles, role_json(job, r));
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:I, s:f, s:i, s:o, s:f, s:o, "
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:i, s:I, s:f, s:i, s:o, s:f, "
+        "s:o, "
         "s:o, s:o, s:o, s:o, s:o, s:o}",
         "format", "resonantgen-song", "version", "1.0", "id", text_json(s->id), "title",
         text_json(s->title), "genre", text_json(s->genre), "prompt", text_json(s->prompt), "group",
         text_json(s->group), "split", rg_split_name(s->split), "content_hash",
         text_json(s->content_hash), "store_hash", rg_store_hash(job->store), "sample_rate",
-        (int)rate, "frames", (json_int_t)s->frames, "seconds", (double)s->frames / rate,
-        "original_rate", (int)s->original_rate, "loudness_lufs", real_json(s->loudness_lufs, true),
-        "gain_db", s->gain_db, "tempo_bpm", real_json(s->tempo_bpm, s->tempo_bpm > 0), "meter",
+        (int)rate, "channels", (int)rg_store_channels(job->store), "frames", (json_int_t)s->frames,
+        "seconds", (double)s->frames / rate, "original_rate", (int)s->original_rate,
+        "loudness_lufs", real_json(s->loudness_lufs, true), "gain_db", s->gain_db, "tempo_bpm",
+        real_json(s->tempo_bpm, s->tempo_bpm > 0), "meter",
         s->meter > 0 ? json_integer(s->meter) : json_null(), "key", key_json(s), "beats_s",
         times_json(s->beats, s->n_beats), "downbeats_s", times_json(s->downbeats, s->n_downbeats),
         "roles", roles, "provenance", provenance_json(provenance));

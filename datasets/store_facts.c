@@ -34,6 +34,11 @@ int32_t rg_store_rate(const rg_store *store)
     return store->rate;
 }
 
+int32_t rg_store_channels(const rg_store *store)
+{
+    return store->channels;
+}
+
 int32_t rg_store_roles(const rg_store *store)
 {
     return store->n_roles;

@@ -176,11 +176,12 @@ bool rg__h5_write(hid_t at, const char *name, hid_t type, const void *values, hs
     return ok;
 }
 
-hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, int64_t columns,
-                        const void *values)
+hid_t rg__h5_write_array(hid_t at, const char *name, hid_t type, int32_t rank, const int64_t *dims,
+                         const void *values)
 {
-    hsize_t dims[2] = {(hsize_t)rows, (hsize_t)columns};
-    hid_t space = H5Screate_simple(2, dims, NULL);
+    hsize_t extents[3] = {0};
+    for (int32_t i = 0; i < rank; i++) extents[i] = (hsize_t)dims[i];
+    hid_t space = H5Screate_simple(rank, extents, NULL);
     hid_t set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     H5Sclose(space);
     if (set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
@@ -188,6 +189,13 @@ hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, in
         return -1;
     }
     return set;
+}
+
+hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, int64_t columns,
+                        const void *values)
+{
+    const int64_t dims[2] = {rows, columns};
+    return rg__h5_write_array(at, name, type, 2, dims, values);
 }
 
 static hssize_t points(hid_t set)

@@ -43,20 +43,19 @@ typedef struct hearing {
 
 static rg_status hear_song(hearing *h, int64_t i, rg_error *err)
 {
-    const char *roles[RG_MAX_ROLES];
     const rg_song *s = rg_store_song(h->store, h->songs[i]);
-    int32_t n_roles = rg_store_roles(h->store);
-    int64_t n = s->frames * n_roles;
-    for (int32_t r = 0; r < n_roles; r++) roles[r] = rg_store_role(h->store, r);
+    rg_store_info store = {.rate = rg_store_rate(h->store),
+                           .channels = rg_store_channels(h->store),
+                           .n_roles = rg_store_roles(h->store)};
+    int64_t n = s->frames * store.n_roles * store.channels;
+    for (int32_t r = 0; r < store.n_roles; r++) store.roles[r] = rg_store_role(h->store, r);
     int16_t *samples = malloc((size_t)n * sizeof *samples);
     if (!samples) return rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to hear it", s->id);
     rg_status status = rg__store_read_raw(h->store, h->songs[i], 0, n, samples, err);
     if (status == RG_OK && rg_xxh3(samples, (size_t)n * sizeof *samples) != s->xxh3)
         status = rg_fail(err, RG_ERR_FORMAT,
                          "song '%s': its samples are damaged; see 'dataset verify'", s->id);
-    if (status == RG_OK)
-        status = rg_song_features_hear(s, n_roles, roles, rg_store_rate(h->store), samples,
-                                       &h->heard[i], err);
+    if (status == RG_OK) status = rg_song_features_hear(s, &store, samples, &h->heard[i], err);
     free(samples);
     return status;
 }

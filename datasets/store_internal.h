@@ -63,6 +63,15 @@ bool rg__h5_read(hid_t at, const char *name, hid_t type, void *values, hsize_t n
 /* (rows,columns); the open data set, -1 on failure. */
 hid_t rg__h5_write_rows(hid_t at, const char *name, hid_t type, int32_t rows, int64_t columns,
                         const void *values);
+/* The same of 2 or 3 dimensions. */
+hid_t rg__h5_write_array(hid_t at, const char *name, hid_t type, int32_t rank, const int64_t *dims,
+                         const void *values);
+
+/* Of the store that is written: what 0 stands for. */
+static inline int32_t rg__store_info_channels(const rg_store_info *info)
+{
+    return info->channels > 0 ? info->channels : 1;
+}
 
 /* What names of roles and ids of songs may be, and how long songs may be (4 hours). */
 bool rg__store_good_role(const char *name);
@@ -85,7 +94,7 @@ rg_status rg__store_read_columns(hid_t file, const char *path, rg_song **songs, 
 void rg__store_song_path(char out[128], const char *group, const char *id);
 /* Writes one song into the groups of `file` (rg__store_make_groups). */
 bool rg__store_make_groups(hid_t file);
-bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
+bool rg__store_write_song(hid_t file, const rg_store_info *info, const rg_song *song,
                           const rg_provenance *provenance, const int16_t *samples);
 /* What was heard in a song that is in `file`, in the place of what is there; nothing is written of
  * version "", which is what loading gives where there is nothing. */
@@ -134,15 +143,18 @@ rg_status rg__store_gather(const char *folder, const rg_store_info *info, char *
 /* Blocks of 100 ms that n frames make, and the first frame of one. */
 int64_t rg__store_blocks(int64_t frames, int32_t rate);
 int64_t rg__store_block_start(int64_t block, int32_t rate);
-/* RMS in dB + 96 of each block of one role's samples, rounded; 0 below. The sum of all squares. */
-int64_t rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out);
-int32_t rg__store_peak(const int16_t *samples, int64_t frames); /* 0 to 32768 */
+/* RMS in dB + 96 of each block of one role's samples (channels,frames), rounded; 0 below. The sum
+ * of all squares. */
+int64_t rg__store_activity(const int16_t *samples, int32_t channels, int64_t frames, int32_t rate,
+                           uint8_t *out);
+int32_t rg__store_peak(const int16_t *samples, int64_t n); /* 0 to 32768 */
 
 /* The song as its own groups in the shard have it: for verify. */
 rg_status rg__store_load_again(const rg_store *store, int64_t song, rg_song *out, void **block,
                                rg_error *err) RG_MUST_USE;
 /* Where a song's array lies: for verify. */
 const char *rg__store_shard_name(const rg_store *store, int64_t song);
+/* n samples of a song's (roles,channels,frames) from the first-th on. */
 rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first, int64_t n,
                              int16_t *out, rg_error *err) RG_MUST_USE;
 

@@ -26,15 +26,17 @@ static int64_t energy_of(const int16_t *x, int64_t n)
     return sum;
 }
 
-int64_t rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate, uint8_t *out)
+int64_t rg__store_activity(const int16_t *samples, int32_t channels, int64_t frames, int32_t rate,
+                           uint8_t *out)
 {
     int64_t blocks = rg__store_blocks(frames, rate), total = 0;
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = rg__store_block_start(b, rate), last = rg__store_block_start(b + 1, rate);
         if (last > frames) last = frames;
-        int64_t energy = energy_of(samples + first, last - first);
-        double mean =
-            last > first ? (double)energy / (double)(last - first) / (32768.0 * 32768.0) : 0;
+        int64_t energy = 0, n = (last - first) * channels;
+        for (int32_t c = 0; c < channels; c++)
+            energy += energy_of(samples + c * frames + first, last - first);
+        double mean = n > 0 ? (double)energy / (double)n / (32768.0 * 32768.0) : 0;
         double level = mean > 0 ? 10 * log10(mean) + 96 : 0;
         out[b] = (uint8_t)fmin(fmax(round(level), 0), 255);
         total += energy;
@@ -42,10 +44,10 @@ int64_t rg__store_activity(const int16_t *samples, int64_t frames, int32_t rate,
     return total;
 }
 
-int32_t rg__store_peak(const int16_t *samples, int64_t frames)
+int32_t rg__store_peak(const int16_t *samples, int64_t n)
 {
     int16_t low = 0, high = 0;
-    for (int64_t i = 0; i < frames; i++) {
+    for (int64_t i = 0; i < n; i++) {
         low = samples[i] < low ? samples[i] : low;
         high = samples[i] > high ? samples[i] : high;
     }

@@ -25,16 +25,22 @@ static rg_status read_slowly(const rg_store *s, const rg__entry *e, int64_t firs
     hid_t set = H5Dopen2(sh->file, name, H5P_DEFAULT);
     hid_t space = set >= 0 ? H5Dget_space(set) : -1;
     for (int64_t done = 0; status == RG_OK && done < n;) { /* row by row */
-        hsize_t at[2] = {(hsize_t)((first + done) / e->song.frames),
-                         (hsize_t)((first + done) % e->song.frames)};
-        int64_t in_row = e->song.frames - (int64_t)at[1];
-        hsize_t count[2] = {1, (hsize_t)(n - done < in_row ? n - done : in_row)};
-        hid_t memory = H5Screate_simple(2, count, NULL);
+        int64_t row = (first + done) / e->song.frames, column = (first + done) % e->song.frames;
+        int64_t in_row = e->song.frames - column, part = n - done < in_row ? n - done : in_row;
+        hsize_t at[3] = {(hsize_t)row, (hsize_t)column}, count[3] = {1, (hsize_t)part};
+        if (s->channels > 1) {
+            at[0] = (hsize_t)(row / s->channels);
+            at[1] = (hsize_t)(row % s->channels);
+            at[2] = (hsize_t)column;
+            count[1] = 1;
+            count[2] = (hsize_t)part;
+        }
+        hid_t memory = H5Screate_simple(s->channels > 1 ? 3 : 2, count, NULL);
         if (space < 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, count, NULL) < 0 ||
             H5Dread(set, H5T_NATIVE_INT16, memory, space, H5P_DEFAULT, out + done) < 0)
             status = rg__h5_fail(err, RG_ERR_IO, sh->name, "reading samples failed");
         H5Sclose(memory);
-        done += (int64_t)count[1];
+        done += part;
     }
     if (space >= 0) H5Sclose(space);
     if (set >= 0) H5Dclose(set);
@@ -52,9 +58,29 @@ rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first,
                              e->offset + first * (int64_t)sizeof *out, sh->name, err);
 }
 
-rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64_t start, int64_t n,
-                        float *out, rg_error *err)
+/* out (n) = or += the samples of one row of a song, times `scale`. */
+static rg_status read_row(const rg_store *store, int64_t song, int64_t row, int64_t from, int64_t n,
+                          float scale, bool add, float *out, rg_error *err)
 {
+    int16_t block[READ_AT_ONCE];
+    int64_t first = row * store->songs[song].song.frames + from;
+    for (int64_t at = 0; at < n;) {
+        int64_t count = n - at < READ_AT_ONCE ? n - at : READ_AT_ONCE;
+        RG_TRY(rg__store_read_raw(store, song, first + at, count, block, err));
+        for (int64_t i = 0; !add && i < count; i++) out[at + i] = block[i] * scale;
+        for (int64_t i = 0; add && i < count; i++) out[at + i] += block[i] * scale;
+        at += count;
+    }
+    return RG_OK;
+}
+
+rg_status rg_store_read_channel(const rg_store *store, int64_t song, int32_t role, int32_t channel,
+                                int64_t start, int64_t n, float *out, rg_error *err)
+{
+    const int32_t channels = store->channels;
+    if (channel < RG_CHANNEL_MEAN || channel >= channels)
+        return rg_fail(err, RG_ERR_USAGE, "%s: has %d channels, there is no channel %d",
+                       store->folder, channels, channel);
     if (song < 0 || song >= store->n_songs || role < 0 || role >= store->n_roles || n < 0)
         return rg_fail(err, RG_ERR_USAGE, "%s: there is no song %lld or role %d", store->folder,
                        (long long)song, role);
@@ -62,15 +88,19 @@ rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64
     int64_t from = start < 0 ? 0 : start, to = start + n > s->frames ? s->frames : start + n;
     if (!s->present[role] || to <= from) from = to = start;
     memset(out, 0, (size_t)(from - start) * sizeof *out);
-    int16_t block[READ_AT_ONCE];
-    for (int64_t at = from; at < to;) {
-        int64_t count = to - at < READ_AT_ONCE ? to - at : READ_AT_ONCE;
-        RG_TRY(rg__store_read_raw(store, song, role * s->frames + at, count, block, err));
-        for (int64_t i = 0; i < count; i++) out[at - start + i] = block[i] * (1.0f / 32768);
-        at += count;
-    }
+    int32_t first = channel < 0 ? 0 : channel, last = channel < 0 ? channels - 1 : channel;
+    const float scale = 1.0f / (float)(32768 * (last - first + 1));
+    for (int32_t c = first; c <= last; c++)
+        RG_TRY(read_row(store, song, (int64_t)role * channels + c, from, to - from, scale,
+                        c > first, out + (from - start), err));
     memset(out + (to - start), 0, (size_t)(start + n - to) * sizeof *out);
     return RG_OK;
+}
+
+rg_status rg_store_read(const rg_store *store, int64_t song, int32_t role, int64_t start, int64_t n,
+                        float *out, rg_error *err)
+{
+    return rg_store_read_channel(store, song, role, RG_CHANNEL_MEAN, start, n, out, err);
 }
 
 rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t role, int32_t rate,

@@ -27,7 +27,7 @@ typedef struct rg__entry {
 
 struct rg_store {
     char folder[1024], hash[RG_SHA256_HEX], *config;
-    int32_t rate, n_roles, n_shards;
+    int32_t rate, channels, n_roles, n_shards;
     char roles[RG_MAX_ROLES][32];
     rg__shard *shards;
     int64_t n_songs;

@@ -65,7 +65,8 @@ bool rg__store_put_root(hid_t file, const rg_store_info *info)
         snprintf(roles + used, sizeof roles - used, "%s%s", r ? "," : "", info->roles[r]);
     }
     rg_sha256_of(info->config_yaml, strlen(info->config_yaml), hash);
-    const int32_t major = RG_STORE_MAJOR, minor = RG_STORE_MINOR, channels = 1;
+    const int32_t major = RG_STORE_MAJOR, minor = RG_STORE_MINOR,
+                  channels = rg__store_info_channels(info);
     const uint8_t complete = 0;
     return rg__h5_put_text(file, "Conventions", RG__STORE_CONVENTIONS) &&
            rg__h5_put_text(file, "title", info->title) &&
@@ -90,7 +91,8 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     rg_provenance provenance;
     char name[128];
     snprintf(name, sizeof name, "/audio/%s", row->id);
-    hsize_t n = (hsize_t)row->frames * (hsize_t)g->info->n_roles;
+    const size_t rows = (size_t)g->info->n_roles * (size_t)rg__store_info_channels(g->info);
+    const size_t n = (size_t)row->frames * rows;
     int16_t *samples = malloc(n * sizeof *samples);
     if (!samples) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory for its samples", path);
     row->n_activity = rg__store_blocks(row->frames, g->info->rate);
@@ -102,7 +104,7 @@ static rg_status copy_song(const gathering *g, hid_t staged, const char *path, h
     if (status == RG_OK && rg_xxh3(samples, n * sizeof *samples) != row->xxh3)
         status =
             rg_fail(err, RG_ERR_FORMAT, "%s: was damaged on disk; remove it and build again", path);
-    if (status == RG_OK && !rg__store_write_song(file, g->info->n_roles, row, &provenance, samples))
+    if (status == RG_OK && !rg__store_write_song(file, g->info, row, &provenance, samples))
         status = rg__h5_fail(err, RG_ERR_IO, path, "writing it into its shard failed");
     rg_provenance_free(&provenance);
     free(samples);

@@ -18,10 +18,10 @@ static rg_status bad_shard(rg_error *err, const char *path, const char *what)
     return rg_fail(err, RG_ERR_FORMAT, "%s: %s; build the store again", path, what);
 }
 
-static rg_status check_root(const rg_store *s, hid_t file, const char *path, rg_error *err)
+static rg_status check_root(hid_t file, const char *path, rg_error *err)
 {
     char conventions[64];
-    int32_t major = 0, minor = 0, channels = 0;
+    int32_t major = 0, minor = 0;
     uint8_t complete = 0;
     if (!rg__h5_get_text(file, "Conventions", conventions, sizeof conventions) ||
         strncmp(conventions, "ResonantGen-Stems-", 18) != 0 ||
@@ -34,17 +34,13 @@ static rg_status check_root(const rg_store *s, hid_t file, const char *path, rg_
                        minor, RG_STORE_MAJOR);
     if (!rg__h5_get(file, "complete", H5T_NATIVE_UINT8, &complete, 0) || complete != 1)
         return bad_shard(err, path, "the shard is not complete");
-    if (!rg__h5_get(file, "channels", H5T_NATIVE_INT32, &channels, 0) || channels != 1)
-        return rg_fail(err, RG_ERR_UNSUPPORTED, "%s: has %d channels, mono stems were expected",
-                       path, channels);
-    (void)s;
     return RG_OK;
 }
 
-/* Rate and roles: taken from the first shard, compared with it afterwards. */
+/* Rate, channels and roles: taken from the first shard, compared with it afterwards. */
 static rg_status check_roles(rg_store *s, bool first, hid_t file, const char *path, rg_error *err)
 {
-    int32_t rate = 0, n = 0;
+    int32_t rate = 0, channels = 0, n = 0;
     char text[RG_MAX_ROLES * 32], roles[RG_MAX_ROLES][32] = {{0}}, *rest = text;
     if (!rg__h5_get(file, "sample_rate", H5T_NATIVE_INT32, &rate, 0) || rate < 1000 ||
         !rg__h5_get_text(file, "roles", text, sizeof text))
@@ -53,17 +49,38 @@ static rg_status check_roles(rg_store *s, bool first, hid_t file, const char *pa
         if (n >= RG_MAX_ROLES || !rg__store_good_role(name) ||
             !rg_copy_text(roles[n], sizeof roles[n], name))
             return bad_shard(err, path, "its list of roles is malformed");
+    if (!rg__h5_get(file, "channels", H5T_NATIVE_INT32, &channels, 0) || channels < 1 ||
+        channels > RG_MAX_CHANNELS)
+        return rg_fail(err, RG_ERR_UNSUPPORTED, "%s: has %d channels; stems of 1 or 2 are read",
+                       path, channels);
     if (first) {
         s->rate = rate;
+        s->channels = channels;
         s->n_roles = n;
         memcpy(s->roles, roles, sizeof roles);
         s->config = rg__h5_get_long_text(file, "config_yaml");
         return RG_OK;
     }
-    if (rate != s->rate || memcmp(roles, s->roles, sizeof roles) != 0)
-        return rg_fail(err, RG_ERR_MISMATCH, "%s: rate or roles differ from the first shard's",
-                       path);
+    if (rate != s->rate || channels != s->channels || memcmp(roles, s->roles, sizeof roles) != 0)
+        return rg_fail(err, RG_ERR_MISMATCH,
+                       "%s: rate, channels or roles differ from the first shard's", path);
     return RG_OK;
+}
+
+/* (roles,frames), or (roles,channels,frames) where channels are several. */
+static bool is_shaped(const rg_store *s, const rg_song *song, hid_t space)
+{
+    hsize_t dims[3] = {0};
+    int rank = s->channels == 1 ? 2 : 3;
+    return H5Sget_simple_extent_ndims(space) == rank &&
+           H5Sget_simple_extent_dims(space, dims, NULL) == rank && dims[0] == (hsize_t)s->n_roles &&
+           dims[rank - 1] == (hsize_t)song->frames &&
+           (rank == 2 || dims[1] == (hsize_t)s->channels);
+}
+
+static int64_t bytes_of(const rg_store *s, const rg_song *song)
+{
+    return song->frames * s->n_roles * s->channels * (int64_t)sizeof(int16_t);
 }
 
 /* The place of a song's array, when it may be read directly. */
@@ -77,10 +94,7 @@ static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char 
         return rg_fail(err, RG_ERR_FORMAT, "%s: song '%s' is malformed: it has no samples", path,
                        e->song.id);
     hid_t space = H5Dget_space(set), type = H5Dget_type(set), plist = H5Dget_create_plist(set);
-    hsize_t dims[2] = {0, 0};
-    bool shaped = H5Sget_simple_extent_ndims(space) == 2 &&
-                  H5Sget_simple_extent_dims(space, dims, NULL) == 2 &&
-                  dims[0] == (hsize_t)s->n_roles && dims[1] == (hsize_t)e->song.frames;
+    bool shaped = is_shaped(s, &e->song, space);
     bool elsewhere = H5Pget_layout(plist) == H5D_VIRTUAL || H5Pget_external_count(plist) != 0;
     bool integers = H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == 2 &&
                     H5Tget_sign(type) == H5T_SGN_2;
@@ -92,8 +106,7 @@ static rg_status locate(const rg_store *s, rg__entry *e, hid_t file, const char 
     H5Sclose(space);
     H5Dclose(set);
     e->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
-    int64_t size = (int64_t)(dims[0] * dims[1] * sizeof(int16_t));
-    bool fits = e->offset < 0 || e->offset + size <= bytes;
+    bool fits = e->offset < 0 || e->offset + bytes_of(s, &e->song) <= bytes;
     if (shaped && fits && integers && !elsewhere) return RG_OK;
     return rg_fail(err, RG_ERR_FORMAT, "%s: the samples of song '%s' %s", path, e->song.id,
                    elsewhere   ? "lie in another file, which is not read"
@@ -135,7 +148,7 @@ static rg_status place_all(const rg_store *s, rg__entry *entries, const int64_t 
     RG_TRY(locate(s, &entries[n - 1], file, path, bytes, err));
     bool trusted = entries[0].offset == offsets[0] && entries[n - 1].offset == offsets[n - 1];
     for (int64_t i = 1; i < n - 1; i++) {
-        int64_t size = entries[i].song.frames * s->n_roles * (int64_t)sizeof(int16_t);
+        int64_t size = bytes_of(s, &entries[i].song);
         bool inside = offsets[i] >= 0 && size <= bytes && offsets[i] <= bytes - size;
         if (!trusted || !inside) RG_TRY(locate(s, &entries[i], file, path, bytes, err));
         if (trusted && inside) entries[i].offset = offsets[i];
@@ -208,7 +221,7 @@ rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_
                        (long long)size, (long long)bytes);
     hid_t file = rg__h5_open(path);
     if (file < 0) return rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open");
-    rg_status status = check_root(s, file, path, err);
+    rg_status status = check_root(file, path, err);
     if (status == RG_OK) status = check_roles(s, index == 0, file, path, err);
     rg__store_features_mark(file, sh->features, sizeof sh->features);
     if (status == RG_OK) status = load_songs(s, index, file, path, songs, bytes, err);

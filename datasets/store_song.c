@@ -149,11 +149,17 @@ static bool put_instruments(hid_t at, int32_t n_roles, const rg_song *song)
     return ok;
 }
 
-static bool write_audio(hid_t file, int32_t n_roles, const rg_song *s, const int16_t *samples)
+/* (roles,frames), or (roles,channels,frames) where channels are several. */
+static bool write_audio(hid_t file, const rg_store_info *info, const rg_song *s,
+                        const int16_t *samples)
 {
     char name[128];
     rg__store_song_path(name, "audio", s->id);
-    hid_t set = rg__h5_write_rows(file, name, H5T_STD_I16LE, n_roles, s->frames, samples);
+    const int32_t n_roles = info->n_roles, channels = rg__store_info_channels(info);
+    const int64_t dims[3] = {n_roles, channels, s->frames};
+    hid_t set = channels == 1
+                    ? rg__h5_write_rows(file, name, H5T_STD_I16LE, n_roles, s->frames, samples)
+                    : rg__h5_write_array(file, name, H5T_STD_I16LE, 3, dims, samples);
     if (set < 0) return false;
     uint8_t present[RG_MAX_ROLES];
     for (int32_t r = 0; r < n_roles; r++) present[r] = s->present[r];
@@ -272,10 +278,10 @@ rg_status rg__store_load_provenance(hid_t file, const char *path, const char *id
     return rg__h5_fail(err, RG_ERR_FORMAT, path, "its provenance is malformed");
 }
 
-bool rg__store_write_song(hid_t file, int32_t n_roles, const rg_song *song,
+bool rg__store_write_song(hid_t file, const rg_store_info *info, const rg_song *song,
                           const rg_provenance *provenance, const int16_t *samples)
 {
-    return write_audio(file, n_roles, song, samples) && write_activity(file, n_roles, song) &&
+    return write_audio(file, info, song, samples) && write_activity(file, info->n_roles, song) &&
            write_features(file, song) && write_provenance(file, song, provenance);
 }
 

@@ -41,12 +41,13 @@ static void check_role(checker *c, const rg_song *s, int32_t r, const int16_t *r
                        uint8_t *activity)
 {
     const char *role = rg_store_role(c->store, r);
-    bool zero = all_zero(row, s->frames);
+    int32_t channels = rg_store_channels(c->store);
+    bool zero = all_zero(row, s->frames * channels);
     if (s->present[r] && zero)
         report(c, s->id, "role %s is marked present but all its samples are zeros", role);
     if (!s->present[r] && !zero) report(c, s->id, "role %s is marked absent but has samples", role);
     if (!s->present[r]) return;
-    rg__store_activity(row, s->frames, rg_store_rate(c->store), activity);
+    rg__store_activity(row, channels, s->frames, rg_store_rate(c->store), activity);
     if (memcmp(activity, s->activity + r * s->n_activity, (size_t)s->n_activity) != 0)
         report(c, s->id, "the activity index of role %s does not fit its samples", role);
 }
@@ -84,7 +85,7 @@ static void check_features(checker *c, int64_t song)
 static rg_status check_song(checker *c, int64_t song, rg_error *err)
 {
     const rg_song *s = rg_store_song(c->store, song);
-    int64_t n = s->frames * rg_store_roles(c->store);
+    int64_t row = s->frames * rg_store_channels(c->store), n = row * rg_store_roles(c->store);
     int16_t *samples = malloc((size_t)n * sizeof *samples);
     uint8_t *activity = malloc((size_t)s->n_activity);
     rg_status status = RG_OK;
@@ -98,7 +99,7 @@ static rg_status check_song(checker *c, int64_t song, rg_error *err)
                rg__store_shard_name(c->store, song));
     else
         for (int32_t r = 0; r < rg_store_roles(c->store); r++)
-            check_role(c, s, r, samples + r * s->frames, activity);
+            check_role(c, s, r, samples + r * row, activity);
     check_facts(c, song);
     check_features(c, song);
     free(samples);

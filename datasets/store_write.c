@@ -31,18 +31,20 @@ static json_t *info_to_json(const rg_store_info *info)
     for (int32_t r = 0; r < info->n_roles; r++)
         json_array_append_new(roles, json_string(info->roles[r]));
     const char *e = "";
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "format", RG__STORE_FORMAT, "version",
-        "1.0", "title", info->title ? info->title : e, "creator", info->creator ? info->creator : e,
-        "license", info->license ? info->license : e, "references",
-        info->references ? info->references : e, "config_yaml",
-        info->config_yaml ? info->config_yaml : e, "sample_rate", (int)info->rate, "roles", roles);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o}", "format",
+                     RG__STORE_FORMAT, "version", "1.0", "title", info->title ? info->title : e,
+                     "creator", info->creator ? info->creator : e, "license",
+                     info->license ? info->license : e, "references",
+                     info->references ? info->references : e, "config_yaml",
+                     info->config_yaml ? info->config_yaml : e, "sample_rate", (int)info->rate,
+                     "channels", (int)rg__store_info_channels(info), "roles", roles);
 }
 
 /* Points the writer's info at the strings of its JSON copy. */
 static void adopt_info(rg_store_writer *w, const rg_store_info *info, json_t *json)
 {
     w->info = *info;
+    w->info.channels = rg__store_info_channels(info);
     w->texts = json;
     w->info.title = json_string_value(json_object_get(json, "title"));
     w->info.creator = json_string_value(json_object_get(json, "creator"));
@@ -62,6 +64,8 @@ static rg_status check_info(const rg_store_info *info, rg_error *err)
     if (info->rate < 1000 || info->rate > 384000)
         return rg_fail(err, RG_ERR_USAGE, "a store's rate is 1000 to 384000 Hz, not %d",
                        info->rate);
+    if (info->channels < 0 || info->channels > RG_MAX_CHANNELS)
+        return rg_fail(err, RG_ERR_USAGE, "a store has 1 or 2 channels, not %d", info->channels);
     for (int32_t r = 0; r < info->n_roles; r++) {
         const char *name = info->roles[r];
         if (!name || !rg__store_good_role(name))
@@ -78,6 +82,8 @@ static rg_status same_build(const char *path, const json_t *mine, rg_error *err)
 {
     json_t *other = rg_json_read(path, 1 << 22, err);
     if (!other) return RG_ERR_FORMAT;
+    if (!json_object_get(other, "channels")) /* begun before there were others */
+        json_object_set_new(other, "channels", json_integer(1));
     const char *key;
     json_t *value;
     rg_status status = RG_OK;
@@ -220,23 +226,24 @@ static rg_status measure(const rg_store_writer *w, rg_song *s, const int16_t *sa
                          uint8_t *activity, rg_error *err)
 {
     bool any = false;
+    const int64_t n = s->frames * w->info.channels;
     for (int32_t r = 0; r < w->info.n_roles; r++) {
-        const int16_t *row = samples + (int64_t)r * s->frames;
+        const int16_t *row = samples + r * n;
         s->peak[r] = 0;
         s->rms_dbfs[r] = -200;
         if (!s->present[r]) continue;
         any = true;
-        double energy =
-            (double)rg__store_activity(row, s->frames, w->info.rate, activity + r * s->n_activity);
-        s->peak[r] = rg__store_peak(row, s->frames) / 32768.0;
-        s->rms_dbfs[r] = 10 * log10(energy / (double)s->frames / (32768.0 * 32768.0) + 1e-20);
+        double energy = (double)rg__store_activity(row, w->info.channels, s->frames, w->info.rate,
+                                                   activity + r * s->n_activity);
+        s->peak[r] = rg__store_peak(row, n) / 32768.0;
+        s->rms_dbfs[r] = 10 * log10(energy / (double)n / (32768.0 * 32768.0) + 1e-20);
         if (!(s->peak[r] > 0))
             return rg_fail(err, RG_ERR_FORMAT,
                            "song '%s': role %s is all zeros; mark it absent instead", s->id,
                            w->info.roles[r]);
     }
     if (!any) return rg_fail(err, RG_ERR_FORMAT, "song '%s': every role is absent", s->id);
-    s->xxh3 = rg_xxh3(samples, (size_t)(s->frames * w->info.n_roles) * sizeof *samples);
+    s->xxh3 = rg_xxh3(samples, (size_t)(n * w->info.n_roles) * sizeof *samples);
     return RG_OK;
 }
 
@@ -249,10 +256,11 @@ static bool is_silent(const int16_t *x, int64_t n)
 static rg_status clear_absent(const rg_store_writer *w, const rg_song *s, const int16_t *samples,
                               int16_t **copy, rg_error *err)
 {
-    size_t row = (size_t)s->frames * sizeof *samples, all = row * (size_t)w->info.n_roles;
+    int64_t n = s->frames * w->info.channels;
+    size_t row = (size_t)n * sizeof *samples, all = row * (size_t)w->info.n_roles;
     for (int32_t r = 0; r < w->info.n_roles; r++) {
-        int64_t at = r * s->frames;
-        if (s->present[r] || is_silent(samples + at, s->frames)) continue;
+        int64_t at = r * n;
+        if (s->present[r] || is_silent(samples + at, n)) continue;
         if (!*copy && (*copy = malloc(all))) memcpy(*copy, samples, all);
         if (!*copy) return rg_fail(err, RG_ERR_NOMEM, "song '%s': no memory to write it", s->id);
         memset(*copy + at, 0, row);
@@ -273,7 +281,7 @@ static rg_status stage(rg_store_writer *w, const rg_song *s, const rg_provenance
     pthread_mutex_lock(&w->mutex);
     hid_t file = rg__h5_create(temporary, &failure);
     bool ok = file >= 0 && rg__store_make_groups(file) &&
-              rg__store_write_song(file, w->info.n_roles, s, p, samples) &&
+              rg__store_write_song(file, &w->info, s, p, samples) &&
               rg__store_write_features(file, s->id, w->info.n_roles, heard) &&
               rg__store_write_columns(file, s, 1);
     rg_status status = ok ? RG_OK : rg__h5_fail(err, RG_ERR_IO, path, "writing the song failed");
@@ -306,9 +314,7 @@ rg_status rg_store_add(rg_store_writer *writer, const rg_song *song,
     }
     if (copy) samples = copy;
     if (status == RG_OK) status = measure(writer, s, samples, activity, err);
-    if (status == RG_OK)
-        status = rg_song_features_hear(s, writer->info.n_roles, writer->info.roles,
-                                       writer->info.rate, samples, &heard, err);
+    if (status == RG_OK) status = rg_song_features_hear(s, &writer->info, samples, &heard, err);
     if (status == RG_OK) status = stage(writer, s, provenance, &heard, samples, err);
     rg_song_features_free(&heard);
     free(s);

@@ -23,7 +23,8 @@ typedef struct piece {
 static piece place_piece(const rg__page *p, const rg_song *s, int64_t songs)
 {
     double rate = rg_store_rate(p->store);
-    double seconds = sound_bytes / (2 * rate * (double)songs * rg_store_roles(p->store));
+    double rows = (double)rg_store_roles(p->store) * rg_store_channels(p->store);
+    double seconds = sound_bytes / (2 * rate * (double)songs * rows);
     int64_t most = (int64_t)(fmin(seconds, MOST_SECONDS) * rate);
     piece at = {.frames = s->frames < most ? s->frames : most};
     at.first = (s->frames - at.frames) / 2;
@@ -32,7 +33,7 @@ static piece place_piece(const rg__page *p, const rg_song *s, int64_t songs)
 
 /* ---- the waveform ---- */
 
-/* The highest |sample| of each column. */
+/* The highest |sample| of each column, of any channel. */
 static rg_status find_peaks(const rg__page *p, int64_t song, int32_t role, float peaks[COLUMNS],
                             rg_error *err)
 {
@@ -42,9 +43,12 @@ static rg_status find_peaks(const rg__page *p, int64_t song, int32_t role, float
     rg_status status = RG_OK;
     for (int c = 0; status == RG_OK && c < COLUMNS; c++) {
         int64_t first = frames * c / COLUMNS, n = frames * (c + 1) / COLUMNS - first;
-        status = rg_store_read(p->store, song, role, first, n, x, err);
         peaks[c] = 0;
-        for (int64_t i = 0; status == RG_OK && i < n; i++) peaks[c] = fmaxf(peaks[c], fabsf(x[i]));
+        for (int32_t k = 0; status == RG_OK && k < rg_store_channels(p->store); k++) {
+            status = rg_store_read_channel(p->store, song, role, k, first, n, x, err);
+            for (int64_t i = 0; status == RG_OK && i < n; i++)
+                peaks[c] = fmaxf(peaks[c], fabsf(x[i]));
+        }
     }
     free(x);
     return status;
@@ -75,17 +79,20 @@ static rg_status add_wave(rg__page *p, int64_t song, int32_t role, piece at, rg_
 static rg_status write_piece(const rg__page *p, int64_t song, int32_t role, piece at,
                              const char *path, rg_error *err)
 {
+    const int32_t channels = rg_store_channels(p->store);
     float *x = malloc((size_t)at.frames * sizeof *x);
-    int32_t *values = malloc((size_t)at.frames * sizeof *values);
+    int32_t *values = malloc((size_t)(at.frames * channels) * sizeof *values);
     rg_status status = RG_OK;
     if (!x || !values) status = rg_fail(err, RG_ERR_NOMEM, "no memory for a player");
-    if (status == RG_OK) status = rg_store_read(p->store, song, role, at.first, at.frames, x, err);
-    for (int64_t i = 0; status == RG_OK && i < at.frames; i++)
-        values[i] = (int32_t)(x[i] * 32768) * 65536;
+    for (int32_t c = 0; status == RG_OK && c < channels; c++) {
+        status = rg_store_read_channel(p->store, song, role, c, at.first, at.frames, x, err);
+        for (int64_t i = 0; status == RG_OK && i < at.frames; i++)
+            values[i * channels + c] = (int32_t)(x[i] * 32768) * 65536;
+    }
     const rg_pcm pcm = {.type = RG_PCM_S16,
                         .samples = values,
                         .frames = at.frames,
-                        .channels = 1,
+                        .channels = channels,
                         .rate = rg_store_rate(p->store)};
     if (status == RG_OK) status = rg_pcm_write_flac(path, &pcm, err);
     free(x);

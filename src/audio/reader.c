@@ -15,7 +15,7 @@ struct rg_reader {
     rg_sndio io;
     SNDFILE *file; /* NULL: memory */
     const float *samples;
-    const int16_t *integers; /* instead of samples */
+    const int16_t *integers; /* (channels,frames), instead of samples */
     int64_t frames, at;
     int32_t channels, rate;
 };
@@ -69,14 +69,15 @@ rg_reader *rg_reader_of(const rg_audio *audio, rg_error *err)
     return r;
 }
 
-rg_reader *rg_reader_of_int16(const int16_t *samples, int64_t frames, int32_t rate, rg_error *err)
+rg_reader *rg_reader_of_int16(const int16_t *samples, int32_t channels, int64_t frames,
+                              int32_t rate, rg_error *err)
 {
     rg_reader *r = make(err);
     if (!r) return NULL;
     r->io.fd = -1;
     r->integers = samples;
     r->frames = frames;
-    r->channels = 1;
+    r->channels = channels;
     r->rate = rate;
     return r;
 }
@@ -142,12 +143,20 @@ static rg_status read_file(rg_reader *r, float *out, int64_t frames, rg_error *e
     return RG_OK;
 }
 
+static void read_integers(const rg_reader *r, float *out, int64_t frames)
+{
+    for (int64_t c = 0; c < r->channels; c++) {
+        const int16_t *from = r->integers + c * r->frames + r->at;
+        for (int64_t i = 0; i < frames; i++) out[i * r->channels + c] = from[i] * (1.0f / 32768);
+    }
+}
+
 rg_status rg_reader_read(rg_reader *r, float *out, int64_t frames, rg_error *err)
 {
     if (r->file)
         RG_TRY(read_file(r, out, frames, err));
     else if (r->integers)
-        for (int64_t i = 0; i < frames; i++) out[i] = r->integers[r->at + i] * (1.0f / 32768);
+        read_integers(r, out, frames);
     else
         memcpy(out, r->samples + r->at * r->channels, (size_t)(frames * r->channels) * sizeof *out);
     r->at += frames;

@@ -17,8 +17,9 @@ typedef struct rg_reader rg_reader;
 rg_reader *rg_reader_open(const char *path, rg_error *err);
 /* Borrows the audio, which must outlive the reader. */
 rg_reader *rg_reader_of(const rg_audio *audio, rg_error *err);
-/* Likewise of (frames) mono samples in 1/32768. */
-rg_reader *rg_reader_of_int16(const int16_t *samples, int64_t frames, int32_t rate, rg_error *err);
+/* Likewise of (channels,frames) samples in 1/32768. */
+rg_reader *rg_reader_of_int16(const int16_t *samples, int32_t channels, int64_t frames,
+                              int32_t rate, rg_error *err);
 void rg_reader_close(rg_reader *reader); /* NULL is fine */
 
 int64_t rg_reader_frames(const rg_reader *reader);

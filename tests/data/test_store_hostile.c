@@ -11,6 +11,7 @@
 
 static const rg_toy toy = {2, 3, 8000, 2, 0};
 enum { FRAMES = 16000, SAMPLES = 2 * FRAMES };
+static int32_t channels = 1; /* of the store that is built */
 
 static char folder[700], shard[800];
 
@@ -25,7 +26,7 @@ static void build(void)
     rg_error err = {0};
     name_paths();
     RG_ASSERT_OK(rg_fs_remove_tree(folder, &err), &err);
-    rg_store_close(rg_toy_build(&toy, folder));
+    rg_store_close(rg_toy_build_of(&toy, channels, folder));
 }
 
 /* The index says how long the shard is. */
@@ -74,7 +75,7 @@ static herr_t copy_attribute(hid_t from, const char *name, const H5A_info_t *inf
 
 static void replace(hid_t file, array made, bool write)
 {
-    static int16_t x[SAMPLES];
+    static int16_t x[2 * SAMPLES];
     hid_t old = H5Dopen2(file, "/audio/toy-000", H5P_DEFAULT);
     ck_assert(H5Dread(old, H5T_NATIVE_INT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
     ck_assert(H5Ldelete(file, "/audio/toy-000", H5P_DEFAULT) >= 0);
@@ -87,6 +88,39 @@ static void replace(hid_t file, array made, bool write)
     H5Dclose(new);
     H5Sclose(space);
     H5Dclose(old);
+}
+
+static void stereo_chunked(hid_t f)
+{
+    const hsize_t dims[3] = {1, 2, 4000};
+    hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
+    ck_assert(H5Pset_chunk(plist, 3, dims) >= 0);
+    replace(f, (array){H5T_STD_I16LE, 3, {2, 2, FRAMES}, plist}, true);
+}
+
+static void stereo_big_endian(hid_t f)
+{
+    replace(f, (array){H5T_STD_I16BE, 3, {2, 2, FRAMES}, 0}, true);
+}
+
+static void of_rank_2(hid_t f)
+{
+    replace(f, (array){H5T_STD_I16LE, 2, {4, FRAMES}, 0}, true);
+}
+
+static void of_one_channel(hid_t f)
+{
+    replace(f, (array){H5T_STD_I16LE, 3, {2, 1, FRAMES}, 0}, true);
+}
+
+static void of_three_channels(hid_t f)
+{
+    replace(f, (array){H5T_STD_I16LE, 3, {2, 3, FRAMES}, 0}, false);
+}
+
+static void roles_within_channels(hid_t f)
+{
+    replace(f, (array){H5T_STD_I16LE, 3, {2, FRAMES, 2}, 0}, true);
 }
 
 static hid_t chunks(int level)
@@ -280,15 +314,52 @@ static void without_provenance(hid_t f)
     ck_assert(H5Ldelete(f, "/provenance/toy-000", H5P_DEFAULT) >= 0);
 }
 
-#define CASE(change, refusal)    \
-    {                            \
-#change, change, refusal \
+static void claims_channels(hid_t f, int32_t n)
+{
+    hid_t a = H5Aopen(f, "channels", H5P_DEFAULT);
+    ck_assert(H5Awrite(a, H5T_NATIVE_INT32, &n) >= 0);
+    H5Aclose(a);
+}
+
+static void claims_none(hid_t f)
+{
+    claims_channels(f, 0);
+}
+
+static void claims_two(hid_t f)
+{
+    claims_channels(f, 2);
+}
+
+static void claims_many(hid_t f)
+{
+    claims_channels(f, INT32_MAX);
+}
+
+static void claims_one(hid_t f)
+{
+    claims_channels(f, 1);
+}
+
+static void without_channels(hid_t f)
+{
+    ck_assert(H5Adelete(f, "channels") >= 0);
+}
+
+#define CASE(change, refusal)       \
+    {                               \
+#change, change, refusal, 1 \
+    }
+#define STEREO(change, refusal)     \
+    {                               \
+#change, change, refusal, 2 \
     }
 
 static const struct {
     const char *name;
     void (*change)(hid_t file);
     const char *refusal; /* NULL: reads as before */
+    int32_t channels;
 } cases[] = {
     CASE(chunked, NULL),
     CASE(compressed, NULL),
@@ -315,20 +386,35 @@ static const struct {
     CASE(without_songs, "/songs is missing or malformed"),
     CASE(short_activity, "song 'toy-000' is malformed"),
     CASE(without_provenance, "song 'toy-000' is malformed"),
+    CASE(claims_none, "has 0 channels; stems of 1 or 2 are read"),
+    CASE(claims_two, "'toy-000' are cut or of wrong shape"),
+    CASE(claims_many, "has 2147483647 channels"),
+    CASE(without_channels, "has 0 channels"),
+    STEREO(stereo_chunked, NULL),
+    STEREO(stereo_big_endian, NULL),
+    STEREO(of_rank_1, "'toy-000' are cut or of wrong shape"),
+    STEREO(of_rank_2, "'toy-000' are cut or of wrong shape"),
+    STEREO(of_one_channel, "'toy-000' are cut or of wrong shape"),
+    STEREO(of_three_channels, "'toy-000' are cut or of wrong shape"),
+    STEREO(roles_within_channels, "'toy-000' are cut or of wrong shape"),
+    STEREO(claims_one, "'toy-000' are cut or of wrong shape"),
 };
 
 static void reads_as_before(const char *name)
 {
-    static int16_t expected[FRAMES];
+    static int16_t expected[2 * SAMPLES];
     static float got[FRAMES];
     rg_error err = {0};
     rg_store *store = rg_store_open(folder, &err);
     ck_assert_msg(store != NULL, "%s: %s", name, err.text);
-    for (int32_t r = 0; r < toy.roles; r++) {
-        RG_ASSERT_OK(rg_store_read(store, 0, r, 0, FRAMES, got, &err), &err);
-        rg_toy_row(&toy, 0, r, FRAMES, expected);
+    rg_toy_rows(&toy, channels, 0, FRAMES, expected);
+    for (int32_t row = 0; row < toy.roles * channels; row++) {
+        RG_ASSERT_OK(
+            rg_store_read_channel(store, 0, row / channels, row % channels, 0, FRAMES, got, &err),
+            &err);
         for (int i = 0; i < FRAMES; i++)
-            ck_assert_msg(got[i] == (float)expected[i] / 32768, "%s: role %d, %d", name, r, i);
+            ck_assert_msg(got[i] == (float)expected[row * FRAMES + i] / 32768, "%s: row %d, %d",
+                          name, row, i);
     }
     rg_store_close(store);
 }
@@ -352,6 +438,7 @@ START_TEST(changed_stores)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rg_error err = {0};
+        channels = cases[i].channels;
         build();
         change_shard(cases[i].change);
         if (!cases[i].refusal) {

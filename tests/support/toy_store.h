@@ -5,7 +5,7 @@
  * One idea: header only, so that it compiles into those tests that link rg_datasets.
  * The last song is in the test split, the one before in valid, the others in train. With
  * `absent` > 0 that role is absent in song 0. Every role but the first pauses in some bars after
- * the first.
+ * the first. In stereo the right channel is the left one, 7 samples later and half as loud.
  */
 #ifndef RG_TESTS_TOY_STORE_H
 #define RG_TESTS_TOY_STORE_H
@@ -60,6 +60,18 @@ static inline void rg_toy_row(const rg_toy *toy, int32_t song, int32_t role, int
     }
 }
 
+/* All of one song into x (roles,channels,frames). */
+static inline void rg_toy_rows(const rg_toy *toy, int32_t channels, int32_t song, int64_t frames,
+                               int16_t *x)
+{
+    for (int32_t r = 0; r < toy->roles; r++) {
+        int16_t *left = x + (int64_t)r * channels * frames;
+        rg_toy_row(toy, song, r, frames, left);
+        for (int64_t i = 0; channels > 1 && i < frames; i++)
+            left[frames + i] = i < 7 ? 0 : (int16_t)(left[i - 7] / 2);
+    }
+}
+
 static inline void rg_toy_describe(const rg_toy *toy, int32_t i, rg_song *s, double *beats)
 {
     *s = (rg_song){.frames = (int64_t)(toy->seconds * toy->rate), .meter = 4, .key_mode = i % 2};
@@ -99,14 +111,14 @@ static inline rg_store_info rg_toy_info(const rg_toy *toy)
     return info;
 }
 
-static inline rg_status rg_toy_add(const rg_toy *toy, rg_store_writer *writer, int32_t song,
-                                   rg_error *err)
+static inline rg_status rg_toy_add_of(const rg_toy *toy, int32_t channels, rg_store_writer *writer,
+                                      int32_t song, rg_error *err)
 {
     rg_song s;
     double *beats = calloc((size_t)2 * RG_TOY_MAX_BEATS, sizeof *beats);
     rg_toy_describe(toy, song, &s, beats);
-    int16_t *x = malloc((size_t)(s.frames * toy->roles) * sizeof *x);
-    for (int32_t r = 0; r < toy->roles; r++) rg_toy_row(toy, song, r, s.frames, x + r * s.frames);
+    int16_t *x = malloc((size_t)(s.frames * toy->roles * channels) * sizeof *x);
+    rg_toy_rows(toy, channels, song, s.frames, x);
     rg_provenance p = {.package = "toy", .license = "CC0-1.0", .file = s.id, .role_map_json = "{}"};
     rg_status status = rg_store_add(writer, &s, &p, x, err);
     free(x);
@@ -114,18 +126,31 @@ static inline rg_status rg_toy_add(const rg_toy *toy, rg_store_writer *writer, i
     return status;
 }
 
+static inline rg_status rg_toy_add(const rg_toy *toy, rg_store_writer *writer, int32_t song,
+                                   rg_error *err)
+{
+    return rg_toy_add_of(toy, 1, writer, song, err);
+}
+
 /* Builds it in `folder` and opens it; fails the test when anything goes wrong. */
-static inline rg_store *rg_toy_build(const rg_toy *toy, const char *folder)
+static inline rg_store *rg_toy_build_of(const rg_toy *toy, int32_t channels, const char *folder)
 {
     rg_error err = {0};
     rg_store_info info = rg_toy_info(toy);
+    info.channels = channels;
     rg_store_writer *writer = rg_store_create(folder, &info, &err);
     ck_assert_msg(writer != NULL, "%s", err.text);
-    for (int32_t i = 0; i < toy->songs; i++) RG_ASSERT_OK(rg_toy_add(toy, writer, i, &err), &err);
+    for (int32_t i = 0; i < toy->songs; i++)
+        RG_ASSERT_OK(rg_toy_add_of(toy, channels, writer, i, &err), &err);
     RG_ASSERT_OK(rg_store_finish(writer, &err), &err);
     rg_store *store = rg_store_open(folder, &err);
     ck_assert_msg(store != NULL, "%s", err.text);
     return store;
+}
+
+static inline rg_store *rg_toy_build(const rg_toy *toy, const char *folder)
+{
+    return rg_toy_build_of(toy, 1, folder);
 }
 
 #endif
