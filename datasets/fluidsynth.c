@@ -22,6 +22,16 @@ static const struct {
 #undef X
 };
 
+/* The first synthesizer of a process fills tables that all read, and a second one that is made
+ * meanwhile does not wait for them (seen in 2.3.1): so one is made before any thread can. */
+static void fill_tables(void)
+{
+    rg_fluid_settings *settings = table.new_fluid_settings();
+    rg_fluid_synth *synth = settings ? table.new_fluid_synth(settings) : NULL;
+    if (synth) table.delete_fluid_synth(synth);
+    if (settings) table.delete_fluid_settings(settings);
+}
+
 static void load(void)
 {
     void *library = dlopen("libfluidsynth.so.3", RTLD_NOW | RTLD_LOCAL);
@@ -35,6 +45,7 @@ static void load(void)
         memcpy((char *)&table + functions[i].offset, &address, sizeof address);
     }
     for (int level = 0; level < 5; level++) table.fluid_set_log_function(level, NULL, NULL);
+    fill_tables();
     loaded = true;
 }
 
