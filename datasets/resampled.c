@@ -16,7 +16,7 @@ enum { TAIL = 64, LARGEST_RATIO = 1000 };
 
 struct rg_resampled {
     const rg_store *store;
-    int32_t role;
+    int32_t role, channel;
     rg_ratio ratio;
     int64_t block_in, block_out; /* frames of a block in the store, and resampled */
     int64_t margin;              /* store frames on each side, a multiple of ratio.in */
@@ -84,8 +84,8 @@ static rg_status make_block(const rg_resampled *r, rg_resampler *own, int64_t so
 {
     size_t in = (size_t)frames_read(r), room = (size_t)frames_made(r), used, got = 0, more = 0;
     size_t skip = (size_t)(r->margin / r->ratio.in * r->ratio.out);
-    RG_TRY(rg_store_read(r->store, song, r->role, block * r->block_in - r->margin, (int64_t)in,
-                         own->read, err));
+    RG_TRY(rg_store_read_channel(r->store, song, r->role, r->channel,
+                                 block * r->block_in - r->margin, (int64_t)in, own->read, err));
     soxr_clear(own->soxr);
     soxr_error_t failed = soxr_process(own->soxr, own->read, in, &used, own->made, room, &got);
     if (!failed)
@@ -113,7 +113,8 @@ static const int16_t *find_block(const rg_resampled *r, rg_resampler *own, int64
 rg_status rg_resampled_read(const rg_resampled *r, rg_resampler *own, int64_t song, int64_t start,
                             int64_t n, float *out, rg_error *err)
 {
-    if (is_plain(r)) return rg_store_read(r->store, song, r->role, start, n, out, err);
+    if (is_plain(r))
+        return rg_store_read_channel(r->store, song, r->role, r->channel, start, n, out, err);
     int64_t blocks = blocks_of(r, song), at = start / r->ratio.in * r->ratio.out;
     for (int64_t done = 0; done < n;) {
         int64_t block = (at + done) / r->block_out, first = (at + done) % r->block_out;
@@ -187,11 +188,14 @@ void rg_resampler_destroy(rg_resampler *own)
     free(own);
 }
 
-static rg_status check(const rg_store *store, int32_t role, int32_t rate, rg_error *err)
+static rg_status check(const rg_store *store, int32_t role, int32_t channel, int32_t rate,
+                       rg_error *err)
 {
     int32_t have = rg_store_rate(store);
     if (role < 0 || role >= rg_store_roles(store))
         return rg_fail(err, RG_ERR_USAGE, "%s: has no role %d", rg_store_folder(store), role);
+    if (channel < RG_CHANNEL_MEAN || channel >= rg_store_channels(store))
+        return rg_fail(err, RG_ERR_USAGE, "%s: has no channel %d", rg_store_folder(store), channel);
     if (rate < 1000 || rate > have)
         return rg_fail(err, RG_ERR_USAGE,
                        "%s: crops at %d Hz were asked for, the store has %d Hz; build the store at "
@@ -203,9 +207,10 @@ static rg_status check(const rg_store *store, int32_t role, int32_t rate, rg_err
     return RG_OK;
 }
 
-rg_resampled *rg_resampled_open(const rg_store *store, int32_t role, int32_t rate, rg_error *err)
+rg_resampled *rg_resampled_open(const rg_store *store, int32_t role, int32_t channel, int32_t rate,
+                                rg_error *err)
 {
-    if (check(store, role, rate, err) != RG_OK) return NULL;
+    if (check(store, role, channel, rate, err) != RG_OK) return NULL;
     rg_resampled *r = calloc(1, sizeof *r);
     int16_t **held = calloc((size_t)rg_store_songs(store) + 1, sizeof *held);
     if (!r || !held) {
@@ -215,7 +220,7 @@ rg_resampled *rg_resampled_open(const rg_store *store, int32_t role, int32_t rat
         return NULL;
     }
     int64_t have = rg_store_rate(store), common = gcd(have, rate);
-    *r = (rg_resampled){.store = store, .role = role, .held = held};
+    *r = (rg_resampled){.store = store, .role = role, .channel = channel, .held = held};
     r->ratio = (rg_ratio){have / common, rate / common};
     r->block_in = multiple_near(block_seconds * (double)have, r->ratio.in);
     r->block_out = r->block_in / r->ratio.in * r->ratio.out;

@@ -1,5 +1,6 @@
 /*
- * One role of a store at a lower rate, as int16: read in any windows, held in memory where wanted.
+ * One role of a store, a channel or the mean, at a lower rate, as int16: read in any windows, held
+ * in memory where wanted.
  *
  * One idea: a stem is resampled in blocks of half a second at fixed places, each by itself with a
  * margin on both sides, and rounded as the store's own samples are. So a sample's bits depend on
@@ -19,10 +20,12 @@ typedef struct rg_ratio {
 
 typedef struct rg_resampled rg_resampled;
 
-/* The store must outlive the result. RG_ERR_USAGE for a role that is not there, a rate above the
- * store's or one without a small ratio to it. At the store's own rate its samples are read as they
- * are and nothing is ever held: the system keeps files in memory by itself. */
-rg_resampled *rg_resampled_open(const rg_store *store, int32_t role, int32_t rate, rg_error *err);
+/* `channel` as for rg_store_read_channel. The store must outlive the result. RG_ERR_USAGE for a
+ * role or channel that is not there, a rate above the store's or one without a small ratio to it.
+ * At the store's own rate its samples are read as they are and nothing is ever held: the system
+ * keeps files in memory by itself. */
+rg_resampled *rg_resampled_open(const rg_store *store, int32_t role, int32_t channel, int32_t rate,
+                                rg_error *err);
 void rg_resampled_close(rg_resampled *r); /* NULL is fine */
 rg_ratio rg_resampled_ratio(const rg_resampled *r);
 

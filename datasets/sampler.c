@@ -64,7 +64,7 @@ static int64_t bytes_held(const rg_sampler *s, const rg__source *from, int64_t s
     int64_t bytes = 0;
     for (int32_t r = 0; r < from->n_roles; r++)
         if (rg_store_song(s->store, song)->present[from->role[r]])
-            bytes += rg_resampled_song_bytes(s->stem[from->role[r]], song);
+            bytes += s->stem_channels * rg_resampled_song_bytes(s->stem[from->role[r]][0], song);
     return bytes;
 }
 
@@ -91,12 +91,15 @@ static rg_status open_stems(rg_sampler *s, int32_t role, rg_error *err)
 {
     int32_t first = role >= 0 ? role : 0, last = role + 1;
     if (role == RG_ROLE_ANY || role == RG_ROLE_MIX) last = rg_store_roles(s->store);
-    for (int32_t r = first; r < last; r++) {
-        rg_resampled *stem = rg_resampled_open(s->store, r, s->o.rate, err);
-        if (!stem) return RG_ERR_USAGE;
-        s->stem[r] = stem;
-        s->ratio = rg_resampled_ratio(stem);
-    }
+    s->stem_channels = s->o.channels > 1 ? rg_store_channels(s->store) : 1;
+    for (int32_t r = first; r < last; r++)
+        for (int32_t c = 0; c < s->stem_channels; c++) {
+            int32_t channel = s->stem_channels > 1 ? c : RG_CHANNEL_MEAN;
+            rg_resampled *stem = rg_resampled_open(s->store, r, channel, s->o.rate, err);
+            if (!stem) return RG_ERR_USAGE;
+            s->stem[r][c] = stem;
+            s->ratio = rg_resampled_ratio(stem);
+        }
     if (s->ratio.out > 0) return RG_OK;
     return rg_fail(err, RG_ERR_USAGE, "%s: has no role %d", rg_store_folder(s->store), (int)role);
 }
@@ -136,8 +139,9 @@ rg_sampler *rg_sampler_create(const rg_store *store, int32_t role,
 static rg_status hold(rg_sampler *s, const rg__source *from, int64_t song, rg_error *err)
 {
     for (int32_t r = 0; r < from->n_roles; r++)
-        if (rg_store_song(s->store, song)->present[from->role[r]])
-            RG_TRY(rg_resampled_hold(s->stem[from->role[r]], song, err));
+        for (int32_t c = 0; c < s->stem_channels; c++)
+            if (rg_store_song(s->store, song)->present[from->role[r]])
+                RG_TRY(rg_resampled_hold(s->stem[from->role[r]][c], song, err));
     return RG_OK;
 }
 
@@ -157,7 +161,8 @@ void rg_sampler_destroy(rg_sampler *s)
     if (!s) return;
     rg__ring_stop(s->ring);
     rg__maker_close(&s->own);
-    for (int32_t r = 0; r < RG_MAX_ROLES; r++) rg_resampled_close(s->stem[r]);
+    for (int32_t r = 0; r < RG_MAX_ROLES; r++)
+        for (int32_t c = 0; c < RG_MAX_CHANNELS; c++) rg_resampled_close(s->stem[r][c]);
     for (int32_t k = 0; k < s->n_sources; k++) {
         free(s->source[k].songs);
         free(s->source[k].ends);

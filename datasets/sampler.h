@@ -21,7 +21,8 @@ enum { RG_ROLE_ANY = -2, RG_ROLE_MIX = -3 };
 typedef struct rg_sampler_options {
     int32_t rate;     /* of the crops, Hz; at most the store's rate */
     int64_t frames;   /* T of a crop, at `rate` */
-    int32_t channels; /* C: 1 or 2; 0: 1. Stems are mono: both channels are alike without panning */
+    int32_t channels; /* C: 1, the mean of a stereo store's channels; 2, of which each has its
+                       * own, and both of a mono store are alike without panning; 0: 1 */
     int32_t batch;    /* B crops per call */
     int32_t micros;   /* calls per step (gradient accumulation), 1 or more */
     rg_split split;

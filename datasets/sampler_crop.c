@@ -60,11 +60,11 @@ rg_status rg__maker_open(rg__maker *m, const rg_sampler *s, rg_error *err)
     m->stem = malloc(samples * sizeof *m->stem);
     m->sum = malloc(samples * (size_t)s->o.channels * sizeof *m->sum);
     if (!m->stem || !m->sum) return rg_fail(err, RG_ERR_NOMEM, "no memory for crops");
-    for (int32_t r = 0; r < RG_MAX_ROLES; r++) {
-        if (!s->stem[r]) continue;
-        m->own[r] = rg_resampler_create(s->stem[r], err);
-        if (!m->own[r]) return RG_ERR_NOMEM;
-    }
+    for (int32_t r = 0; r < RG_MAX_ROLES; r++)
+        for (int32_t c = 0; s->stem[r][0] && c < s->stem_channels; c++) {
+            m->own[r][c] = rg_resampler_create(s->stem[r][c], err);
+            if (!m->own[r][c]) return RG_ERR_NOMEM;
+        }
     if (s->lead == 0) return RG_OK;
     m->response = malloc((size_t)(s->lead + 1) * sizeof *m->response);
     m->reverb = rg_reverb_create((int64_t)samples, err);
@@ -74,7 +74,8 @@ rg_status rg__maker_open(rg__maker *m, const rg_sampler *s, rg_error *err)
 
 void rg__maker_close(rg__maker *m)
 {
-    for (int32_t r = 0; r < RG_MAX_ROLES; r++) rg_resampler_destroy(m->own[r]);
+    for (int32_t r = 0; r < RG_MAX_ROLES; r++)
+        for (int32_t c = 0; c < RG_MAX_CHANNELS; c++) rg_resampler_destroy(m->own[r][c]);
     free(m->stem);
     free(m->sum);
     free(m->response);
@@ -107,13 +108,14 @@ static double file_gain(const rg_sampler *s, const rg__source *from, const rg_so
     return s->o.augment.file_dbfs < 0 && power > 0 ? s->o.augment.file_dbfs - 10 * log10(power) : 0;
 }
 
-/* maker->stem = role from `start`, with `lead` samples before; zeros before the song. */
-static rg_status read_stem(const rg_sampler *s, rg__maker *m, int32_t role, int64_t song,
-                           int64_t start, int64_t lead, rg_error *err)
+/* maker->stem = a channel of a role from `start`, with `lead` samples before; zeros before the
+ * song. */
+static rg_status read_stem(const rg_sampler *s, rg__maker *m, int32_t role, int32_t channel,
+                           int64_t song, int64_t start, int64_t lead, rg_error *err)
 {
     int64_t there = start / s->ratio.in * s->ratio.out, missing = lead > there ? lead - there : 0;
     memset(m->stem, 0, (size_t)missing * sizeof *m->stem);
-    return rg_resampled_read(s->stem[role], m->own[role], song,
+    return rg_resampled_read(s->stem[role][channel], m->own[role][channel], song,
                              start - (lead - missing) / s->ratio.out * s->ratio.in,
                              lead - missing + s->o.frames, m->stem + missing, err);
 }
@@ -126,9 +128,11 @@ rg_status rg__sampler_add(const rg_sampler *s, rg__maker *m, const rg__source *f
     double gain = pow(10, (gain_db + file_gain(s, from, facts)) / 20);
     for (int32_t r = 0; r < from->n_roles; r++) {
         if (!facts->present[from->role[r]]) continue;
-        RG_TRY(read_stem(s, m, from->role[r], song, start, lead, err));
         for (int32_t c = 0; c < s->o.channels; c++) {
-            /* Of equal power: 1 and 1 in the middle, sqrt 2 and 0 at a side. */
+            if (c < s->stem_channels)
+                RG_TRY(read_stem(s, m, from->role[r], c, song, start, lead, err));
+            /* Of equal power: 1 and 1 in the middle, sqrt 2 and 0 at a side; channels that differ
+             * are balanced so and do not move. */
             double angle = (1 + (c == 0 ? pan : -pan)) * quarter;
             float scale = (float)(pan == 0 ? gain : gain * sqrt(2) * cos(angle));
             float *sum = m->sum + c * (int64_t)n;

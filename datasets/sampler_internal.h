@@ -23,17 +23,18 @@ typedef struct rg__source {
 
 /* The memory of one thread that makes crops. */
 typedef struct rg__maker {
-    rg_resampler *own[RG_MAX_ROLES]; /* of the stems */
-    float *stem;                     /* (lead + T) one stem ... */
-    float *sum;                      /* (C, lead + T) ... and their sum */
-    float *response;                 /* of a room */
+    rg_resampler *own[RG_MAX_ROLES][RG_MAX_CHANNELS]; /* of the stems */
+    float *stem;                                      /* (lead + T) one stem ... */
+    float *sum;                                       /* (C, lead + T) ... and their sum */
+    float *response;                                  /* of a room */
     rg_reverb *reverb;
 } rg__maker;
 
 struct rg_sampler {
     const rg_store *store;
     rg_sampler_options o;
-    rg_resampled *stem[RG_MAX_ROLES]; /* by role, at the crops' rate; NULL: in no source */
+    int32_t stem_channels; /* that are read of each stem: 2 of a stereo store for stereo crops */
+    rg_resampled *stem[RG_MAX_ROLES][RG_MAX_CHANNELS]; /* at the crops' rate; NULL: in no source */
     int32_t n_sources;
     rg__source source[RG_MAX_ROLES];
     rg_ratio ratio;

@@ -291,8 +291,65 @@ START_TEST(what_cannot_be_sampled_is_refused_in_words)
 }
 END_TEST
 
+/* Crops (B,T,C) of role 1 of step 3 on the heap. */
+static float *crops_of(const rg_store *store, int32_t channels, const rg_sampler_options *options,
+                       int64_t song[6], int64_t start[6])
+{
+    rg_error err = {0};
+    rg_sampler_options o = *options;
+    o.channels = channels;
+    float *crops = malloc((size_t)(6 * o.frames * channels) * sizeof *crops);
+    rg_sampler *s = open_sampler(store, 1, &o);
+    RG_ASSERT_OK(rg_sampler_next(s, 3, 0, crops, NULL, &err), &err);
+    for (int32_t b = 0; b < 6; b++) rg_sampler_place(s, 3, 0, b, &song[b], &start[b]);
+    rg_sampler_destroy(s);
+    return crops;
+}
+
+/* The left channel of the stereo toy is the mono toy. */
+START_TEST(a_stereo_store_gives_two_channels_or_their_mean)
+{
+    char path[700];
+    enum { FRAMES = 3000 };
+    snprintf(path, sizeof path, "%s/stereo", rg_test_folder());
+    rg_store *mono = toy_store("mono", &usual), *stereo = rg_toy_build_of(&usual, 2, path);
+    for (int32_t k = 0; k < 4; k++) {
+        int64_t song[6], start[6];
+        rg_error err = {0};
+        rg_sampler_options o = options_for(k == 0 ? 16000 : 12000, FRAMES, k == 3 ? 2 : 0);
+        o.active = 0; /* places do not depend on what is heard */
+        o.hold_bytes = k == 2 ? 0 : 600000;
+        float *left = crops_of(mono, 1, &o, song, start),
+              *both = crops_of(stereo, 2, &o, song, start),
+              *mean = crops_of(stereo, 1, &o, song, start);
+        float right[FRAMES], *one = malloc(sizeof right);
+        for (int32_t b = 0; b < 6; b++) {
+            RG_ASSERT_OK(
+                rg_store_read_channel(stereo, song[b], 1, 1, start[b], FRAMES, right, &err), &err);
+            RG_ASSERT_OK(rg_store_read(stereo, song[b], 1, start[b], FRAMES, one, &err), &err);
+            for (int64_t i = 0; i < FRAMES; i++) {
+                const float *at = both + 2 * (b * FRAMES + i), l = left[b * FRAMES + i];
+                ck_assert_msg(at[0] == l, "%d: crop %d, %lld: left", k, b, (long long)i);
+                ck_assert_msg(k > 0 || at[1] == right[i], "crop %d, %lld: right", b, (long long)i);
+                ck_assert_msg(k > 0 || mean[b * FRAMES + i] == one[i], "crop %d, %lld: mean", b,
+                              (long long)i);
+                ck_assert_msg(fabsf(mean[b * FRAMES + i] - (at[0] + at[1]) / 2) < 1.1F / 32768,
+                              "%d: crop %d, %lld: mean", k, b, (long long)i);
+            }
+        }
+        free(one);
+        free(left);
+        free(both);
+        free(mean);
+    }
+    rg_store_close(mono);
+    rg_store_close(stereo);
+}
+END_TEST
+
 RG_TEST_MAIN("sampler", 120, any_number_of_threads_and_any_order_give_the_same_bits,
              any_budget_of_memory_gives_the_same_bits, full_scale_does_not_wrap,
              crops_at_the_stores_rate_are_its_samples, resampled_crops_fit_the_resampled_song,
              most_crops_are_active_and_levels_are_drawn, fixed_crops_are_fixed,
-             what_cannot_be_sampled_is_refused_in_words)
+             what_cannot_be_sampled_is_refused_in_words,
+             a_stereo_store_gives_two_channels_or_their_mean)
