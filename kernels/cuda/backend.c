@@ -87,6 +87,8 @@ static rg_status open_libraries(rg_gpu *gpu, rg_error *err)
     if (code != CUBLAS_STATUS_SUCCESS)
         return rg_fail(err, RG_ERR_DEVICE, "cuBLASLt cannot be started: %s",
                        gpu->lt.cublasLtGetStatusString(code));
+    rg_error without = {0}; /* `resonant devices` says what is missing */
+    gpu->dnn = rg_dnn_open(gpu->stream, &without);
     gpu->gemms = rg_gemm_cache_create(err);
     return gpu->gemms ? RG_OK : RG_ERR_NOMEM;
 }
@@ -120,6 +122,7 @@ void rg_gpu_close(rg_gpu *gpu)
 {
     if (!gpu) return;
     if (gpu->stream) cudaStreamSynchronize(gpu->stream);
+    rg_dnn_close(gpu->dnn);
     rg_gemm_cache_destroy(gpu->gemms);
     if (gpu->lt_handle) gpu->lt.cublasLtDestroy(gpu->lt_handle);
     for (int i = 0; i < RG_GPU_PIECES; i++)

@@ -9,13 +9,14 @@
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/dl.h"
+#include "kernels/cuda/dnn.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/gpu.h"
 
 enum {
-    RG_GPU_WORKSPACE = 32 << 20, /* of cuBLASLt */
-    RG_GPU_STAGED = 1 << 18,     /* a piece of pinned memory for copies to the device, */
-    RG_GPU_PIECES = 64           /* of which there are so many */
+    RG_GPU_WORKSPACE = RG_DNN_WORKSPACE, /* of cuBLASLt and cuDNN, one after the other */
+    RG_GPU_STAGED = 1 << 18,             /* a piece of pinned memory for copies to the device, */
+    RG_GPU_PIECES = 64                   /* of which there are so many */
 };
 
 struct rg_gpu {
@@ -25,6 +26,7 @@ struct rg_gpu {
     rg_cublaslt lt;
     cublasLtHandle_t lt_handle;
     rg_gemm_cache *gemms;
+    rg_dnn *dnn; /* NULL: convolutions are products */
     void *workspace;
     unsigned char *staging;
     cudaEvent_t staged[RG_GPU_PIECES]; /* the piece's last copy */

@@ -6,23 +6,13 @@
  * two other directions are the same products turned round; a transposed convolution is the
  * gradient of a convolution. Rows of the output grid that belong to no output are computed and
  * not read (forward), or are zero (gradients). Sums over taps are kept in fp32.
+ * Of activations of 16 bits, results and gradients of x come from cuDNN where it has a plan
+ * (conv_dnn.c); gradients of weights are sums in fp32 and always come from here.
  */
+#include "kernels/cuda/conv.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/gemm.h"
-#include "kernels/cuda/parts.h"
 #include "kernels/gpu.h"
-
-/* A convolution from the wide side (grid) to the narrow side (out), whichever of both is x. */
-typedef struct conv {
-    rg_kernel_ctx *ctx;
-    rg_dtype type;
-    rg_grid grid, out; /* out: the narrow side, gw columns apart */
-    int64_t rows;      /* of `out`, up to the last that is read */
-    int32_t taps_h, taps_w;
-    int32_t stride_h, stride_w, dilation_h, dilation_w;
-    bool turned; /* each tap of w is (C_out, C_grid) instead of (C_grid, C_out) */
-    const void *w;
-} conv;
 
 /* One product: taps kw .. kw + taps - 1 of row kh. */
 typedef struct piece {
@@ -38,15 +28,14 @@ static bool empty(const rg_grid *g)
 
 /* Sizes of both grids; `wide` and `narrow` say what the tensors are. Without outputs both grids
  * stay empty: sums over them are zeros. */
-static void lay_out(conv *c, const rg_grid *wide, const rg_grid *narrow)
+static void lay_out(rg_conv *c, const rg_grid *wide, const rg_grid *narrow)
 {
     c->grid = *wide;
     c->out = *narrow;
     c->out.step = 1;
     c->grid.step = c->stride_h;
     if (empty(narrow)) return;
-    const int64_t needed = (narrow->w - 1) * c->stride_w + (c->taps_w - 1) * c->dilation_w + 1;
-    c->out.gw = (needed + c->stride_w - 1) / c->stride_w;
+    c->out.gw = (rg_conv_columns(c) + c->stride_w - 1) / c->stride_w;
     c->grid.gw = c->out.gw * c->stride_w;
     /* rows of the grid follow each other only where a row of taps does not skip any */
     c->grid.gh = narrow->h + (c->stride_h == 1 ? (c->taps_h - 1) * c->dilation_h : 0);
@@ -55,7 +44,7 @@ static void lay_out(conv *c, const rg_grid *wide, const rg_grid *narrow)
 }
 
 /* The next piece of row kh, or false. Taps go together where rows lie as far apart. */
-static bool next_piece(const conv *c, int32_t kh, piece *p)
+static bool next_piece(const rg_conv *c, int32_t kh, piece *p)
 {
     const int32_t first = p->taps ? p->kw + p->taps : 0, left = c->taps_w - first;
     const int32_t most = c->dilation_w == 1 && !c->turned ? c->stride_w : 1;
@@ -83,7 +72,7 @@ static int64_t cells(const rg_grid *g)
 }
 
 /* out (F32) (+)= the windows of row kh of the taps times w. */
-static rg_status gather(const conv *c, int32_t kh, const void *grid, float *out, bool add)
+static rg_status gather(const rg_conv *c, int32_t kh, const void *grid, float *out, bool add)
 {
     for (piece p = {0}; next_piece(c, kh, &p); add = true)
         RG_TRY(rg_cuda_gemm(c->ctx, &(rg_gemm){.m = c->rows,
@@ -104,7 +93,7 @@ static rg_status gather(const conv *c, int32_t kh, const void *grid, float *out,
 }
 
 /* grid (F32) += out times w^T, back to where the windows lie. */
-static rg_status scatter(const conv *c, int32_t kh, const void *out, float *grid)
+static rg_status scatter(const rg_conv *c, int32_t kh, const void *out, float *grid)
 {
     for (piece p = {0}; next_piece(c, kh, &p);)
         RG_TRY(rg_cuda_gemm(c->ctx, &(rg_gemm){.m = c->rows,
@@ -125,7 +114,7 @@ static rg_status scatter(const conv *c, int32_t kh, const void *out, float *grid
 }
 
 /* dw (+)= windows^T out, or out^T windows where w is turned. */
-static rg_status weigh(const conv *c, int32_t kh, const void *grid, const void *out, float *dw,
+static rg_status weigh(const rg_conv *c, int32_t kh, const void *grid, const void *out, float *dw,
                        bool add)
 {
     for (piece p = {0}; next_piece(c, kh, &p);) {
@@ -149,7 +138,7 @@ static rg_status weigh(const conv *c, int32_t kh, const void *grid, const void *
     return RG_OK;
 }
 
-static float *zeroed(const conv *c, float *grid)
+static float *zeroed(const rg_conv *c, float *grid)
 {
     const rg_status status =
         rg_gpu_zero(c->ctx->gpu, grid, (size_t)cells(&c->grid) * sizeof(float), c->ctx->error);
@@ -157,30 +146,24 @@ static float *zeroed(const conv *c, float *grid)
 }
 
 /* Grids are made once, or anew for each row of taps where rows of the grid are not neighbours. */
-static bool made_anew(const conv *c, int32_t kh)
+static bool made_anew(const rg_conv *c, int32_t kh)
 {
     return kh == 0 || c->stride_h > 1;
 }
 
-static rg_grid grid_for(const conv *c, int32_t kh)
+static rg_grid grid_for(const rg_conv *c, int32_t kh)
 {
     rg_grid grid = c->grid;
     if (c->stride_h > 1) grid.top -= (int64_t)kh * c->dilation_h;
     return grid;
 }
 
-/* What both directions of a convolution need to know of x and y beside the sizes. */
-typedef struct sides {
-    const void *x;
-    rg_act act_in;
-    const float *bias;
-    rg_act act;
-    double slope;
-} sides;
-
-static rg_status forward(conv *c, const sides *s, void *y)
+static rg_status forward(rg_conv *c, const rg_conv_sides *s, void *y)
 {
+    bool done = false;
     if (c->rows == 0 || c->out.c == 0) return RG_OK;
+    RG_TRY(rg_conv_dnn_forward(c, s, y, &done));
+    if (done) return RG_OK;
     void *grid = rg_cuda_scratch(c->ctx, cells(&c->grid), c->type);
     float *out = rg_cuda_scratch(c->ctx, cells(&c->out), RG_F32);
     if (!grid || !out || !c->w) return c->ctx->error->code;
@@ -193,8 +176,12 @@ static rg_status forward(conv *c, const sides *s, void *y)
     return rg_cuda_leave(c->ctx, c->type, &c->out, out, s->bias, s->act, s->slope, y);
 }
 
-static rg_status gradient_x(conv *c, const sides *s, const void *dout, void *dx, bool add)
+static rg_status gradient_x(rg_conv *c, const rg_conv_sides *s, const void *dout, void *dx,
+                            bool add)
 {
+    bool done = false;
+    RG_TRY(rg_conv_dnn_gradient(c, s, dout, dx, add, &done));
+    if (done) return RG_OK;
     float *grid = rg_cuda_scratch(c->ctx, cells(&c->grid), RG_F32);
     if (!grid || !c->w) return c->ctx->error->code;
     const void *x = s->act_in == RG_ACT_NONE ? NULL : s->x;
@@ -203,13 +190,14 @@ static rg_status gradient_x(conv *c, const sides *s, const void *dout, void *dx,
         if (made_anew(c, kh) && !zeroed(c, grid)) return c->ctx->error->code;
         RG_TRY(scatter(c, kh, dout, grid));
         if (c->stride_h == 1 && kh + 1 < c->taps_h) continue;
-        RG_TRY(rg_cuda_leave_grad(c->ctx, c->type, &g, grid, x, s->act_in, RG_FUSED_LEAKY_SLOPE, dx,
-                                  add || (c->stride_h > 1 && kh > 0)));
+        RG_TRY(rg_cuda_leave_grad(c->ctx, c->type, &g, RG_F32, grid, x, s->act_in,
+                                  RG_FUSED_LEAKY_SLOPE, dx, add || (c->stride_h > 1 && kh > 0)));
     }
     return RG_OK;
 }
 
-static rg_status gradient_w(conv *c, const sides *s, const void *dout, float *dw, bool add)
+static rg_status gradient_w(rg_conv *c, const rg_conv_sides *s, const void *dout, float *dw,
+                            bool add)
 {
     void *grid = rg_cuda_scratch(c->ctx, cells(&c->grid), c->type);
     if (!grid) return c->ctx->error->code;
@@ -230,7 +218,7 @@ typedef struct wanted {
     bool add_dx, add_dw, add_dbias;
 } wanted;
 
-static rg_status gradients(conv *c, const sides *s, const wanted *g)
+static rg_status gradients(rg_conv *c, const rg_conv_sides *s, const wanted *g)
 {
     void *dout = rg_cuda_scratch(c->ctx, cells(&c->out), c->type);
     if (!dout) return c->ctx->error->code;
@@ -256,16 +244,16 @@ static wanted wanted_of(const void *dy, void *dx, void *dw, void *dbias, bool ad
 
 /* ---- conv1d ---- */
 
-static conv of_conv1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv1d_args *a)
+static rg_conv of_conv1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv1d_args *a)
 {
-    conv c = {.ctx = ctx,
-              .type = type,
-              .taps_h = 1,
-              .taps_w = a->kernel,
-              .stride_h = 1,
-              .stride_w = a->stride,
-              .dilation_h = 1,
-              .dilation_w = a->dilation};
+    rg_conv c = {.ctx = ctx,
+                 .type = type,
+                 .taps_h = 1,
+                 .taps_w = a->kernel,
+                 .stride_h = 1,
+                 .stride_w = a->stride,
+                 .dilation_h = 1,
+                 .dilation_w = a->dilation};
     const rg_grid wide = {.batch = a->batch,
                           .h = 1,
                           .w = a->t_in,
@@ -282,29 +270,29 @@ static conv of_conv1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv1d_args *a
 
 static rg_status conv1d_forward(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv1d_args *a)
 {
-    conv c = of_conv1d(ctx, type, a);
-    return forward(&c, &(sides){.x = a->x, .act_in = a->act_in, .bias = a->bias}, a->y);
+    rg_conv c = of_conv1d(ctx, type, a);
+    return forward(&c, &(rg_conv_sides){.x = a->x, .act_in = a->act_in, .bias = a->bias}, a->y);
 }
 
 static rg_status conv1d_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv1d_grad_args *g)
 {
-    conv c = of_conv1d(ctx, type, &g->fwd);
+    rg_conv c = of_conv1d(ctx, type, &g->fwd);
     const wanted to = wanted_of(g->dy, g->dx, g->dw, g->dbias, g->add_dx, g->add_dw, g->add_dbias);
-    return gradients(&c, &(sides){.x = g->fwd.x, .act_in = g->fwd.act_in}, &to);
+    return gradients(&c, &(rg_conv_sides){.x = g->fwd.x, .act_in = g->fwd.act_in}, &to);
 }
 
 /* ---- conv2d ---- */
 
-static conv of_conv2d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv2d_args *a)
+static rg_conv of_conv2d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv2d_args *a)
 {
-    conv c = {.ctx = ctx,
-              .type = type,
-              .taps_h = a->kernel_h,
-              .taps_w = a->kernel_w,
-              .stride_h = a->stride_h,
-              .stride_w = a->stride_w,
-              .dilation_h = a->dilation_h,
-              .dilation_w = a->dilation_w};
+    rg_conv c = {.ctx = ctx,
+                 .type = type,
+                 .taps_h = a->kernel_h,
+                 .taps_w = a->kernel_w,
+                 .stride_h = a->stride_h,
+                 .stride_w = a->stride_w,
+                 .dilation_h = a->dilation_h,
+                 .dilation_w = a->dilation_w};
     const rg_grid wide = {.batch = a->batch,
                           .h = a->h_in,
                           .w = a->w_in,
@@ -320,32 +308,32 @@ static conv of_conv2d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv2d_args *a
 
 static rg_status conv2d_forward(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv2d_args *a)
 {
-    conv c = of_conv2d(ctx, type, a);
-    const sides s = {.x = a->x, .bias = a->bias, .act = a->act, .slope = a->slope};
+    rg_conv c = of_conv2d(ctx, type, a);
+    const rg_conv_sides s = {.x = a->x, .bias = a->bias, .act = a->act, .slope = a->slope};
     return forward(&c, &s, a->y);
 }
 
 static rg_status conv2d_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv2d_grad_args *g)
 {
-    conv c = of_conv2d(ctx, type, &g->fwd);
+    rg_conv c = of_conv2d(ctx, type, &g->fwd);
     wanted to = wanted_of(g->dy, g->dx, g->dw, g->dbias, g->add_dx, g->add_dw, g->add_dbias);
     if (g->fwd.act != RG_ACT_NONE) to.y = g->fwd.y;
-    return gradients(&c, &(sides){.x = g->fwd.x, .slope = g->fwd.slope}, &to);
+    return gradients(&c, &(rg_conv_sides){.x = g->fwd.x, .slope = g->fwd.slope}, &to);
 }
 
 /* ---- conv_tr1d: x is the narrow side ---- */
 
-static conv of_conv_tr1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv_tr1d_args *a)
+static rg_conv of_conv_tr1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv_tr1d_args *a)
 {
-    conv c = {.ctx = ctx,
-              .type = type,
-              .taps_h = 1,
-              .taps_w = a->kernel,
-              .stride_h = 1,
-              .stride_w = a->stride,
-              .dilation_h = 1,
-              .dilation_w = 1,
-              .turned = true};
+    rg_conv c = {.ctx = ctx,
+                 .type = type,
+                 .taps_h = 1,
+                 .taps_w = a->kernel,
+                 .stride_h = 1,
+                 .stride_w = a->stride,
+                 .dilation_h = 1,
+                 .dilation_w = 1,
+                 .turned = true};
     const rg_grid wide = {
         .batch = a->batch, .h = 1, .w = a->t_out, .c = a->c_out, .left = a->trim_left};
     const rg_grid narrow = {.batch = a->batch, .h = 1, .w = a->t_in, .c = a->c_in};
@@ -356,7 +344,7 @@ static conv of_conv_tr1d(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv_tr1d_a
 }
 
 /* act(x) in the rows of the narrow side. */
-static void *enter_narrow(const conv *c, const void *x, rg_act act)
+static void *enter_narrow(const rg_conv *c, const void *x, rg_act act)
 {
     void *out = rg_cuda_scratch(c->ctx, cells(&c->out), c->type);
     if (out && rg_cuda_enter(c->ctx, c->type, &c->out, x, act, RG_FUSED_LEAKY_SLOPE, out) != RG_OK)
@@ -366,7 +354,11 @@ static void *enter_narrow(const conv *c, const void *x, rg_act act)
 
 static rg_status conv_tr1d_forward(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv_tr1d_args *a)
 {
-    conv c = of_conv_tr1d(ctx, type, a);
+    rg_conv c = of_conv_tr1d(ctx, type, a);
+    const rg_conv_sides s = {.x = a->x, .act_in = a->act_in, .bias = a->bias};
+    bool done = false;
+    RG_TRY(rg_conv_dnn_forward(&c, &s, a->y, &done));
+    if (done) return RG_OK;
     float *grid = rg_cuda_scratch(ctx, cells(&c.grid), RG_F32);
     const void *x = enter_narrow(&c, a->x, a->act_in);
     if (!grid || !x || !c.w || !zeroed(&c, grid)) return ctx->error->code;
@@ -375,20 +367,24 @@ static rg_status conv_tr1d_forward(rg_kernel_ctx *ctx, rg_dtype type, const rg_c
 }
 
 /* dx (+)= act'(x) times the gathered windows of dy. */
-static rg_status conv_tr1d_dx(const conv *c, const rg_conv_tr1d_grad_args *g, const void *dy)
+static rg_status conv_tr1d_dx(const rg_conv *c, const rg_conv_tr1d_grad_args *g, const void *dy)
 {
+    const rg_conv_sides s = {.x = g->fwd.x, .act_in = g->fwd.act_in};
+    bool done = false;
+    RG_TRY(rg_conv_dnn_gradient(c, &s, dy, g->dx, g->add_dx, &done));
+    if (done) return RG_OK;
     float *out = rg_cuda_scratch(c->ctx, cells(&c->out), RG_F32);
     if (!out || !c->w) return c->ctx->error->code;
     RG_TRY(gather(c, 0, dy, out, false));
     const void *x = g->fwd.act_in == RG_ACT_NONE ? NULL : g->fwd.x;
-    return rg_cuda_leave_grad(c->ctx, c->type, &c->out, out, x, g->fwd.act_in, RG_FUSED_LEAKY_SLOPE,
-                              g->dx, g->add_dx);
+    return rg_cuda_leave_grad(c->ctx, c->type, &c->out, RG_F32, out, x, g->fwd.act_in,
+                              RG_FUSED_LEAKY_SLOPE, g->dx, g->add_dx);
 }
 
 static rg_status conv_tr1d_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_conv_tr1d_grad_args *g)
 {
     const rg_conv_tr1d_args *a = &g->fwd;
-    conv c = of_conv_tr1d(ctx, type, a);
+    rg_conv c = of_conv_tr1d(ctx, type, a);
     void *dy = rg_cuda_scratch(ctx, cells(&c.grid), type);
     if (!dy) return ctx->error->code;
     RG_TRY(rg_cuda_enter(ctx, type, &c.grid, g->dy, RG_ACT_NONE, 0, dy));

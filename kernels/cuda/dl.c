@@ -18,6 +18,13 @@ rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err)
     (void)err;
 #define F(name) .name = name,
     *table = (rg_cublaslt){RG_CUBLASLT_CALLS(F)};
+    return RG_OK;
+}
+
+rg_status rg_dl_cudnn(rg_cudnn *table, rg_error *err)
+{
+    (void)err;
+    *table = (rg_cudnn){RG_CUDNN_CALLS(F)};
 #undef F
     return RG_OK;
 }
@@ -44,8 +51,14 @@ rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err)
 {
 #define F(name) #name,
     static const char *const names[] = {RG_CUBLASLT_CALLS(F)};
-#undef F
     return fill("libcublasLt.so.13", names, sizeof names / sizeof *names, table, err);
+}
+
+rg_status rg_dl_cudnn(rg_cudnn *table, rg_error *err)
+{
+    static const char *const names[] = {RG_CUDNN_CALLS(F)};
+#undef F
+    return fill("libcudnn.so.9", names, sizeof names / sizeof *names, table, err);
 }
 #endif
 

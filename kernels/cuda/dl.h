@@ -4,12 +4,13 @@
  * One idea: a program that uses a GPU starts everywhere. No library of CUDA but the static runtime
  * is linked; each of the others is one X-macro of the functions we call, typed from its own header,
  * so that a changed prototype does not compile. A library that is missing is a reason in a text.
- * Not here: what is called and when (gemm.c), the driver (backend.c).
+ * Not here: what is called and when (gemm.c, dnn.c), the driver (backend.c).
  */
 #ifndef RG_KERNELS_CUDA_DL_H
 #define RG_KERNELS_CUDA_DL_H
 
 #include <cublasLt.h>
+#include <cudnn.h>
 
 #include "base/status.h"
 
@@ -35,7 +36,26 @@ typedef struct rg_cublaslt {
 #undef F
 } rg_cublaslt;
 
-/* Fills the table, or says in `err` (RG_ERR_DEVICE) which file or function is missing. */
+#define RG_CUDNN_CALLS(F)            \
+    F(cudnnCreate)                   \
+    F(cudnnDestroy)                  \
+    F(cudnnSetStream)                \
+    F(cudnnGetErrorString)           \
+    F(cudnnBackendCreateDescriptor)  \
+    F(cudnnBackendDestroyDescriptor) \
+    F(cudnnBackendSetAttribute)      \
+    F(cudnnBackendGetAttribute)      \
+    F(cudnnBackendFinalize)          \
+    F(cudnnBackendExecute)
+
+typedef struct rg_cudnn {
+#define F(name) __typeof__(&name) name;
+    RG_CUDNN_CALLS(F)
+#undef F
+} rg_cudnn;
+
+/* Each fills its table, or says in `err` (RG_ERR_DEVICE) which file or function is missing. */
 rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err) RG_MUST_USE;
+rg_status rg_dl_cudnn(rg_cudnn *table, rg_error *err) RG_MUST_USE;
 
 #endif

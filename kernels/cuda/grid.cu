@@ -66,20 +66,22 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 /* The cells of one row of the grid that show column j: itself and its mirror images. */
-__device__ __forceinline__ float cells_of(const rg_grid &g, const float *row, int64_t j, int64_t c)
+template <class G>
+__device__ __forceinline__ float cells_of(const rg_grid &g, const G *row, int64_t j, int64_t c)
 {
     const int64_t own = j + g.left, below = g.left - j, above = g.left + 2 * (g.w - 1) - j;
-    float sum = own < g.gw ? row[own * g.c + c] : 0.f;
+    float sum = own < g.gw ? rg_tofloat(row[own * g.c + c]) : 0.f;
     if (!g.reflect) return sum;
-    if (j > 0 && below >= 0 && below < g.gw) sum += row[below * g.c + c];
-    if (j < g.w - 1 && above < g.left + g.w + g.right && above < g.gw) sum += row[above * g.c + c];
+    if (j > 0 && below >= 0 && below < g.gw) sum += rg_tofloat(row[below * g.c + c]);
+    if (j < g.w - 1 && above < g.left + g.w + g.right && above < g.gw)
+        sum += rg_tofloat(row[above * g.c + c]);
     return sum;
 }
 
-template <class T>
+template <class T, class G>
 __global__ void __launch_bounds__(THREADS)
-    leave_grad_kernel(rg_grid g, int64_t n, const float *__restrict__ grid,
-                      const T *__restrict__ at, rg_act act, float slope, T *x, bool add)
+    leave_grad_kernel(rg_grid g, int64_t n, const G *__restrict__ grid, const T *__restrict__ at,
+                      rg_act act, float slope, T *x, bool add)
 {
     const int64_t i = thread_at();
     if (i >= n) return;
@@ -144,12 +146,28 @@ extern "C" rg_status rg_cuda_enter_grad(rg_kernel_ctx *ctx, rg_dtype type, const
     return LAUNCH(enter_grad_kernel, type, n, x, y, (float)slope, grid);
 }
 
-extern "C" rg_status rg_cuda_leave_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g,
-                                        const float *grid, const void *at, rg_act act, double slope,
-                                        void *x, bool add)
+template <class T, class G>
+rg_status leave_grad_call(rg_kernel_ctx *ctx, const rg_grid *g, const void *grid, const void *at,
+                          rg_act act, double slope, void *x, bool add)
 {
     const int64_t n = elements(g);
-    return LAUNCH(leave_grad_kernel, type, n, grid, at, act, (float)slope, x, add);
+    if (n == 0) return RG_OK;
+    return rg_cuda_check(ctx, RG_LAUNCH((leave_grad_kernel<T, G>), blocks(n), dim3(THREADS), 0,
+                                        (cudaStream_t)ctx->stream, *g, n, (const G *)grid,
+                                        (const T *)at, act, (float)slope, (T *)x, add));
+}
+
+extern "C" rg_status rg_cuda_leave_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g,
+                                        rg_dtype grid_type, const void *grid, const void *at,
+                                        rg_act act, double slope, void *x, bool add)
+{
+    const bool sums = grid_type == RG_F32;
+    const auto call =
+        type == RG_F16 ? (sums ? leave_grad_call<__half, float> : leave_grad_call<__half, __half>)
+        : type == RG_BF16 ? (sums ? leave_grad_call<__nv_bfloat16, float>
+                                  : leave_grad_call<__nv_bfloat16, __nv_bfloat16>)
+                          : leave_grad_call<float, float>;
+    return call(ctx, g, grid, at, act, slope, x, add);
 }
 
 extern "C" rg_status rg_cuda_leave(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g,

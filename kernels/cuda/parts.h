@@ -42,6 +42,12 @@ rg_status rg_cuda_bias_act(rg_kernel_ctx *ctx, rg_dtype type, const rg_bias_act 
 rg_status rg_cuda_column_sums(rg_kernel_ctx *ctx, rg_dtype type, const void *x, int64_t rows,
                               int64_t cols, float *sums, bool add);
 
+/* to (b,a,rest) = from (a,b,rest); each row of to (rows,cols) = row (cols). F16 or BF16. */
+rg_status rg_cuda_swap(rg_kernel_ctx *ctx, rg_dtype type, const void *from, int64_t a, int64_t b,
+                       int64_t rest, void *to);
+rg_status rg_cuda_repeat(rg_kernel_ctx *ctx, rg_dtype type, const float *row, int64_t rows,
+                         int64_t cols, void *to);
+
 /*
  * A grid (B, GH, GW, C) over a tensor (B, H, W, C): cell (r,q) is the element of row
  * r * step - top and column q - left. Cells beyond the tensor are 0; `reflect`: those of columns
@@ -58,9 +64,11 @@ rg_status rg_cuda_enter(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g, con
 /* grid = x act'(y), y as an activation wrote it whose derivative its sign tells; y NULL: x. */
 rg_status rg_cuda_enter_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g, const void *x,
                              const void *y, double slope, void *grid);
-/* x (+)= act'(at) times the sum of the cells (F32) that are copies of each element. at NULL: 1. */
-rg_status rg_cuda_leave_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g, const float *grid,
-                             const void *at, rg_act act, double slope, void *x, bool add);
+/* x (+)= act'(at) times the sum of the cells (of grid_type: F32, or `type`) that are copies of each
+ * element. at NULL: 1. */
+rg_status rg_cuda_leave_grad(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g,
+                             rg_dtype grid_type, const void *grid, const void *at, rg_act act,
+                             double slope, void *x, bool add);
 /* y = act(cell + bias (C)) of the cell (F32) that each element lies on. */
 rg_status rg_cuda_leave(rg_kernel_ctx *ctx, rg_dtype type, const rg_grid *g, const float *grid,
                         const float *bias, rg_act act, double slope, void *y);
