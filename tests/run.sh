@@ -27,10 +27,11 @@ build_tree build "" -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release || harness
 build_tree build/clang "" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release -DRG_FFT=kissfft || true
 
 emulated=build/emu
-if [ -e "${CUDA_HOME:-/usr/local/cuda}/include/cuda_runtime_api.h" ]; then
+headers=${CUDA_HOME:-/usr/local/cuda}/include
+if [ -e "$headers/cuda_runtime_api.h" ] && { [ -e "$headers/cudnn.h" ] || [ -e /usr/include/cudnn.h ]; }; then
     build_tree build/emu emulated_tests -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DRG_CUDA=emu || emulated=""
 else
-    echo "SKIP cuemu: the CUDA toolkit's headers are not installed" | tee "$HARNESS_LOGS/cuemu.log"
+    echo "SKIP cuemu: the headers of the CUDA toolkit and of cuDNN are not installed" | tee "$HARNESS_LOGS/cuemu.log"
     record_skips "$HARNESS_LOGS/cuemu.log" cuemu
     emulated=""
 fi

@@ -8,6 +8,8 @@ set(RG_CUDA_ARCHITECTURES 75 80 86 89 90 100 120 CACHE STRING
 set(CMAKE_CUDA_ARCHITECTURES OFF)
 enable_language(CUDA)
 find_package(CUDAToolkit 13 REQUIRED)
+find_path(CUDNN_INCLUDE cudnn.h REQUIRED PATHS ${CUDAToolkit_INCLUDE_DIRS}
+          DOC "the folder of cuDNN 9's headers")
 
 # Two sets of PTX: bf16 products exist from 8.0 on. The last one is kept for GPUs yet to come.
 set(targets)
@@ -23,7 +25,8 @@ list(APPEND targets "-gencode=arch=compute_80,code=[${real}compute_80]")
 file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c)
 list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
 add_library(rg_cuda_backend OBJECT ${backend})
-target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
+                           ${CUDNN_INCLUDE})
 file(GLOB cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
 add_library(rg_cuda_kernels STATIC ${cuda_kernels} $<TARGET_OBJECTS:rg_cuda_backend>)
 set_target_properties(rg_cuda_kernels PROPERTIES COMPILE_OPTIONS "" CUDA_STANDARD 17)

@@ -2,12 +2,13 @@
 #
 # One idea: a .cu file is C++ to g++ once tests/cuemu/inc stands before the toolkit's headers. Two
 # flavours: rg_cuda_emulated, and rg_cuda_checked, compiled by clang with a call before every access.
-# Only the toolkit's headers are needed; no driver, no nvcc.
+# Only the headers of the toolkit and of cuDNN are needed; no driver, no nvcc.
 enable_language(CXX)
 set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 find_path(CUDA_INCLUDE cuda_runtime_api.h REQUIRED
           PATHS /usr/local/cuda/include $ENV{CUDA_HOME}/include /usr/include)
+find_path(CUDNN_INCLUDE cudnn.h REQUIRED PATHS ${CUDA_INCLUDE})
 find_program(CLANGXX clang++ REQUIRED)
 set(cuemu ${CMAKE_SOURCE_DIR}/tests/cuemu)
 
@@ -75,7 +76,7 @@ file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c ${cuemu
 list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
 add_library(rg_cuda_backend STATIC ${backend})
 target_compile_definitions(rg_cuda_backend PRIVATE RG_CUDA_EMU=1)
-target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDA_INCLUDE})
+target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDA_INCLUDE} ${CUDNN_INCLUDE})
 target_link_libraries(rg_cuda_backend PUBLIC rg_cuda_emulated ${CMAKE_DL_LIBS})
 
 # tests/cuda, in three orders of blocks and threads.
@@ -85,7 +86,7 @@ foreach(path ${backend_tests})
   add_executable(${name} ${path})
   target_link_libraries(${name} PRIVATE rg_test_support rg_train)
   target_include_directories(${name} PRIVATE ${cuemu})
-  target_include_directories(${name} SYSTEM PRIVATE ${CUDA_INCLUDE})
+  target_include_directories(${name} SYSTEM PRIVATE ${CUDA_INCLUDE} ${CUDNN_INCLUDE})
   target_compile_definitions(${name} PRIVATE RG_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_dependencies(emulated_tests ${name})
   foreach(order fwd rev rand:7)
