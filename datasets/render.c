@@ -63,14 +63,14 @@ const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer)
 
 /* ---- the synthesizer ---- */
 
-/* One song being played: rows (n_roles,capacity) at the synthesizer's rate. */
+/* One song being played: rows (n_roles,channels,capacity) at the synthesizer's rate. */
 typedef struct player {
     const rg_fluid *fluid;
     rg_fluid_settings *settings;
     rg_fluid_synth *synth;
     const rg_midi *midi;
     const rg_midi_parts *parts;
-    int32_t n_roles, rate;
+    int32_t n_roles, channels, rate;
     int16_t channel_of[RG_MIDI_MAX_PARTS]; /* synthesizer channel of a part; -1: not played */
     int64_t next;                          /* event */
     int64_t frames, capacity;
@@ -174,7 +174,7 @@ static void send(player *p, const rg_midi_event *e, uint8_t program[16])
     }
 }
 
-/* Adds one block of all buses, left and right averaged, to the rows. */
+/* Adds one block of all buses to the rows; left and right averaged where one channel is wanted. */
 static void play_block(player *p)
 {
     float block[2 * RG_MAX_ROLES][BLOCK], *out[2 * RG_MAX_ROLES];
@@ -182,10 +182,12 @@ static void play_block(player *p)
     memset(block, 0, sizeof block);
     p->fluid->fluid_synth_process(p->synth, BLOCK, 0, NULL, 2 * p->n_roles, out);
     int64_t n = p->capacity - p->frames < BLOCK ? p->capacity - p->frames : BLOCK;
-    for (int32_t r = 0; r < p->n_roles; r++)
+    for (int32_t k = 0; k < p->n_roles * p->channels; k++) {
+        float *row = p->rows + k * p->capacity + p->frames;
         for (int64_t i = 0; i < n; i++)
-            p->rows[r * p->capacity + p->frames + i] =
-                0.5f * (block[2 * r][i] + block[2 * r + 1][i]);
+            row[i] =
+                p->channels == 1 ? 0.5f * (block[2 * k][i] + block[2 * k + 1][i]) : block[k][i];
+    }
     p->frames += n;
 }
 
@@ -205,7 +207,7 @@ static rg_status play(player *p, double start, double seconds, rg_error *err)
     if (!(length > 0))
         return rg_fail(err, RG_ERR_USAGE, "the song is over before %g seconds", start);
     p->capacity = (int64_t)ceil(length * p->rate);
-    p->rows = calloc((size_t)(p->capacity * p->n_roles), sizeof *p->rows);
+    p->rows = calloc((size_t)(p->capacity * p->n_roles * p->channels), sizeof *p->rows);
     if (!p->rows) return rg_fail(err, RG_ERR_NOMEM, "no memory to render %g seconds", length);
     skip_to(p, start, program);
     while (p->frames < p->capacity) {
@@ -224,8 +226,10 @@ static rg_status play(player *p, double start, double seconds, rg_error *err)
 
 static rg__rows rows_of(const player *p)
 {
-    rg__rows rows = {.frames = p->frames, .n_roles = p->n_roles, .rate = p->rate};
-    for (int32_t r = 0; r < p->n_roles; r++) rows.rows[r] = p->rows + r * p->capacity;
+    rg__rows rows = {
+        .frames = p->frames, .n_roles = p->n_roles, .channels = p->channels, .rate = p->rate};
+    for (int32_t k = 0; k < p->n_roles * p->channels; k++)
+        rows.rows[k / p->channels][k % p->channels] = p->rows + k * p->capacity;
     return rows;
 }
 
@@ -234,15 +238,15 @@ static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
 {
     float *rows = NULL;
     int64_t frames = 0;
-    for (int32_t r = 0; r < p->n_roles; r++) {
-        rg_audio in = {p->rows + r * p->capacity, p->frames, 1, p->rate}, out = {0};
+    for (int32_t k = 0; k < p->n_roles * p->channels; k++) {
+        rg_audio in = {p->rows + k * p->capacity, p->frames, 1, p->rate}, out = {0};
         rg_status status = rg_audio_resample(&in, rate, &out, err);
-        if (status == RG_OK && r == 0) {
+        if (status == RG_OK && k == 0) {
             frames = out.frames;
-            rows = calloc((size_t)(frames * p->n_roles), sizeof *rows);
+            rows = calloc((size_t)(frames * p->n_roles * p->channels), sizeof *rows);
             if (!rows) status = rg_fail(err, RG_ERR_NOMEM, "no memory to resample stems");
         }
-        if (status == RG_OK) memcpy(rows + r * frames, out.samples, (size_t)frames * sizeof *rows);
+        if (status == RG_OK) memcpy(rows + k * frames, out.samples, (size_t)frames * sizeof *rows);
         rg_audio_free(&out);
         if (status != RG_OK) {
             free(rows);
@@ -261,9 +265,9 @@ static rg_status bring_to_rate(player *p, int32_t rate, rg_error *err)
 static void fade_out(player *p)
 {
     int64_t n = (int64_t)(fade * p->rate);
-    for (int32_t r = 0; r < p->n_roles; r++)
+    for (int32_t k = 0; k < p->n_roles * p->channels; k++)
         for (int64_t i = 0; i < n && i < p->frames; i++)
-            p->rows[r * p->capacity + p->frames - 1 - i] *= (float)i / (float)n;
+            p->rows[k * p->capacity + p->frames - 1 - i] *= (float)i / (float)n;
 }
 
 static int32_t synth_rate(int32_t rate)
@@ -283,10 +287,14 @@ rg_status rg_render_song(const rg_renderer *renderer, const rg_midi *midi,
     if (n_roles < 1 || n_roles > RG_MAX_ROLES)
         return rg_fail(err, RG_ERR_USAGE, "stems are rendered for 1 to %d roles, not %d",
                        RG_MAX_ROLES, n_roles);
+    if (options->channels < 0 || options->channels > RG_MAX_CHANNELS)
+        return rg_fail(err, RG_ERR_USAGE, "stems are rendered with 1 or 2 channels, not %d",
+                       options->channels);
     player p = {.fluid = renderer->fluid,
                 .midi = midi,
                 .parts = parts,
                 .n_roles = n_roles,
+                .channels = options->channels > 0 ? options->channels : 1,
                 .rate = synth_rate(options->rate)};
     double seconds = options->seconds > 0 ? options->seconds : 240;
     rg_status status = place_parts(&p, renderer->soundfont, err);

@@ -1,5 +1,5 @@
 /*
- * MIDI to dry mono stems with FluidSynth, one pass for all roles.
+ * MIDI to dry stems with FluidSynth, one pass for all roles.
  *
  * One idea: every part (channel, program) plays on a synthesizer channel of its own, chosen so that
  * the synthesizer's own output bus is the part's role; a note that rings on after a program change
@@ -23,15 +23,16 @@ const char *rg_renderer_version(const rg_renderer *renderer); /* "2.3.1" */
 const char *rg_renderer_soundfont_sha256(const rg_renderer *renderer);
 
 typedef struct rg_render_options {
-    int32_t rate;    /* of the stems, 8000 .. 96000 Hz */
-    double start;    /* begin here, s; notes from before are left out */
-    double seconds;  /* cut after so long, with a fade of 20 ms; 0: 240 */
-    double loudness; /* of the mix, LUFS; 0: -18. Lowered where the mix or a stem would clip */
+    int32_t rate;     /* of the stems, 8000 .. 96000 Hz */
+    int32_t channels; /* 1, or 2: as the parts are panned; 0: 1 */
+    double start;     /* begin here, s; notes from before are left out */
+    double seconds;   /* cut after so long, with a fade of 20 ms; 0: 240 */
+    double loudness;  /* of the mix, LUFS; 0: -18. Lowered where the mix or a stem would clip */
 } rg_render_options;
 
-/* What came out. samples (n_roles,frames); rows of absent roles are zeros. */
+/* What came out. samples (n_roles,channels,frames); rows of absent roles are zeros. */
 typedef struct rg_stems {
-    int32_t n_roles, rate;
+    int32_t n_roles, channels, rate;
     int64_t frames, room; /* room: samples that the memory has place for */
     int16_t *samples;
     bool present[RG_MAX_ROLES];

@@ -38,10 +38,11 @@ static inline void filter(float *const *rows, int32_t n_rows, int64_t n, int32_t
 
 void rg__stems_high_pass(const rg__rows *p)
 {
-    float *rows[RG_MAX_ROLES];
+    float *rows[RG_MAX_ROLES * RG_MAX_CHANNELS];
     int32_t n = 0, r = 0;
     for (int32_t k = 0; k < p->n_roles; k++)
-        if (p->rows[k]) rows[n++] = p->rows[k];
+        for (int32_t c = 0; c < p->channels; c++)
+            if (p->rows[k][c]) rows[n++] = p->rows[k][c];
     for (; r + TOGETHER <= n; r += TOGETHER) filter(rows + r, TOGETHER, p->frames, p->rate);
     for (; r < n; r++) filter(rows + r, 1, p->frames, p->rate);
 }
@@ -60,20 +61,30 @@ static float peak_of(const float *x, int64_t n, float least)
     return least;
 }
 
+/* mix (n) = one channel of all roles from frame `at` on; the largest sample of any of them. */
+static float add_rows(const rg__rows *p, int32_t channel, int64_t at, int64_t n, float *mix,
+                      float top)
+{
+    memset(mix, 0, (size_t)n * sizeof *mix);
+    for (int32_t r = 0; r < p->n_roles; r++) {
+        if (!p->rows[r][channel]) continue;
+        const float *row = p->rows[r][channel] + at;
+        top = peak_of(row, n, top);
+        for (int64_t i = 0; i < n; i++) mix[i] += row[i];
+    }
+    return peak_of(mix, n, top);
+}
+
 /* Largest sample of any row and of the mix, and the mix's loudness. */
 static rg_status measure_mix(const rg__rows *p, rg_loudness *meter, double *peak, rg_error *err)
 {
-    float mix[BLOCK], top = 0;
+    float one[BLOCK], mix[BLOCK * RG_MAX_CHANNELS], top = 0;
     for (int64_t at = 0; at < p->frames; at += BLOCK) {
         int64_t n = p->frames - at < BLOCK ? p->frames - at : BLOCK;
-        memset(mix, 0, sizeof mix);
-        for (int32_t r = 0; r < p->n_roles; r++) {
-            if (!p->rows[r]) continue;
-            const float *row = p->rows[r] + at;
-            top = peak_of(row, n, top);
-            for (int64_t i = 0; i < n; i++) mix[i] += row[i];
+        for (int32_t c = 0; c < p->channels; c++) {
+            top = add_rows(p, c, at, n, one, top);
+            for (int64_t i = 0; i < n; i++) mix[i * p->channels + c] = one[i];
         }
-        top = peak_of(mix, n, top);
         RG_TRY(rg_loudness_push(meter, mix, n, err));
     }
     *peak = top;
@@ -85,7 +96,7 @@ static rg_status find_gain(const rg__rows *p, double wanted, double *gain, doubl
                            rg_error *err)
 {
     double peak = 0;
-    rg_loudness *meter = rg_loudness_open(1, p->rate, err);
+    rg_loudness *meter = rg_loudness_open(p->channels, p->rate, err);
     if (!meter) return RG_ERR_UNSUPPORTED;
     rg_status status = measure_mix(p, meter, &peak, err),
               closed = rg_loudness_close(meter, lufs, err);
@@ -103,7 +114,8 @@ static int64_t trim(const rg_stems *s, uint8_t *activity, bool present[RG_MAX_RO
 {
     int64_t blocks = rg__store_blocks(s->frames, s->rate), last = 0;
     for (int32_t r = 0; r < s->n_roles; r++) {
-        rg__store_activity(s->samples + r * s->frames, 1, s->frames, s->rate, activity);
+        rg__store_activity(s->samples + r * s->channels * s->frames, s->channels, s->frames,
+                           s->rate, activity);
         present[r] = false;
         for (int64_t b = 0; b < blocks; b++)
             if (activity[b] > RG__ACTIVITY_FLOOR) {
@@ -123,10 +135,10 @@ static void round_row(const float *restrict x, int64_t n, double gain, int16_t *
         out[i] = (int16_t)(int32_t)(x[i] * gain * 32767 + magic - magic);
 }
 
-/* Memory for frames * n_roles samples, and for a role's activity. */
+/* Memory for all samples, and for a role's activity. */
 static rg_status make_room(rg_stems *out, uint8_t **activity, rg_error *err)
 {
-    int64_t wanted = out->frames * out->n_roles;
+    int64_t wanted = out->frames * out->n_roles * out->channels;
     if (wanted > out->room) {
         free(out->samples);
         out->samples = malloc((size_t)wanted * sizeof *out->samples);
@@ -142,20 +154,22 @@ static rg_status make_stems(const rg__rows *p, double gain, rg_stems *out, rg_er
 {
     uint8_t *activity;
     RG_TRY(make_room(out, &activity, err));
-    for (int32_t r = 0; r < p->n_roles; r++) {
-        int16_t *row = out->samples + r * p->frames;
-        if (p->rows[r])
-            round_row(p->rows[r], p->frames, gain, row);
+    const int32_t channels = p->channels, rows = p->n_roles * channels;
+    for (int32_t k = 0; k < rows; k++) {
+        int16_t *row = out->samples + k * p->frames;
+        const float *from = p->rows[k / channels][k % channels];
+        if (from)
+            round_row(from, p->frames, gain, row);
         else
             memset(row, 0, (size_t)p->frames * sizeof *row);
     }
     int64_t kept = trim(out, activity, out->present);
     free(activity);
-    for (int32_t r = 0; r < p->n_roles; r++) {
-        int16_t *row = out->samples + r * kept;
+    for (int32_t k = 0; k < rows; k++) {
+        int16_t *row = out->samples + k * kept;
         if (kept < p->frames)
-            memmove(row, out->samples + r * p->frames, (size_t)kept * sizeof *row);
-        if (!out->present[r]) memset(row, 0, (size_t)kept * sizeof *row);
+            memmove(row, out->samples + k * p->frames, (size_t)kept * sizeof *row);
+        if (!out->present[k / channels]) memset(row, 0, (size_t)kept * sizeof *row);
     }
     out->frames = kept;
     return kept > 0 ? RG_OK : rg_fail(err, RG_ERR_FORMAT, "nothing sounds in this song");
@@ -165,6 +179,7 @@ rg_status rg__stems_make(const rg__rows *rows, double loudness, rg_stems *out, r
 {
     double gain = 0, wanted = loudness < 0 ? loudness : -18;
     *out = (rg_stems){.n_roles = rows->n_roles,
+                      .channels = rows->channels,
                       .rate = rows->rate,
                       .frames = rows->frames,
                       .room = out->room,

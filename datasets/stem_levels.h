@@ -10,11 +10,11 @@
 
 #include "datasets/render.h"
 
-/* What sounds of each role; NULL: nothing. */
+/* What sounds of each role, by channel; NULL: nothing. */
 typedef struct rg__rows {
-    float *rows[RG_MAX_ROLES]; /* (frames) each */
+    float *rows[RG_MAX_ROLES][RG_MAX_CHANNELS]; /* (frames) each */
     int64_t frames;
-    int32_t n_roles, rate;
+    int32_t n_roles, channels, rate;
 } rg__rows;
 
 /* 2nd-order Butterworth high-pass at 25 Hz, in place: takes away DC and what nobody hears. */

@@ -23,6 +23,7 @@ typedef struct rg_build_options {
     int32_t songs;    /* a balanced subset of this many, 3 or more; 0: all */
     double minutes;   /* cut songs here; 0: 4 */
     int32_t rate;     /* of the stems, Hz; 0: 32000 */
+    int32_t channels; /* of the stems, 1 or 2; 0: 1 */
     int32_t jobs;     /* songs rendered at once; 0: one per CPU */
 } rg_build_options;
 

@@ -102,8 +102,10 @@ static rg_status store_song(const rg_corpus_work *w, const rg_sound *sound, cons
 static rg_status render(const rg_corpus_work *w, const rg_sound *sound, const rg_candidate *c,
                         const rg_change *change, const rg_song *labels, double start, rg_error *err)
 {
-    rg_render_options options = {
-        .rate = w->rate, .start = start / change->speed, .seconds = 60 * w->minutes};
+    rg_render_options options = {.rate = w->rate,
+                                 .channels = w->options->channels,
+                                 .start = start / change->speed,
+                                 .seconds = 60 * w->minutes};
     rg_stems stems = {0};
     void *times = NULL;
     rg_song *song = malloc(sizeof *song);
@@ -207,6 +209,7 @@ static void write_settings(const rg_corpus_work *w, int64_t songs, const char *m
                            size_t size)
 {
     char copies[400] = "", split[32] = "";
+    const char *channels = w->options->channels > 1 ? "channels: 2\n" : "";
     if (w->options->augment)
         rg_format(copies, sizeof copies, "augment: %d\naugment_soundfont_sha256: '%s'\n",
                   w->options->augment,
@@ -214,10 +217,10 @@ static void write_settings(const rg_corpus_work *w, int64_t songs, const char *m
     if (w->options->split) rg_format(split, sizeof split, "split: %.16s\n", w->options->split);
     rg_format(out, size,
               "corpus: %s\nsongs: %lld\nminutes: %g\nsample_rate: %d\n"
-              "soundfont: %s\nsoundfont_sha256: %s\nrole_map: '%s'\n%s%s%s",
+              "soundfont: %s\nsoundfont_sha256: %s\nrole_map: '%s'\n%s%s%s%s",
               w->about->name, (long long)songs, w->minutes, w->rate,
               rg_fs_base_name(w->first.soundfont), rg_renderer_soundfont_sha256(w->first.renderer),
-              w->map_json, more, copies, split);
+              w->map_json, more, copies, split, channels);
 }
 
 /* Whether a finished store of the same settings is there. */
@@ -245,6 +248,7 @@ rg_status rg_corpus_write(rg_corpus_work *w, const rg_corpus_songs *songs, const
                           .references = w->about->references,
                           .config_yaml = settings,
                           .rate = w->rate,
+                          .channels = w->options->channels,
                           .n_roles = w->map.n};
     for (int32_t r = 0; r < w->map.n; r++) info.roles[r] = w->map.roles[r].name;
     w->writer = rg_store_create(w->options->out, &info, err);

@@ -47,7 +47,9 @@ rg_status rg_frets_real_build(const rg_build_options *o, const rg_log *log, rg_e
                                        .role_map = o->role_map,
                                        .roles = &roles,
                                        .rate = o->rate,
-                                       .jobs = o->jobs};
+                                       .jobs = o->jobs,
+                                       .downmix =
+                                           o->channels > 1 ? RG_IMPORT_KEEP : RG_IMPORT_MEAN};
     rg_import_result result;
     rg_status status = rg_import("fretsonfire", &options, &result, log, err);
     rg_text_free(&result.unmapped);

@@ -111,7 +111,7 @@ typedef struct rg__import_job {
     const rg__importer *importer;
     const rg_role_map *map;
     const char *map_json;
-    int32_t rate;
+    int32_t rate, channels; /* of the store */
     rg_store_writer *writer;
 } rg__import_job;
 /* The memory that a song takes, kept from one to the next. NULL: there is none. */

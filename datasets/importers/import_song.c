@@ -19,7 +19,8 @@ static const double pad_seconds = 0.05, dc_limit = 0.01, residual_limit_db = -30
                     cancelling_db = -9;
 
 struct rg__import_room {
-    rg__row rows[RG_MAX_ROLES], sum; /* of each role, of all stems */
+    rg__row rows[RG_MAX_ROLES][RG_MAX_CHANNELS]; /* of each role ... */
+    rg__row sum[RG_MAX_CHANNELS];                /* ... and of all stems */
     rg_stems stems;
 };
 
@@ -40,8 +41,10 @@ rg__import_room *rg__import_room_create(void)
 void rg__import_room_destroy(rg__import_room *room)
 {
     if (!room) return;
-    for (size_t r = 0; r < RG_MAX_ROLES; r++) free(room->rows[r].samples);
-    free(room->sum.samples);
+    for (size_t c = 0; c < RG_MAX_CHANNELS; c++) {
+        for (size_t r = 0; r < RG_MAX_ROLES; r++) free(room->rows[r][c].samples);
+        free(room->sum[c].samples);
+    }
     rg_stems_free(&room->stems);
     free(room);
 }
@@ -75,14 +78,16 @@ static void note_levels(rg__import_song *song, const rg__import_stem *stem,
 static rg_status add_blocks(mixing *m, rg__stem *file, int32_t role, int64_t *frames, rg_error *err)
 {
     rg__import_room *room = m->room;
-    const float *x;
+    const float *x[RG_MAX_CHANNELS];
     int64_t n;
     *frames = 0;
     for (;;) {
-        RG_TRY(rg__stem_next(file, &x, &n, err));
+        RG_TRY(rg__stem_next(file, x, &n, err));
         if (n == 0) return RG_OK;
-        if (m->song->mixture) RG_TRY(rg__row_add(&room->sum, *frames, x, n, err));
-        if (role >= 0) RG_TRY(rg__row_add(&room->rows[role], *frames, x, n, err));
+        for (int32_t c = 0; c < m->job->channels; c++) {
+            if (m->song->mixture) RG_TRY(rg__row_add(&room->sum[c], *frames, x[c], n, err));
+            if (role >= 0) RG_TRY(rg__row_add(&room->rows[role][c], *frames, x[c], n, err));
+        }
         *frames += n;
     }
 }
@@ -105,11 +110,12 @@ static rg_status add_stem(mixing *m, const rg__import_stem *stem, rg_error *err)
     m->original_rate = m->original_rate ? m->original_rate : facts.rate;
     m->longest = frames > m->longest ? frames : m->longest;
     m->shortest = m->shortest && m->shortest < frames ? m->shortest : frames;
-    json_array_append_new(m->facts,
-                          json_pack("{s:s, s:s, s:i, s:i, s:f, s:b}", "name", stem->label, "role",
-                                    stem->role < 0 ? "" : m->job->map->roles[stem->role].name,
-                                    "rate", (int)facts.rate, "channels", (int)facts.channels,
-                                    "peak", facts.peak, "bleed", (int)stem->bleed));
+    json_t *fact = json_pack("{s:s, s:s, s:i, s:i, s:f, s:b}", "name", stem->label, "role",
+                             stem->role < 0 ? "" : m->job->map->roles[stem->role].name, "rate",
+                             (int)facts.rate, "channels", (int)facts.channels, "peak", facts.peak,
+                             "bleed", (int)stem->bleed);
+    if (facts.channels < m->job->channels) json_object_set_new(fact, "both_alike", json_true());
+    json_array_append_new(m->facts, fact);
     return RG_OK;
 }
 
@@ -132,18 +138,23 @@ static rg_status settle_lengths(mixing *m, int64_t *frames, rg_error *err)
 static rg_status add_energies(const mixing *m, rg__stem *mixture, int64_t frames, double *energy,
                               double *rest, rg_error *err)
 {
-    const float *x, *sum = m->room->sum.samples;
+    const float *x[RG_MAX_CHANNELS];
     int64_t n = 0, at = 0;
     do {
-        RG_TRY(rg__stem_next(mixture, &x, &n, err));
-        for (int64_t i = 0; i < n && at + i < frames; i++) {
-            double whole = x[i], apart = whole - sum[at + i];
-            *energy += whole * whole;
-            *rest += apart * apart;
+        RG_TRY(rg__stem_next(mixture, x, &n, err));
+        for (int32_t c = 0; c < m->job->channels; c++) {
+            const float *sum = m->room->sum[c].samples + at;
+            for (int64_t i = 0; i < n && at + i < frames; i++) {
+                double whole = x[c][i], apart = whole - sum[i];
+                *energy += whole * whole;
+                *rest += apart * apart;
+            }
         }
         at += n;
     } while (n > 0);
-    for (; at < frames; at++) *rest += (double)sum[at] * sum[at];
+    for (int32_t c = 0; c < m->job->channels; c++)
+        for (int64_t i = at; i < frames; i++)
+            *rest += (double)m->room->sum[c].samples[i] * m->room->sum[c].samples[i];
     return RG_OK;
 }
 
@@ -151,7 +162,8 @@ static rg_status compare_mixture(const mixing *m, int64_t frames, rg_error *err)
 {
     double energy = 0, rest = 0;
     if (!m->song->mixture) return RG_OK;
-    RG_TRY(rg__row_pad(&m->room->sum, frames, err));
+    for (int32_t c = 0; c < m->job->channels; c++)
+        RG_TRY(rg__row_pad(&m->room->sum[c], frames, err));
     rg__stem *mixture =
         rg__stem_open(m->song->mixture, "mixture", m->job->options->downmix, m->job->rate, err);
     if (!mixture) return err->code;
@@ -168,14 +180,18 @@ static rg_status compare_mixture(const mixing *m, int64_t frames, rg_error *err)
 
 static rg_status level(mixing *m, int64_t frames, rg_error *err)
 {
-    rg__rows all = {.frames = frames, .n_roles = m->job->map->n, .rate = m->job->rate};
+    rg__rows all = {.frames = frames,
+                    .n_roles = m->job->map->n,
+                    .channels = m->job->channels,
+                    .rate = m->job->rate};
     if (frames < 1) return rg_fail(err, RG_ERR_FORMAT, "no stem has a sample");
-    for (int32_t r = 0; r < all.n_roles; r++) {
-        rg__row *from = &m->room->rows[r];
-        if (from->length == 0) continue;
-        RG_TRY(rg__row_pad(from, frames, err));
-        all.rows[r] = from->samples;
-    }
+    for (int32_t r = 0; r < all.n_roles; r++)
+        for (int32_t c = 0; c < all.channels; c++) {
+            rg__row *from = &m->room->rows[r][c];
+            if (from->length == 0) continue;
+            RG_TRY(rg__row_pad(from, frames, err));
+            all.rows[r][c] = from->samples;
+        }
     rg__stems_high_pass(&all);
     return rg__stems_make(&all, 0, &m->room->stems, err);
 }
@@ -196,7 +212,7 @@ static rg_status check_roles(const mixing *m, const rg_stems *stems, rg_error *e
         if (stems->present[r]) continue;
         if (is_listed(m->job->options->require, name))
             return rg_fail(err, RG_ERR_FORMAT, "'%s' is required and is absent", name);
-        if (m->room->rows[r].length > 0)
+        if (m->room->rows[r][0].length > 0)
             rg__import_note(m->song, "%s stays below -60 dBFS: marked absent", name);
     }
     return RG_OK;
@@ -271,8 +287,10 @@ rg_status rg__import_store(const rg__import_job *job, rg__import_room *room, rg_
     mixing m = {.job = job, .song = song, .room = room, .facts = json_array()};
     int64_t frames = 0;
     rg_status status = m.facts ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a song");
-    for (size_t r = 0; r < RG_MAX_ROLES; r++) room->rows[r].length = 0;
-    room->sum.length = 0;
+    for (size_t c = 0; c < RG_MAX_CHANNELS; c++) {
+        for (size_t r = 0; r < RG_MAX_ROLES; r++) room->rows[r][c].length = 0;
+        room->sum[c].length = 0;
+    }
     for (int32_t k = 0; status == RG_OK && k < song->n; k++)
         status = add_stem(&m, &song->stems[k], err);
     if (status == RG_OK) status = settle_lengths(&m, &frames, err);

@@ -44,11 +44,11 @@ static rg_status add_file(const char *path, rg__row *sum, rg_error *err)
     rg__stem *file = rg__stem_open(path, path, RG_IMPORT_MEAN, RG__PRINT_RATE, err);
     if (!file) return err->code;
     rg_status status = RG_OK;
-    const float *x;
+    const float *x[RG_MAX_CHANNELS];
     int64_t n = 0, at = 0;
     do {
-        status = rg__stem_next(file, &x, &n, err);
-        if (status == RG_OK) status = rg__row_add(sum, at, x, n, err);
+        status = rg__stem_next(file, x, &n, err);
+        if (status == RG_OK) status = rg__row_add(sum, at, x[0], n, err);
         at += n;
     } while (status == RG_OK && n > 0);
     rg__stem_close(file);

@@ -15,9 +15,11 @@ enum { BLOCK = 8192, LANES = 8, HOURS = 4 };
 
 struct rg__stem {
     rg_reader *reader;
-    rg_resampling *resampling; /* NULL: the file has the rate */
-    float *read, *mono, *made; /* (BLOCK,channels), (BLOCK), (room) */
-    int64_t at, room, left;    /* frames read; of `made`; samples still to be given */
+    int32_t lanes;                              /* channels that are made: 1, or 2 that differ */
+    rg_resampling *resampling[RG_MAX_CHANNELS]; /* NULL: the file has the rate */
+    float *read, *folded[RG_MAX_CHANNELS], *made[RG_MAX_CHANNELS]; /* (BLOCK,channels), (BLOCK),
+                                                                      (room) */
+    int64_t at, room, left; /* frames read; of `made`; samples still to be given */
     rg_import_downmix policy;
     rg__stem_facts facts;
     float peaks[LANES];
@@ -69,55 +71,61 @@ static void fold_mean(const float *restrict x, int32_t channels, int64_t n, floa
     }
 }
 
-/* One channel of all, by the policy, of the n frames in s->read. */
-static const float *fold(rg__stem *s, int64_t n)
+/* x = the wanted channels, by the policy, of the n frames in s->read. */
+static void fold(rg__stem *s, int64_t n, const float *x[RG_MAX_CHANNELS])
 {
     int32_t channels = s->facts.channels;
     measure_peak_and_sum(s, s->read, n * channels);
-    if (channels == 1) return s->read;
+    for (int32_t c = 0; c < s->lanes; c++) x[c] = channels == 1 ? s->read : s->folded[c];
+    if (channels == 1) return;
     if (s->policy == RG_IMPORT_MEAN) {
-        fold_mean(s->read, channels, n, s->mono);
+        fold_mean(s->read, channels, n, s->folded[0]);
         add_squares(s->squares, s->read, n * channels);
-        add_squares(s->mono_squares, s->mono, n);
-    } else {
-        const float *from = s->read + (s->policy == RG_IMPORT_RIGHT);
-        for (int64_t t = 0; t < n; t++) s->mono[t] = from[t * channels];
+        add_squares(s->mono_squares, s->folded[0], n);
+        return;
     }
-    return s->mono;
+    for (int32_t c = 0; c < s->lanes; c++) {
+        const float *restrict from = s->read + (s->policy == RG_IMPORT_RIGHT) + c;
+        float *restrict to = s->folded[c];
+        for (int64_t t = 0; t < n; t++) to[t] = from[t * channels];
+    }
 }
 
 /* Samples of the next block of the file, or of the resampler's end. */
-static rg_status next_block(rg__stem *s, const float **x, int64_t *n, rg_error *err)
+static rg_status next_block(rg__stem *s, const float *x[RG_MAX_CHANNELS], int64_t *n, rg_error *err)
 {
     int64_t frames = rg_reader_frames(s->reader), ask = frames - s->at;
     ask = ask < BLOCK ? ask : BLOCK;
-    const float *mono = NULL;
+    for (int32_t c = 0; c < s->lanes; c++) x[c] = NULL;
     if (ask > 0) {
         RG_TRY(rg_reader_read(s->reader, s->read, ask, err));
         s->at += ask;
-        mono = fold(s, ask);
+        fold(s, ask, x);
     }
-    *x = mono;
     *n = ask;
-    if (!s->resampling) return RG_OK;
-    *x = s->made;
-    return rg_resampling_push(s->resampling, mono, ask, s->made, s->room, n, err);
+    for (int32_t c = 0; c < s->lanes && s->resampling[c]; c++) {
+        RG_TRY(rg_resampling_push(s->resampling[c], x[c], ask, s->made[c], s->room, n, err));
+        x[c] = s->made[c];
+    }
+    return RG_OK;
 }
 
-rg_status rg__stem_next(rg__stem *s, const float **x, int64_t *n, rg_error *err)
+rg_status rg__stem_next(rg__stem *s, const float *x[RG_MAX_CHANNELS], int64_t *n, rg_error *err)
 {
     *n = 0;
-    *x = s->made;
     bool more = true;
     while (*n == 0 && more) { /* a resampler's first blocks may give nothing */
         more = s->at < rg_reader_frames(s->reader);
         RG_TRY(next_block(s, x, n, err));
     }
     if (*n == 0 && s->left > 0) { /* what a resampler does not give at its end is silence */
-        *x = s->made;
         *n = s->left < s->room ? s->left : s->room;
-        memset(s->made, 0, (size_t)*n * sizeof *s->made);
+        for (int32_t c = 0; c < s->lanes; c++) {
+            x[c] = s->made[c];
+            memset(s->made[c], 0, (size_t)*n * sizeof *s->made[c]);
+        }
     }
+    for (int32_t c = s->lanes; c < RG_MAX_CHANNELS; c++) x[c] = x[0];
     *n = *n < s->left ? *n : s->left;
     s->left -= *n;
     return RG_OK;
@@ -141,16 +149,25 @@ static rg_status prepare(rg__stem *s, const char *path, const char *label, int32
     if (channels > 1 && s->policy == RG_IMPORT_MONO)
         return rg_fail(err, RG_ERR_FORMAT, "'%s' has %d channels; --stereo mean, left or right",
                        label, channels);
+    if (channels > RG_MAX_CHANNELS && s->policy == RG_IMPORT_KEEP)
+        return rg_fail(err, RG_ERR_FORMAT,
+                       "'%s' has %d channels, one or two are kept; --stereo mean, left or right",
+                       label, channels);
+    s->lanes = s->policy == RG_IMPORT_KEEP ? channels : 1;
     s->left = from == rate ? frames : llround((double)frames * rate / from);
     s->room = (int64_t)BLOCK * rate / from + 64;
     s->read = malloc((size_t)channels * BLOCK * sizeof *s->read);
-    s->mono = malloc(BLOCK * sizeof *s->mono);
-    s->made = malloc((size_t)s->room * sizeof *s->made);
-    if (!s->read || !s->mono || !s->made)
-        return rg_fail(err, RG_ERR_NOMEM, "%s: no memory to read it", path);
-    if (from == rate) return RG_OK;
-    s->resampling = rg_resampling_open(from, rate, err);
-    return s->resampling ? RG_OK : RG_ERR_UNSUPPORTED;
+    if (!s->read) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory to read it", path);
+    for (int32_t c = 0; c < s->lanes; c++) {
+        s->folded[c] = malloc(BLOCK * sizeof *s->folded[c]);
+        s->made[c] = malloc((size_t)s->room * sizeof *s->made[c]);
+        if (!s->folded[c] || !s->made[c])
+            return rg_fail(err, RG_ERR_NOMEM, "%s: no memory to read it", path);
+        if (from == rate) continue;
+        s->resampling[c] = rg_resampling_open(from, rate, err);
+        if (!s->resampling[c]) return RG_ERR_UNSUPPORTED;
+    }
+    return RG_OK;
 }
 
 rg__stem *rg__stem_open(const char *path, const char *label, rg_import_downmix policy, int32_t rate,
@@ -168,10 +185,12 @@ void rg__stem_close(rg__stem *s)
 {
     if (!s) return;
     rg_reader_close(s->reader);
-    rg_resampling_close(s->resampling);
     free(s->read);
-    free(s->mono);
-    free(s->made);
+    for (int32_t c = 0; c < RG_MAX_CHANNELS; c++) {
+        rg_resampling_close(s->resampling[c]);
+        free(s->folded[c]);
+        free(s->made[c]);
+    }
     free(s);
 }
 

@@ -1,5 +1,6 @@
 /*
- * One file of a song, block by block: one channel at the wanted rate, and what is odd about it.
+ * One file of a song, block by block: the wanted channels at the wanted rate, and what is odd about
+ * it.
  *
  * One idea: reading, folding, measuring and resampling happen to a block that stays in the
  * processor's cache; nobody holds the file's own samples. Not here: what is done with them.
@@ -21,8 +22,10 @@ typedef struct rg__stem_facts {
 /* `label` is what faults of the form call it; those of the file name its path. */
 rg__stem *rg__stem_open(const char *path, const char *label, rg_import_downmix policy, int32_t rate,
                         rg_error *err);
-/* The next samples, *n of them, until the next call; at the end *n is 0. */
-rg_status rg__stem_next(rg__stem *stem, const float **x, int64_t *n, rg_error *err) RG_MUST_USE;
+/* The next samples, *n of each channel, until the next call; at the end *n is 0. Where one channel
+ * is all there is, all are that one. */
+rg_status rg__stem_next(rg__stem *stem, const float *x[RG_MAX_CHANNELS], int64_t *n,
+                        rg_error *err) RG_MUST_USE;
 rg__stem_facts rg__stem_measured(const rg__stem *stem);
 void rg__stem_close(rg__stem *stem); /* NULL is fine */
 

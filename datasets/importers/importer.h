@@ -14,12 +14,13 @@
 #include "datasets/roles.h"
 #include "datasets/store.h"
 
-/* How several channels become one. */
+/* How several channels become one, or what a stereo store keeps. */
 typedef enum rg_import_downmix {
     RG_IMPORT_MEAN,
     RG_IMPORT_LEFT, /* the first channel */
     RG_IMPORT_RIGHT,
-    RG_IMPORT_MONO /* a song with more than one counts as bad */
+    RG_IMPORT_MONO, /* a song with more than one counts as bad */
+    RG_IMPORT_KEEP  /* a stereo store: both of two, one twice; a song with more counts as bad */
 } rg_import_downmix;
 
 /* What is done to stems of one song that differ by more than 50 ms (less is padded). */

@@ -220,7 +220,7 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
 {
     char settings[1024];
     static const char *const lengths[] = {"pad", "trim", "error"};
-    static const char *const downmixes[] = {"mean", "left", "right", "error"};
+    static const char *const downmixes[] = {"mean", "left", "right", "error", "keep"};
     const rg_import_options *o = im->job.options;
     snprintf(settings, sizeof settings,
              "dataset: %s\nsample_rate: %d\nlengths: %s\nstereo: %s\nrequire: '%.200s'\n"
@@ -233,6 +233,7 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
                           .references = im->job.importer->references,
                           .config_yaml = settings,
                           .rate = im->job.rate,
+                          .channels = im->job.channels,
                           .n_roles = im->map.n};
     for (int32_t r = 0; r < im->map.n; r++) info.roles[r] = im->map.roles[r].name;
     im->job.writer = rg_store_create(im->job.options->out, &info, err);
@@ -323,6 +324,7 @@ rg_status rg_import(const char *name, const rg_import_options *options, rg_impor
     im->job = (rg__import_job){.options = options,
                                .importer = importer,
                                .map = &im->map,
+                               .channels = options->downmix == RG_IMPORT_KEEP ? 2 : 1,
                                .rate = options->rate ? options->rate : DEFAULT_RATE};
     im->list.options = options;
     im->list.log = log;

@@ -16,6 +16,7 @@ const rg_option rg_cmd_dataset_build_options[] = {
     {"songs", "N", "a balanced subset of N songs (all; mma-v1: 1000)"},
     {"minutes", "M", "cut songs here (4)"},
     {"rate", "HZ", "sample rate of the stems (32000)"},
+    {"channels", "C", "of the stems: 1, or 2, as their parts are panned (1)"},
     {"jobs", "J", "songs rendered at once (one per CPU)"},
     {"packages", "DIR", "use the .deb files in DIR instead of downloading"},
     {"cache", "DIR", "where packages are kept (~/.cache/resonantgen)"},
@@ -32,7 +33,7 @@ const rg_option rg_cmd_dataset_build_options[] = {
 
 rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
-    int64_t songs = 0, rate = 0, jobs = 0, augment = 0;
+    int64_t songs = 0, rate = 0, channels = 0, jobs = 0, augment = 0;
     rg_build_options o = {.out = rg_option_text(args, "out", NULL),
                           .packages = rg_option_text(args, "packages", NULL),
                           .cache = rg_option_text(args, "cache", NULL),
@@ -46,8 +47,10 @@ rg_status rg_cmd_dataset_build(const rg_args *args, const rg_cli *cli, rg_error 
     RG_TRY(rg_option_int(args, "songs", 3, 1000000, &songs, err));
     RG_TRY(rg_option_real(args, "minutes", 0.05, 240, &o.minutes, err));
     RG_TRY(rg_option_int(args, "rate", 4000, 192000, &rate, err));
+    RG_TRY(rg_option_int(args, "channels", 1, RG_MAX_CHANNELS, &channels, err));
     RG_TRY(rg_option_int(args, "jobs", 1, 256, &jobs, err));
     RG_TRY(rg_option_int(args, "augment", 0, 100, &augment, err));
+    o.channels = (int32_t)channels;
     o.augment = (int32_t)augment;
     o.songs = (int32_t)songs;
     o.rate = (int32_t)rate;
@@ -64,7 +67,8 @@ const rg_option rg_cmd_dataset_import_options[] = {
     {"rate", "HZ", "sample rate of the stems (32000)"},
     {"jobs", "J", "songs imported at once (one per CPU)"},
     {"lengths", "POLICY", "stems over 50 ms apart: pad, trim or error (pad)"},
-    {"stereo", "POLICY", "several channels become one: mean, left, right or error (mean)"},
+    {"stereo", "POLICY",
+     "several channels: mean, left, right, error, or keep, a stereo store (mean)"},
     {"beside", "STORE", "songs that are in STORE too lie on the side of the split they have there"},
     {"require", "ROLES", "songs without these roles are bad: drums,bass"},
     {"license", "SPDX", "of songs whose data set states none"},
@@ -90,7 +94,7 @@ static rg_status policy(const rg_args *args, const char *option, const char *con
 rg_status rg_cmd_dataset_import(const rg_args *args, const rg_cli *cli, rg_error *err)
 {
     static const char *const lengths[] = {"pad", "trim", "error", NULL};
-    static const char *const downmixes[] = {"mean", "left", "right", "error", NULL};
+    static const char *const downmixes[] = {"mean", "left", "right", "error", "keep", NULL};
     int64_t rate = 0, jobs = 0;
     int32_t length = 0, downmix = 0;
     rg_import_options o = {.root = rg_arg(args, 1),

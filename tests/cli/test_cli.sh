@@ -105,6 +105,17 @@ grep -q '<h4>a song</h4>' a-store.html && ok || bad "the page lacks its song"
 expect 1 "no-folder/x.html" "$resonant" dataset info a-store --html no-folder/x.html
 expect 2 "--seed" "$resonant" dataset info a-store --html x.html --seed -1
 
+# ---- stereo stores ----
+prints "b-store" "$resonant" dataset import folder stems --out b-store --stereo keep
+prints "32000 Hz stereo" "$resonant" dataset info b-store
+prints '"channels": 2' "$resonant" dataset info b-store --json
+prints "no fault" "$resonant" dataset verify b-store
+prints "both" "$resonant" dataset export b-store --song folder.a-song --out both
+[ "$(od -An -j22 -N2 -tu2 both/drums.wav)" -eq 2 ] && ok || bad "the exported stem is not stereo"
+prints "b-store.html" "$resonant" dataset info b-store --html b-store.html
+expect 2 "expected one of mean, left, right, error, keep" "$resonant" dataset import folder stems --out s --stereo both
+expect 2 "--channels" "$resonant" dataset build frets-real --out s --channels 3
+
 # ---- configurations: file:line:column ----
 printf 'task: codec\nname: a\nstesp: 5\n' >c.yaml
 expect 2 "c.yaml:3:1" "$resonant" config validate c.yaml

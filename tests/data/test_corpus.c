@@ -348,6 +348,36 @@ START_TEST(two_and_five_roles_are_built_from_the_same_songs)
 }
 END_TEST
 
+/* The same songs, and a drum kit that is spread over two channels; mono settings are others. */
+START_TEST(stereo_is_built_from_the_same_songs)
+{
+    rg_band_corpus corpus = test_corpus();
+    rg_error err = {0};
+    char out[700];
+    snprintf(out, sizeof out, "%s/stereo", root);
+    rg_build_options o = options_for(out, 3, 2);
+    o.channels = 2;
+    RG_ASSERT_OK(rg_band_build(&corpus, &o, NULL, &err), &err);
+    rg_store *store = rg_store_open(out, &err);
+    ck_assert_msg(store != NULL, "%s", err.text);
+    ck_assert_int_eq(rg_store_channels(store), 2);
+    const rg_song *song = rg_store_song(store, 0);
+    float *x = malloc(2 * (size_t)song->frames * sizeof *x);
+    bool differ = false;
+    for (int32_t c = 0; c < 2; c++)
+        RG_ASSERT_OK(
+            rg_store_read_channel(store, 0, 0, c, 0, song->frames, x + c * song->frames, &err),
+            &err);
+    for (int64_t i = 0; i < song->frames; i++) differ = differ || x[i] != x[song->frames + i];
+    ck_assert(song->present[0] && differ);
+    free(x);
+    rg_store_close(store);
+    RG_ASSERT_OK(rg_band_build(&corpus, &o, NULL, &err), &err); /* again: nothing to do */
+    o.channels = 1;
+    ck_assert_int_eq(rg_band_build(&corpus, &o, NULL, &err), RG_ERR_MISMATCH);
+}
+END_TEST
+
 /* ---- refusals, and the list itself ---- */
 
 START_TEST(wrong_wishes_are_refused_in_words)
@@ -450,13 +480,14 @@ int main(void)
                                   jobs_do_not_change_the_store_and_a_finished_one_is_left_alone,
                                   a_subset_has_all_three_splits,
                                   a_killed_build_goes_on,
-                                  two_and_five_roles_are_built_from_the_same_songs};
+                                  two_and_five_roles_are_built_from_the_same_songs,
+                                  stereo_is_built_from_the_same_songs};
     size_t n = sizeof tests / sizeof tests[0];
     soundfont = find_soundfont();
     if (!soundfont || !dlopen("libfluidsynth.so.3", RTLD_NOW)) {
         printf("SKIP corpus rendering: %s\n",
                soundfont ? "libfluidsynth3 is not installed" : "no SoundFont is installed");
-        n -= 4;
+        n -= 5;
     }
     return rg_test_run("corpus", tests, n, 120);
 }

@@ -119,6 +119,75 @@ START_TEST(stereo_policies)
 }
 END_TEST
 
+/* ROLE's samples of song A, (2, frames) on the heap. */
+static float *both_channels(const rg_store *store, const char *role)
+{
+    rg_error err = {0};
+    const rg_song *song = song_of(store, "A");
+    float *x = malloc(2 * (size_t)song->frames * sizeof *x);
+    for (int32_t c = 0; c < 2; c++)
+        RG_ASSERT_OK(rg_store_read_channel(store, rg_store_find_song(store, song->id),
+                                           rg_store_find_role(store, role), c, 0, song->frames,
+                                           x + c * song->frames, &err),
+                     &err);
+    return x;
+}
+
+/* What cancels in the mean is there; one channel comes twice, and the song says so. */
+START_TEST(stereo_is_kept)
+{
+    for (int32_t rate = RATE; rate <= 12000; rate += 4000) {
+        rg_error err = {0};
+        make_stereo("in/A/drums.wav", -1);
+        MAKE("in/A/bass.wav", 80, 0.3);
+        rg_store *store = imported_with(
+            "folder", "in", (rg_import_options){.downmix = RG_IMPORT_KEEP, .rate = rate});
+        const rg_song *song = song_of(store, "A");
+        ck_assert_int_eq(rg_store_channels(store), 2);
+        ck_assert(has(store, song, "drums") && has(store, song, "bass"));
+        RG_ASSERT_NEAR(song->rms_dbfs[0] - song->rms_dbfs[1], 20 * log10(0.4 / 0.3), 0.2);
+        float *drums = both_channels(store, "drums"), *bass = both_channels(store, "bass");
+        for (int64_t i = 0, n = song->frames; i < n; i++)
+            ck_assert_msg(drums[i] == -drums[n + i] && bass[i] == bass[n + i], "%d Hz: frame %lld",
+                          rate, (long long)i);
+        free(drums);
+        free(bass);
+        rg_provenance p;
+        RG_ASSERT_OK(rg_store_provenance(store, 0, &p, &err), &err);
+        const char *alike = strstr(p.role_map_json, "\"both_alike\":true");
+        ck_assert_msg(alike && !strstr(alike + 9, "both_alike"), "%s", p.role_map_json);
+        rg_provenance_free(&p);
+        rg_store_close(store);
+        RG_ASSERT_OK(rg_fs_remove_tree(at("store"), &err), &err);
+    }
+}
+END_TEST
+
+START_TEST(more_channels_than_two_are_not_kept)
+{
+    rg_error err = {0};
+    MAKE("in/A/bass.wav", 80, 0.3, .channels = 3);
+    ck_assert_int_eq(import("folder", "in", (rg_import_options){.downmix = RG_IMPORT_KEEP}, &err),
+                     RG_ERR_FORMAT);
+    ASSERT_TOLD("'bass' has 3 channels, one or two are kept");
+}
+END_TEST
+
+/* A mixture whose right channel holds more than the stems' does not fit. */
+START_TEST(a_stereo_mixture_is_compared_by_channel)
+{
+    for (int fits = 0; fits < 2; fits++) {
+        rg_error err = {0};
+        make_stereo("in/A/drums.wav", 0);
+        make_stereo("in/A/mixture.wav", fits ? 0 : 1);
+        rg_store_close(
+            imported_with("folder", "in", (rg_import_options){.downmix = RG_IMPORT_KEEP}));
+        ck_assert_int_eq(strstr(log_text, "do not sum to the mixture") == NULL, fits);
+        RG_ASSERT_OK(rg_fs_remove_tree(at("store"), &err), &err);
+    }
+}
+END_TEST
+
 START_TEST(beyond_full_scale_and_offset)
 {
     MAKE("in/A/drums.wav", 200, 1.7, .type = RG_PCM_F32);
@@ -362,6 +431,8 @@ START_TEST(goes_on)
 END_TEST
 
 RG_TEST_MAIN("import", 60, absent_is_not_silence, required_roles, lengths, rates_and_channels,
-             stereo_policies, widths_of_samples, beyond_full_scale_and_offset, not_finite,
-             truncated_file, sum_and_mixture, doubles_share_a_side, unmapped_names, musdb, stem_mp4,
-             slakh, manifest, hostile_names, built_in_map_is_the_file, goes_on)
+             stereo_policies, stereo_is_kept, more_channels_than_two_are_not_kept,
+             a_stereo_mixture_is_compared_by_channel, widths_of_samples,
+             beyond_full_scale_and_offset, not_finite, truncated_file, sum_and_mixture,
+             doubles_share_a_side, unmapped_names, musdb, stem_mp4, slakh, manifest, hostile_names,
+             built_in_map_is_the_file, goes_on)

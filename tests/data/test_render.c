@@ -134,6 +134,40 @@ START_TEST(cut_begins_and_ends_where_asked)
 }
 END_TEST
 
+/* The mono stems are the mean of the stereo ones, at their own gain; a part that is panned to the
+ * left is heard there. */
+START_TEST(stereo_is_as_the_parts_are_panned)
+{
+    static rg_midi_bytes b;
+    rg_mb_header(&b, 0, 1, 96);
+    rg_mb_begin(&b);
+    rg_mb_event(&b, 0, 0xB0, 10, 0); /* pan: left */
+    rg_mb_event(&b, 0, 0xC0, 38, 0);
+    rg_mb_event(&b, 0, 0xC1, 73, 0);
+    for (int i = 0; i < 16; i++) rg_mb_note(&b, 8, 88, 0, 36, 110);
+    for (int i = 0; i < 16; i++) rg_mb_note(&b, 8, 88, 1, 72 + i % 5, 100);
+    rg_mb_end(&b, 1);
+    const rg_render_options mono = {.rate = 16000}, stereo = {.rate = 16000, .channels = 2};
+    rg_stems m = render(&b, &mono), s = render(&b, &stereo);
+    ck_assert(m.channels == 1 && s.channels == 2 && m.frames > 4 * 16000);
+    double gain = pow(10, (m.gain_db - s.gain_db) / 20), power[2] = {0};
+    int64_t n = m.frames < s.frames ? m.frames : s.frames;
+    for (int32_t r = 0; r < 4; r++) {
+        const int16_t *left = s.samples + 2 * r * s.frames, *right = left + s.frames;
+        for (int64_t i = 0; i < n; i++) {
+            double mean = gain * (left[i] + right[i]) / 2;
+            ck_assert_msg(fabs(mean - m.samples[r * m.frames + i]) < 0.51 + 0.51 * gain,
+                          "role %d, frame %lld", r, (long long)i);
+            power[0] += r == 1 ? left[i] * left[i] : 0;
+            power[1] += r == 1 ? right[i] * right[i] : 0;
+        }
+    }
+    ck_assert_msg(power[0] > 1e4 * power[1], "bass: left %g, right %g", power[0], power[1]);
+    rg_stems_free(&m);
+    rg_stems_free(&s);
+}
+END_TEST
+
 START_TEST(impossible_wishes_are_refused)
 {
     static rg_midi_bytes b;
@@ -174,7 +208,8 @@ int main(void)
     const TTest *const tests[] = {
         a_band_is_rendered_twice_the_same,
         a_program_change_lands_in_the_right_stem_and_rings_on_in_the_old_one,
-        cut_begins_and_ends_where_asked, impossible_wishes_are_refused};
+        cut_begins_and_ends_where_asked, stereo_is_as_the_parts_are_panned,
+        impossible_wishes_are_refused};
     soundfont = find_soundfont();
     void *library = dlopen("libfluidsynth.so.3", RTLD_NOW);
     if (!soundfont || !library) {
