@@ -61,7 +61,7 @@ static void name_models(track_evaluation *t)
                    rg_precision_text(t->e->options.precision));
     rg_report_fact(t->e->report, "models", "%d tracks, width %d, %d + %d layers, %lld parameters",
                    c->n_roles, c->width, c->encoder_layers, c->decoder_layers,
-                   (long long)rg_params_elements(t->bundle.params));
+                   (long long)rg_bundle_elements(&t->bundle));
 }
 
 static rg_status codec_parts(track_evaluation *t, codec_result *results, rg_error *err)

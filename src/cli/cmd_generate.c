@@ -38,6 +38,9 @@ const rg_option rg_cmd_generate_options[] = {
      "of the tracks' weights: fp32, bf16 or int8 (fp32; with --from the scene's)"},
     {"rate", "HZ", "sample rate of stems without a lock (32000)"},
     {"device", "NAME", "of the tracks: auto, cpu, cuda or cuda:N (unproven on hardware)"},
+    {"memory", "SIZE",
+     "that may be taken, as 800M or 4G, of the GPU or else of this machine (what is free); models "
+     "that have no room at once take turns"},
     {"graph", NULL, "on a GPU: a step of choices starts as one CUDA graph; the music is the same"},
     {"json", NULL, "print the result as JSON"},
     {0},
@@ -89,9 +92,10 @@ static void print_result(const rg_args *args, const rg_generate_options *o,
     if (rg_option_given(args, "json"))
         printf("{\"scene\": \"%s\", \"take\": \"%s\", \"seed\": %llu, \"takes\": %d, \"seconds\": "
                "%.3f, "
-               "\"wall_seconds\": %.3f, \"mix_peak\": %.6f, \"silent_share\": %.4f}\n",
+               "\"wall_seconds\": %.3f, \"mix_peak\": %.6f, \"silent_share\": %.4f, \"loads\": "
+               "%lld}\n",
                o->out_folder, r->take, (unsigned long long)r->seed, (int)r->takes, r->seconds,
-               r->wall_seconds, r->mix_peak, r->silent_share);
+               r->wall_seconds, r->mix_peak, r->silent_share, (long long)r->loads);
     else {
         printf("%s: %.2f s of music in %.1f s (%.2f x real time), seed %llu, take %s%s\n",
                o->out_folder, r->seconds, r->wall_seconds, r->takes * r->seconds / r->wall_seconds,
@@ -122,8 +126,8 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
                              .leave_out = without,
                              .stop = cli->stop};
     rg_generate_result result;
-    const rg_machine_options on = {.device = rg_option_text(args, "device", "auto"),
-                                   .graphs = rg_option_given(args, "graph")};
+    rg_machine_options on = {.device = rg_option_text(args, "device", "auto"),
+                             .graphs = rg_option_given(args, "graph")};
     rg_machine machine;
     if (!o.out_folder)
         return rg_fail(err, RG_ERR_USAGE, "generate: --out DIR is missing: where the scene goes");
@@ -135,6 +139,8 @@ rg_status rg_cmd_generate(const rg_args *args, const rg_cli *cli, rg_error *err)
     RG_TRY(read_numbers(args, &o, err));
     RG_TRY(read_sampling(args, &sampling, &own_sampling, err));
     if (own_sampling) o.sampling = &sampling;
+    RG_TRY(rg_option_bytes(args, "memory", &o.memory, err));
+    on.memory = o.memory;
     RG_TRY(rg_machine_open(&machine, &on, cli->log, err));
     rg_status status = rg_generate(&o, machine.ex, cli->log, &result, err);
     rg_machine_close(&machine);

@@ -179,6 +179,29 @@ rg_status rg_option_real(const rg_args *args, const char *name, double low, doub
                    high);
 }
 
+rg_status rg_option_bytes(const rg_args *args, const char *name, int64_t *out, rg_error *err)
+{
+    static const char units[] = "KMG";
+    const char *text = rg_option_text(args, name, NULL);
+    char number[32];
+    double value = 0;
+    if (!text) return RG_OK;
+    const size_t n = strlen(text);
+    const char *unit = n ? strchr(units, text[n - 1]) : NULL;
+    const size_t digits = unit && n ? n - 1 : n;
+    bool good = digits > 0 && digits < sizeof number;
+    if (good) {
+        memcpy(number, text, digits);
+        number[digits] = 0;
+        good = rg_parse_double(number, &value);
+    }
+    for (const char *u = units; good && unit && u <= unit; u++) value *= 1024;
+    if (!good || !(value >= 1 && value <= 0x1p50))
+        return rg_fail(err, RG_ERR_USAGE, "--%s: '%s' is not a size like 800M or 4G", name, text);
+    *out = (int64_t)value;
+    return RG_OK;
+}
+
 rg_status rg_split_step(const char *text, char *path, size_t size, int64_t *step, rg_error *err)
 {
     const char *at = strrchr(text, '@');

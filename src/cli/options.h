@@ -60,6 +60,9 @@ rg_status rg_option_int(const rg_args *args, const char *name, int64_t low, int6
                         int64_t *out, rg_error *err) RG_MUST_USE;
 rg_status rg_option_real(const rg_args *args, const char *name, double low, double high,
                          double *out, rg_error *err) RG_MUST_USE;
+/* A size in bytes: "800M", "1.5G", "4096"; K, M and G are powers of 1024. */
+rg_status rg_option_bytes(const rg_args *args, const char *name, int64_t *out,
+                          rg_error *err) RG_MUST_USE;
 
 /* "RUN@1200" -> "RUN" and 1200. The whole text and -1 without an @, or where such a path exists. */
 rg_status rg_split_step(const char *text, char *path, size_t size, int64_t *step,

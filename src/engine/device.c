@@ -81,12 +81,12 @@ rg_status rg_device_open(const char *device, int32_t processes, const rg_log *lo
 
 /* Of the memory that is free steps get the most, parameters what is left. */
 rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_dtype activations,
-                        rg_error *err)
+                        int64_t bytes, rg_error *err)
 {
     rg_exec_options o = *options;
     rg_gpu_facts facts;
     if (rg_gpu_describe(rg_gpu_index(gpu), &facts, err) != RG_OK) return NULL;
-    const double room = (double)facts.free;
+    const double room = (double)(bytes && bytes < facts.free ? bytes : facts.free);
     o.gpu = gpu;
     o.kernels = rg_gpu_kernels(gpu, RG_F32, err);
     if (activations != RG_F32) o.stored = rg_gpu_kernels(gpu, activations, err);

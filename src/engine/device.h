@@ -21,9 +21,10 @@ rg_status rg_device_check(const char *device, rg_error *err) RG_MUST_USE;
 rg_status rg_device_open(const char *device, int32_t processes, const rg_log *log, rg_gpu **gpu,
                          rg_error *err) RG_MUST_USE;
 
-/* An exec over most of the GPU's free memory, with its kernels for activations stored as F32, F16
- * or BF16; `options` says the rest. Parameters get what is left. NULL with the error set. */
+/* An exec over most of the GPU's free memory, or of so many bytes of it (0: all), with its kernels
+ * for activations stored as F32, F16 or BF16; `options` says the rest. Parameters get what is left.
+ * NULL with the error set. */
 rg_exec *rg_device_exec(rg_gpu *gpu, const rg_exec_options *options, rg_dtype activations,
-                        rg_error *err);
+                        int64_t bytes, rg_error *err);
 
 #endif

@@ -33,7 +33,7 @@ static rg_status open_execs(rg_machine *m, const rg_machine_options *o, rg_error
     if (!m->gpu) return RG_OK;
     options.host = host;
     options.operands = operands(o->products, true);
-    rg_exec *there = rg_device_exec(m->gpu, &options, activations(o->activations), err);
+    rg_exec *there = rg_device_exec(m->gpu, &options, activations(o->activations), o->memory, err);
     if (!there) return err->code;
     m->ex = there;
     rg_set_recording(there, o->records);

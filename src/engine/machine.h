@@ -17,6 +17,7 @@ typedef struct rg_machine_options {
     const char *products; /* "fp32", "bf16", or "auto": bf16 where it is multiplied; NULL: fp32 */
     const char *activations; /* what a GPU's are stored as: "fp32", "fp16", "bf16"; NULL: fp32 */
     bool graphs;             /* as rg_exec has it */
+    int64_t memory;          /* of a GPU, in bytes, to be shared out; 0: all that is free */
     uint64_t seed;
     bool records; /* execs begin with the tape on */
 } rg_machine_options;

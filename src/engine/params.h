@@ -70,6 +70,20 @@ void rg_params_use_as_matrix(rg_params *params, rg_tensor *tensor);
 rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
                            rg_error *err) RG_MUST_USE;
 
+/*
+ * Models that come and go. release: gives the memory of parameters that are not trained back; the
+ * tensors stay, and another rg_params_finish takes it again. count_bytes: what rg_params_finish
+ * would take for inference, before it is called. rehearse: addresses in the place of memory, for
+ * operators of idle kernels (kernels/idle.h); release takes them back.
+ */
+void rg_params_release(rg_params *params);
+typedef struct rg_params_size {
+    int64_t elements;    /* numbers that are trained */
+    int64_t bytes, copy; /* on the exec's device; on a GPU besides: the host's copy */
+} rg_params_size;
+rg_params_size rg_params_count_bytes(rg_params *params, const rg_exec *ex);
+rg_status rg_params_rehearse(rg_params *params, rg_exec *ex, rg_error *err) RG_MUST_USE;
+
 /* Folds weight norm and packs shadow copies; raises every version. After any change of values,
  * which on a GPU are sent there first, with moments, EMA and states. */
 rg_status rg_params_refresh(rg_params *params, rg_exec *ex) RG_MUST_USE;

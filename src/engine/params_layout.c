@@ -1,6 +1,7 @@
 /*
  * Parameters: one layout, one arena of exactly its size, ids on the exec (params.h).
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,7 @@ static size_t round_up(size_t bytes, size_t align)
 static void set_offsets(rg_params *params)
 {
     size_t bytes = 0;
+    params->elements = 0;
     for (size_t i = 0; i < params->n_entries; i++) {
         rg_param *p = &params->entries[i]->param;
         int64_t n = rg_shape_count(p->shape);
@@ -133,16 +135,17 @@ static rg_status check_room(const rg_params *params, size_t bytes, bool trainabl
                    trainable ? " to be trained" : "", have / mib);
 }
 
-/* Zeroed memory of the host, for what `counted` has counted. */
+/* Zeroed memory of the host, for what `counted` has counted; to be rehearsed addresses alone. */
 static rg_status take_host(rg_params *params, taker *counted, bool trainable, rg_error *err)
 {
-    RG_TRY(check_room(params, counted->bytes, trainable, err));
+    if (!params->rehearsed) RG_TRY(check_room(params, counted->bytes, trainable, err));
     params->arena = rg_arena_create(counted->bytes, "parameters", err);
     if (!params->arena) return RG_ERR_NOMEM;
+    counted->arena = params->arena;
+    if (params->rehearsed) return RG_OK;
     void *all = rg_arena_zalloc(params->arena, counted->bytes);
     if (!all) return rg_fail(err, RG_ERR_NOMEM, "no memory for parameters");
     rg_arena_reset(params->arena);
-    counted->arena = params->arena;
     return RG_OK;
 }
 
@@ -185,11 +188,14 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
     return RG_OK;
 }
 
+/* Ids are given once: what is finished again on the same exec keeps its own. */
 static rg_status register_views(rg_params *params, rg_exec *ex)
 {
-    params->trainable = calloc(params->n_views + 1, sizeof *params->trainable);
+    if (params->known_to == ex) return RG_OK;
     rg_tensor *gradients = calloc(params->n_views + 1, sizeof *gradients);
     int32_t first = -1;
+    if (!params->trainable)
+        params->trainable = calloc(params->n_views + 1, sizeof *params->trainable);
     if (params->trainable && gradients) {
         for (size_t i = 0; i < params->n_views; i++) gradients[i] = params->views[i]->gradient;
         first = rg_exec_add_params(ex, gradients, (int32_t)params->n_views);
@@ -201,11 +207,12 @@ static rg_status register_views(rg_params *params, rg_exec *ex)
         params->trainable[i]->id = first + (int32_t)i;
         params->trainable[i]->gpu = ex->gpu;
     }
+    params->known_to = ex;
     return RG_OK;
 }
 
-rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
-                           rg_error *err)
+/* Sizes, memory and ids. */
+static rg_status settle(rg_params *params, rg_exec *ex, bool trainable, rg_error *err)
 {
     if (ex->error.code) return rg_fail(err, ex->error.code, "%s", ex->error.text);
     if (params->error.code) return rg_fail(err, params->error.code, "%s", params->error.text);
@@ -219,9 +226,56 @@ rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool t
         params->padded =
             (params->elements + ex->flat_multiple - 1) / ex->flat_multiple * ex->flat_multiple;
     RG_TRY(take_memory(params, ex, trainable, err));
-    rg_params_initialise(params, seed, ex->kernel_ctx.pool);
     params->finished = true;
-    rg_status status = register_views(params, ex);
-    if (status == RG_OK) status = rg_params_refresh(params, ex);
+    const rg_status status = register_views(params, ex);
     return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
+rg_status rg_params_finish(rg_params *params, rg_exec *ex, uint64_t seed, bool trainable,
+                           rg_error *err)
+{
+    RG_TRY(settle(params, ex, trainable, err));
+    rg_params_initialise(params, seed, ex->kernel_ctx.pool);
+    const rg_status status = rg_params_refresh(params, ex);
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
+/* What operators are told of packed weights: that they are there. */
+rg_status rg_params_rehearse(rg_params *params, rg_exec *ex, rg_error *err)
+{
+    params->rehearsed = true;
+    RG_TRY(settle(params, ex, false, err));
+    for (size_t i = 0; i < params->n_views; i++)
+        params->views[i]->tensor.packed = params->views[i]->packed;
+    return RG_OK;
+}
+
+void rg_params_release(rg_params *params)
+{
+    assert(!params->on.gradients);
+    rg_arena_destroy(params->device_arena);
+    if (params->gpu) rg_gpu_free(params->gpu, params->device_memory);
+    rg_arena_destroy(params->arena);
+    params->arena = params->device_arena = NULL;
+    params->device_memory = NULL;
+    params->host = params->on = (flats){0};
+    params->finished = params->rehearsed = false;
+    for (size_t i = 0; i < params->n_views; i++) {
+        view *v = params->views[i];
+        v->tensor.data = v->gradient.data = v->packed = NULL;
+        v->tensor.packed = NULL;
+    }
+}
+
+rg_params_size rg_params_count_bytes(rg_params *params, const rg_exec *ex)
+{
+    taker on = {.align = ex->gpu ? RG_ARENA_DEVICE_ALIGN : RG_ALIGN}, copy = {.align = RG_ALIGN};
+    assert(!params->finished);
+    params->real = ex->kernels->real;
+    set_offsets(params);
+    params->padded = params->elements;
+    lay_out(params, &on, false, ex->kernels);
+    if (ex->gpu) take_flats(params, &params->host, &copy, false, false);
+    return (rg_params_size){
+        .elements = params->elements, .bytes = (int64_t)on.bytes, .copy = (int64_t)copy.bytes};
 }

@@ -61,7 +61,8 @@ struct rg_params {
     rg_dtype real, packed_type;
     rg_params *companion; /* borrowed */
     rg_error error;       /* of a declaration; told by finish */
-    bool finished;
+    bool finished, rehearsed;
+    const rg_exec *known_to; /* whose ids the views have */
 };
 
 /* Whether v and its gradient are ranges of the flat buffers themselves. */

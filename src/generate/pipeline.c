@@ -16,7 +16,6 @@ typedef struct role_cells {
     float *latents;  /* (N,T,D) */
     uint8_t *state;  /* (T): rg_cell_state */
     uint8_t *wanted; /* (T): 1 = to be made */
-    rg_track_fill *fill;
 } role_cells;
 
 typedef struct segment {
@@ -30,6 +29,7 @@ struct rg_take {
     int32_t takes, frames, padded, window; /* N; T; T rounded up to patches; W */
     role_cells roles[RG_TRACK_ROLES];
     rg_track_batch *batch;
+    rg_track_fill *fill; /* of the role that is being made: nothing in it outlives a segment */
     float *logits, *guided;
     segment *segments;
     int32_t n_segments, segment, first; /* first: frame where the current window begins */
@@ -75,10 +75,35 @@ static bool make_buffers(rg_take *t)
         if (n > largest) largest = n;
         if (!make_role(t, r)) return false;
     }
-    t->logits = malloc((size_t)(MAX_ROWS * t->takes) * largest * sizeof *t->logits);
+    t->logits = malloc((size_t)rg_take_rows(t->takes) * largest * sizeof *t->logits);
     t->guided = malloc(largest * sizeof *t->guided);
     t->segments = malloc(sizeof *t->segments * (size_t)(t->config->n_roles * MAX_BARS));
     return t->logits && t->guided && t->segments;
+}
+
+int32_t rg_take_rows(int32_t takes)
+{
+    return MAX_ROWS * takes;
+}
+
+int32_t rg_take_window(const rg_track_config *config)
+{
+    return config->frames / config->patch * config->patch;
+}
+
+static int32_t padded_frames(const rg_track_config *config, int32_t frames)
+{
+    const int32_t padded = (frames + config->patch - 1) / config->patch * config->patch;
+    return padded > rg_take_window(config) ? padded : rg_take_window(config);
+}
+
+int64_t rg_take_bytes(const rg_track_config *config, int32_t frames, int32_t takes)
+{
+    int64_t bytes = rg_track_batch_bytes(config, rg_take_rows(takes), rg_take_window(config));
+    for (int32_t r = 0; r < config->n_roles; r++)
+        bytes += (int64_t)takes * padded_frames(config, frames) *
+                 (config->roles[r].books + config->roles[r].dim) * (int64_t)sizeof(float);
+    return bytes;
 }
 
 rg_take *rg_take_create(const rg_take_options *options, rg_error *err)
@@ -95,10 +120,9 @@ rg_take *rg_take_create(const rg_take_options *options, rg_error *err)
     t->config = config;
     t->takes = options->takes > 0 ? options->takes : 1;
     t->frames = options->frames;
-    t->window = config->frames / config->patch * config->patch;
-    t->padded = (t->frames + config->patch - 1) / config->patch * config->patch;
-    if (t->padded < t->window) t->padded = t->window;
-    t->batch = rg_track_batch_create(config, MAX_ROWS * t->takes, t->window, err);
+    t->window = rg_take_window(config);
+    t->padded = padded_frames(config, t->frames);
+    t->batch = rg_track_batch_create(config, rg_take_rows(t->takes), t->window, err);
     if (!t->batch || !make_buffers(t)) {
         rg_fail(err, RG_ERR_NOMEM, "no memory for a take of %d frames", t->frames);
         rg_take_destroy(t);
@@ -112,12 +136,12 @@ void rg_take_destroy(rg_take *t)
     if (!t) return;
     for (int32_t r = 0; r < t->config->n_roles; r++) {
         role_cells *c = t->roles + r;
-        rg_track_fill_destroy(c->fill);
         free(c->codes);
         free(c->latents);
         free(c->state);
         free(c->wanted);
     }
+    rg_track_fill_destroy(t->fill);
     rg_track_batch_free(t->batch);
     free(t->logits);
     free(t->guided);
@@ -127,15 +151,22 @@ void rg_take_destroy(rg_take *t)
 
 /* ---- what is known ---- */
 
-static void learn_latents(rg_take *t, int32_t take, int32_t r, int32_t a, int32_t b)
+/* Of all takes. */
+static rg_status learn_latents(rg_take *t, int32_t r, int32_t a, int32_t b, rg_error *err)
 {
-    rg_status status = rg_codec_dequantize(&t->options.bundle->codecs[r], codes_at(t, take, r, a),
-                                           b - a, latents_at(t, take, r, a));
-    assert(status == RG_OK); /* codes come from this codec */
-    (void)status;
+    RG_TRY(rg_bundle_need(t->options.bundle, RG_PART_CODEC, r, err));
+    for (int32_t take = 0; take < t->takes; take++) {
+        rg_status status =
+            rg_codec_dequantize(&t->options.bundle->codecs[r], codes_at(t, take, r, a), b - a,
+                                latents_at(t, take, r, a));
+        assert(status == RG_OK); /* codes come from this codec */
+        (void)status;
+    }
+    return RG_OK;
 }
 
-void rg_take_know(rg_take *t, int32_t role, const int32_t *codes, const uint8_t *known)
+rg_status rg_take_know(rg_take *t, int32_t role, const int32_t *codes, const uint8_t *known,
+                       rg_error *err)
 {
     role_cells *c = t->roles + role;
     int32_t books = t->config->roles[role].books;
@@ -148,7 +179,7 @@ void rg_take_know(rg_take *t, int32_t role, const int32_t *codes, const uint8_t 
         c->state[f] = RG_CELL_KNOWN;
         c->wanted[f] = 0;
     }
-    for (int32_t take = 0; take < t->takes; take++) learn_latents(t, take, role, 0, t->frames);
+    return learn_latents(t, role, 0, t->frames, err);
 }
 
 void rg_take_leave_out(rg_take *t, int32_t role)
@@ -301,12 +332,13 @@ static void choose_rows(rg_take *t, int32_t role)
 static rg_status begin_fill(rg_take *t, rg_error *err)
 {
     const segment *s = t->segments + t->segment;
-    role_cells *c = t->roles + s->role;
     rg_exec *ex = t->options.ex;
-    if (!c->fill)
-        c->fill = rg_track_fill_create(ex, t->options.bundle->tracks, s->role, MAX_ROWS * t->takes,
+    rg_bundle *bundle = t->options.bundle;
+    if (!t->fill)
+        t->fill = rg_track_fill_create(ex, bundle->tracks, RG_ANY_ROLE, rg_take_rows(t->takes),
                                        t->window, err);
-    if (!c->fill) return err->code;
+    if (!t->fill) return err->code;
+    RG_TRY(rg_bundle_need(bundle, RG_PART_TRACK, s->role, err));
     t->first = place_window(t, s);
     choose_rows(t, s->role);
     rg_track_batch_clear(t->config, t->batch);
@@ -320,28 +352,27 @@ static rg_status begin_fill(rg_take *t, rg_error *err)
         if (row == t->row_none && t->row_none > t->row_context)
             rg_track_drop_context(t->config, t->batch, item);
     }
-    rg_status status = rg_track_fill_begin(c->fill, t->batch, s->a - t->first, s->b - t->first);
+    rg_status status = rg_track_fill_begin(t->fill, t->batch, s->a - t->first, s->b - t->first);
     t->filling = status == RG_OK;
     return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
 }
 
-static void end_fill(rg_take *t)
+static rg_status end_fill(rg_take *t, rg_error *err)
 {
     const segment *s = t->segments + t->segment;
     const int64_t books = t->config->roles[s->role].books;
     role_cells *c = t->roles + s->role;
-    const int32_t *codes = rg_track_fill_codes(c->fill);
-    for (int32_t take = 0; take < t->takes; take++, codes += t->rows * t->window * books) {
+    const int32_t *codes = rg_track_fill_codes(t->fill);
+    for (int32_t take = 0; take < t->takes; take++, codes += t->rows * t->window * books)
         for (int32_t f = s->a; f < s->b; f++)
             if (c->wanted[f])
                 memcpy(codes_at(t, take, s->role, f), codes + (f - t->first) * books,
                        (size_t)books * sizeof *codes);
-        learn_latents(t, take, s->role, s->a, s->b);
-    }
     for (int32_t f = s->a; f < s->b; f++)
         if (c->wanted[f]) c->state[f] = RG_CELL_KNOWN;
     t->filling = false;
     t->segment++;
+    return learn_latents(t, s->role, s->a, s->b, err);
 }
 
 /* The choices of one take, for each of its rows. */
@@ -374,7 +405,7 @@ static void choose_codes(rg_take *t, const int32_t frame[RG_TRACK_BOOKS], rg_tak
         choose_of_take(t, take, frame, codes + take * t->rows * books);
     for (int32_t q = 0; q < books; q++)
         if (frame[q] >= 0 && frame[q] + t->first > p->frame) p->frame = frame[q] + t->first;
-    rg_track_fill_put(t->roles[r].fill, codes);
+    rg_track_fill_put(t->fill, codes);
 }
 
 rg_status rg_take_step(rg_take *t, rg_take_progress *progress, rg_error *err)
@@ -385,14 +416,13 @@ rg_status rg_take_step(rg_take *t, rg_take_progress *progress, rg_error *err)
     if (!t->filling && t->segment < t->n_segments) RG_TRY(begin_fill(t, err));
     if (t->segment < t->n_segments) {
         progress->role = t->segments[t->segment].role;
-        rg_track_fill *fill = t->roles[progress->role].fill;
-        if (rg_track_fill_next(fill, t->logits, frame)) {
+        if (rg_track_fill_next(t->fill, t->logits, frame)) {
             choose_codes(t, frame, progress);
             progress->done = ++t->done;
         } else {
             rg_status status = rg_exec_status(t->options.ex);
             if (status != RG_OK) return rg_fail(err, status, "%s", t->options.ex->error.text);
-            end_fill(t);
+            RG_TRY(end_fill(t, err));
         }
     }
     progress->finished = t->segment == t->n_segments;

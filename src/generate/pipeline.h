@@ -18,11 +18,11 @@
 enum { RG_MAX_TAKES = 16 };
 
 typedef struct rg_take_options {
-    const rg_bundle *bundle; /* must outlive the take */
-    rg_exec *ex;             /* likewise; the take uses its persist and step arenas */
-    rg_dtype precision;      /* of the bundle's weights, for the id */
-    int32_t frames;          /* T, at the bundle's frame rate */
-    int32_t takes;           /* made at once, 1 to RG_MAX_TAKES; 0 counts as 1 */
+    rg_bundle *bundle;  /* must outlive the take, which has its parts come and go */
+    rg_exec *ex;        /* likewise; the take uses its persist and step arenas */
+    rg_dtype precision; /* of the bundle's weights, for the id */
+    int32_t frames;     /* T, at the bundle's frame rate */
+    int32_t takes;      /* made at once, 1 to RG_MAX_TAKES; 0 counts as 1 */
     uint64_t seeds[RG_MAX_TAKES][RG_TRACK_ROLES];
     rg_sampling sampling;
     const rg_conditions *conditions; /* copied */
@@ -32,11 +32,16 @@ typedef struct rg_take rg_take;
 
 /* Every cell unknown. NULL with a text in err on failure. */
 rg_take *rg_take_create(const rg_take_options *options, rg_error *err);
+/* What a take holds besides the models' caches; rows and frames of its caches' windows. */
+int64_t rg_take_bytes(const rg_track_config *config, int32_t frames, int32_t takes);
+int32_t rg_take_rows(int32_t takes);
+int32_t rg_take_window(const rg_track_config *config);
 void rg_take_destroy(rg_take *take); /* NULL is fine; also cancels */
 
 /* What is known of a role, in all takes: codes (T,K) are read where known[t] is 1 (T). Before the
  * first step. */
-void rg_take_know(rg_take *take, int32_t role, const int32_t *codes, const uint8_t *known);
+rg_status rg_take_know(rg_take *take, int32_t role, const int32_t *codes, const uint8_t *known,
+                       rg_error *err) RG_MUST_USE;
 /* The role does not play in this piece. */
 void rg_take_leave_out(rg_take *take, int32_t role);
 

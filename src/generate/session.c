@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "generate/hearing.h"
 #include "generate/locks.h"
+#include "generate/memory.h"
 #include "generate/wishes.h"
 
 static const double default_seconds = 8;
@@ -293,6 +294,13 @@ static rg_status choose_length(session *s, rg_error *err)
 
 /* ---- the take ---- */
 
+static rg_status encode_lock(session *s, int32_t r, int32_t *codes, rg_error *err)
+{
+    RG_TRY(rg_bundle_need(&s->bundle, RG_PART_CODEC, r, err));
+    return rg_stem_encode(s->ex->host, &s->bundle.codecs[r], &s->kept[r].lock.pcm, s->scene.frames,
+                          codes, err);
+}
+
 static rg_status tell_known(session *s, int32_t r, rg_error *err)
 {
     rg_kept_role *k = s->kept + r;
@@ -307,9 +315,8 @@ static rg_status tell_known(session *s, int32_t r, rg_error *err)
     if (status == RG_OK && k->from_scene)
         memcpy(codes, s->before.roles[r].codes, sizeof *codes * (size_t)frames * (size_t)books);
     else if (status == RG_OK)
-        status =
-            rg_stem_encode(s->ex->host, &s->bundle.codecs[r], &k->lock.pcm, frames, codes, err);
-    if (status == RG_OK) rg_take_know(s->take, r, codes, known);
+        status = encode_lock(s, r, codes, err);
+    if (status == RG_OK) status = rg_take_know(s->take, r, codes, known, err);
     free(known);
     free(codes);
     return status;
@@ -380,6 +387,7 @@ static rg_status make_stem(session *s, int32_t take, int32_t r, rg_pcm *out, rg_
     rg_audio made = {0};
     rg_kept_role *k = s->kept + r;
     RG_TRY(copy_codes(s, take, r, err));
+    RG_TRY(rg_bundle_need(&s->bundle, RG_PART_CODEC, r, err));
     RG_TRY(rg_stem_decode(s->ex->host, &s->bundle.codecs[r], s->scene.roles[r].codes,
                           s->scene.frames, s->scene.seconds, &made, err));
     rg_status status = rg_stem_assemble(k->has_file ? &k->lock : NULL, &made, s->options->rate,
@@ -492,7 +500,7 @@ static rg_status prepare(session *s, rg_error *err)
 {
     const rg_generate_options *o = s->options;
     RG_TRY(choose_takes(s, err));
-    RG_TRY(rg_bundle_open(&s->bundle, o->bundle_folder, s->ex, err));
+    RG_TRY(rg_bundle_describe(&s->bundle, o->bundle_folder, s->ex, err));
     if (o->from_folder) {
         RG_TRY(rg_scene_read(&s->before, o->from_folder, &s->bundle, err));
         s->has_before = true;
@@ -509,6 +517,12 @@ static rg_status prepare(session *s, rg_error *err)
     RG_TRY(leave_roles_out(s, err));
     RG_TRY(choose_length(s, err));
     report_conditions(s);
+    const rg_generate_plan plan = {.frames = s->scene.frames,
+                                   .takes = s->takes,
+                                   .seconds = s->scene.seconds,
+                                   .rate = o->rate,
+                                   .limit = o->memory};
+    RG_TRY(rg_generate_fit(&s->bundle, &plan, s->log, err));
     return rg_fs_begin_folder(&s->out, o->out_folder, err);
 }
 
@@ -532,6 +546,7 @@ rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_
     if (status == RG_OK) status = rg_fs_commit_folder(&s->out, err);
     rg_fs_abandon_folder(&s->out);
     result->takes = s->takes;
+    result->loads = s->bundle.loads;
     result->seconds = s->scene.seconds;
     result->wall_seconds = rg_clock_seconds() - started;
     rg_take_destroy(s->take);

@@ -35,6 +35,7 @@ typedef struct rg_generate_options {
     const rg_sampling *sampling;       /* NULL: the scene's or the defaults */
     const char *precision;             /* of the tracks' weights; NULL: the scene's, or fp32 */
     int32_t rate;                      /* of stems without a lock */
+    int64_t memory;                    /* bytes that may be taken in all; 0: what is free */
     const volatile sig_atomic_t *stop; /* NULL or set to a signal: RG_ERR_CANCELLED */
 } rg_generate_options;
 
@@ -45,6 +46,7 @@ typedef struct rg_generate_result {
     int32_t takes;
     double mix_gain, mix_peak; /* of the first take */
     double silent_share;       /* of the most silent take */
+    int64_t loads;             /* how often a model's weights were loaded */
 } rg_generate_result;
 
 /* The first take is the scene out_folder, the others are scenes inside it (scene.h).

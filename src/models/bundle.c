@@ -55,14 +55,17 @@ static rg_status find_part(const rg_bundle *bundle, const char *kind, const json
     return check_hash(path, expected, hex, err);
 }
 
-static rg_status load_codec(rg_bundle *bundle, int32_t r, const json_t *role, rg_exec *ex,
-                            rg_error *err)
+static rg_status describe_codec(rg_bundle *bundle, int32_t r, const json_t *role, rg_error *err)
 {
-    char path[1024], hex[65];
+    char hex[65];
     const rg_track_role *want = bundle->config.roles + r;
+    rg_bundle_part *part = &bundle->parts[RG_PART_CODEC][r];
+    char *path = part->path;
     rg_codec *codec = bundle->codecs + r;
     RG_TRY(find_part(bundle, "codec", role, "codec_hash", path, hex, err));
-    RG_TRY(rg_codec_load(path, ex, codec, err));
+    RG_TRY(rg_codec_describe(path, codec, err));
+    part->params = codec->params;
+    part->size = rg_params_count_bytes(codec->params, bundle->ex->host);
     RG_TRY(rg_codec_check_plain(codec, path, err));
     if (codec->config.codebooks == want->books && codec->config.entries == want->entries &&
         codec->config.dimension == want->dim)
@@ -73,26 +76,34 @@ static rg_status load_codec(rg_bundle *bundle, int32_t r, const json_t *role, rg
                    want->books, want->entries, want->dim);
 }
 
-static rg_status load_tracks(rg_bundle *bundle, const json_t *roles, rg_exec *ex, rg_error *err)
+static rg_status describe_tracks(rg_bundle *bundle, const json_t *roles, rg_error *err)
+{
+    rg_params *of_role[RG_TRACK_ROLES];
+    bundle->params = rg_params_create(err);
+    if (!bundle->params) return err->code;
+    for (int32_t r = 0; r < bundle->config.n_roles; r++) {
+        rg_bundle_part *part = &bundle->parts[RG_PART_TRACK][r];
+        RG_TRY(find_part(bundle, "track", json_array_get(roles, (size_t)r), "track_hash",
+                         part->path, bundle->track_hash[r], err));
+        of_role[r] = part->params = rg_params_create(err);
+        if (!part->params) return err->code;
+    }
+    bundle->tracks = rg_tracks_create_apart(bundle->params, of_role, &bundle->config, err);
+    if (!bundle->tracks) return err->code;
+    for (int32_t r = 0; r < bundle->config.n_roles; r++)
+        bundle->parts[RG_PART_TRACK][r].size = rg_params_count_bytes(of_role[r], bundle->ex);
+    return RG_OK;
+}
+
+static rg_status load_shared(rg_bundle *bundle, const json_t *roles, rg_error *err)
 {
     char path[1024], hex[65];
     const char *shared;
-    bundle->params = rg_params_create(err);
-    if (!bundle->params) return err->code;
-    bundle->tracks = rg_tracks_create(bundle->params, &bundle->config, err);
-    if (!bundle->tracks) return err->code;
-    RG_TRY(rg_params_finish(bundle->params, ex, 0, false, err));
     RG_TRY(rg_json_get_text(bundle->info, "shared_hash", "bundle.json", &shared, err));
     RG_TRY(rg_fs_join(path, sizeof path, bundle->folder, "shared.safetensors", err));
     RG_TRY(check_hash(path, shared, hex, err));
-    RG_TRY(rg_weights_load_part(path, "shared.", bundle->params, ex, err));
-    for (int32_t r = 0; r < bundle->config.n_roles; r++) {
-        char prefix[RG_TRACK_NAME + 16];
-        RG_TRY(find_part(bundle, "track", json_array_get(roles, (size_t)r), "track_hash", path,
-                         bundle->track_hash[r], err));
-        snprintf(prefix, sizeof prefix, "track.%s.", bundle->config.roles[r].name);
-        RG_TRY(rg_weights_load_part(path, prefix, bundle->params, ex, err));
-    }
+    RG_TRY(rg_params_finish(bundle->params, bundle->ex, 0, false, err));
+    RG_TRY(rg_weights_load_part(path, "shared.", bundle->params, bundle->ex, err));
     rg_bundle_hash_of(roles, shared, bundle->hash);
     return RG_OK;
 }
@@ -132,27 +143,48 @@ static rg_status read_vocabulary(rg_bundle *bundle, rg_error *err)
     return rg_vocabulary_read(&bundle->vocabulary, path, err);
 }
 
-rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex, rg_error *err)
+static rg_status describe(rg_bundle *bundle, rg_error *err)
 {
-    *bundle = (rg_bundle){0};
+    RG_TRY(read_info(bundle, err));
+    const json_t *roles = json_object_get(bundle->info, "roles");
+    if (json_array_size(roles) != (size_t)bundle->config.n_roles)
+        return rg_fail(err, RG_ERR_FORMAT, "%s/bundle.json: lists %zu roles, its model has %d",
+                       bundle->folder, json_array_size(roles), bundle->config.n_roles);
+    RG_TRY(read_vocabulary(bundle, err));
+    for (int32_t r = 0; r < bundle->config.n_roles; r++)
+        RG_TRY(describe_codec(bundle, r, json_array_get(roles, (size_t)r), err));
+    RG_TRY(describe_tracks(bundle, roles, err));
+    return load_shared(bundle, roles, err);
+}
+
+rg_status rg_bundle_describe(rg_bundle *bundle, const char *folder, rg_exec *ex, rg_error *err)
+{
+    *bundle = (rg_bundle){.ex = ex, .limit = INT64_MAX};
     if (!rg_copy_text(bundle->folder, sizeof bundle->folder, folder))
         return rg_fail(err, RG_ERR_USAGE, "%s: path is too long", folder);
-    rg_status status = read_info(bundle, err);
-    const json_t *roles = json_object_get(bundle->info, "roles");
-    if (status == RG_OK && json_array_size(roles) != (size_t)bundle->config.n_roles)
-        status = rg_fail(err, RG_ERR_FORMAT, "%s/bundle.json: lists %zu roles, its model has %d",
-                         folder, json_array_size(roles), bundle->config.n_roles);
-    if (status == RG_OK) status = read_vocabulary(bundle, err);
-    for (int32_t r = 0; status == RG_OK && r < bundle->config.n_roles; r++)
-        status = load_codec(bundle, r, json_array_get(roles, (size_t)r), ex->host, err);
-    if (status == RG_OK) status = load_tracks(bundle, roles, ex, err);
+    const rg_status status = describe(bundle, err);
+    if (status != RG_OK) rg_bundle_close(bundle);
+    return status;
+}
+
+rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex, rg_error *err)
+{
+    RG_TRY(rg_bundle_describe(bundle, folder, ex, err));
+    rg_status status = RG_OK;
+    for (int32_t r = 0; status == RG_OK && r < bundle->config.n_roles; r++) {
+        status = rg_bundle_need(bundle, RG_PART_CODEC, r, err);
+        if (status == RG_OK) status = rg_bundle_need(bundle, RG_PART_TRACK, r, err);
+    }
     if (status != RG_OK) rg_bundle_close(bundle);
     return status;
 }
 
 void rg_bundle_close(rg_bundle *bundle)
 {
-    for (int32_t r = 0; r < RG_TRACK_ROLES; r++) rg_codec_free(bundle->codecs + r);
+    for (int32_t r = 0; r < RG_TRACK_ROLES; r++) {
+        rg_codec_free(bundle->codecs + r);
+        rg_params_destroy(bundle->parts[RG_PART_TRACK][r].params);
+    }
     rg_tracks_destroy(bundle->tracks);
     rg_params_destroy(bundle->params);
     rg_vocabulary_free(&bundle->vocabulary);
@@ -183,13 +215,6 @@ const char *rg_precision_text(rg_dtype type)
     size_t i = 0;
     while (i + 1 < PRECISIONS && precisions[i].type != type) i++;
     return precisions[i].text;
-}
-
-rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
-{
-    rg_params_set_packed_type(bundle->params, type);
-    rg_status status = rg_params_refresh(bundle->params, ex);
-    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
 }
 
 int64_t rg_bundle_trained_with(const rg_bundle *bundle, const char *field, const char *word)

@@ -20,10 +20,25 @@
 
 enum { RG_BUNDLE_MAJOR = 1, RG_BUNDLE_MINOR = 0 };
 
+/* A model that comes when it is needed and goes when others need its memory. */
+typedef struct rg_bundle_part {
+    char path[1024];     /* "": it is somebody else's, and always there */
+    rg_params *params;   /* of a track its own; of a codec the codec's */
+    rg_params_size size; /* of its weights */
+    bool here;
+    int64_t used; /* when it was needed last, in needs */
+} rg_bundle_part;
+
+enum rg_bundle_kind { RG_PART_TRACK, RG_PART_CODEC, RG_PART_KINDS };
+
 typedef struct rg_bundle {
     char folder[1024];
     rg_track_config config;
-    rg_params *params; /* of all tracks */
+    rg_exec *ex;       /* borrowed */
+    rg_params *params; /* of what all tracks share */
+    rg_bundle_part parts[RG_PART_KINDS][RG_TRACK_ROLES];
+    int64_t limit;        /* bytes that parts may take where tracks live; INT64_MAX: no limit */
+    int64_t needs, loads; /* so far */
     rg_tracks *tracks;
     rg_codec codecs[RG_TRACK_ROLES];
     rg_vocabulary vocabulary;
@@ -33,10 +48,25 @@ typedef struct rg_bundle {
 } rg_bundle;
 
 /* Tracks live where `ex` does, codecs on the CPU (ex->host). Refuses foreign versions, missing
- * files and files whose hash is not the bundle's, by name. */
+ * files and files whose hash is not the bundle's, by name. describe: without any part; open: with
+ * all of them. */
+rg_status rg_bundle_describe(rg_bundle *bundle, const char *folder, rg_exec *ex,
+                             rg_error *err) RG_MUST_USE;
 rg_status rg_bundle_open(rg_bundle *bundle, const char *folder, rg_exec *ex,
                          rg_error *err) RG_MUST_USE;
 void rg_bundle_close(rg_bundle *bundle);
+
+/*
+ * Has the weights of a part in memory until another part is needed. Where they have no room within
+ * the limit, those that were not needed for the longest time go, whether they are in the middle of
+ * something or not; weights that come back have the same bits.
+ */
+rg_status rg_bundle_need(rg_bundle *bundle, enum rg_bundle_kind kind, int32_t role,
+                         rg_error *err) RG_MUST_USE;
+/* What a part takes of the memory that the limit is about: of a codec beside a GPU nothing. */
+int64_t rg_bundle_part_bytes(const rg_bundle *bundle, enum rg_bundle_kind kind, int32_t role);
+/* Numbers that were trained, of all tracks. */
+int64_t rg_bundle_elements(const rg_bundle *bundle);
 
 /*
  * What the tracks' matrices are held in from now on: RG_F32 (as opened), RG_BF16, or RG_I8

@@ -90,8 +90,7 @@ static rg_status describe_file(const char *path, description *out, rg_error *err
     return status;
 }
 
-static rg_status load_model(rg_codec *codec, const char *path, const char *config, rg_exec *ex,
-                            rg_error *err)
+static rg_status declare_model(rg_codec *codec, const char *path, const char *config, rg_error *err)
 {
     if (rg_encodec_config_from_json(config, &codec->config, err) != RG_OK) {
         rg_error_prefix(err, "%s", path);
@@ -100,28 +99,38 @@ static rg_status load_model(rg_codec *codec, const char *path, const char *confi
     codec->params = rg_params_create(err);
     if (!codec->params) return err->code;
     codec->model = rg_encodec_create(codec->params, "", &codec->config, err);
-    if (!codec->model) return err->code;
+    return codec->model ? rg_weights_hash(path, codec->hash, err) : err->code;
+}
+
+rg_status rg_codec_describe(const char *path, rg_codec *out, rg_error *err)
+{
+    description d;
+    *out = (rg_codec){0};
+    rg_status status = describe_file(path, &d, err);
+    if (status == RG_OK) status = declare_model(out, path, d.config, err);
+    memcpy(out->role, d.role, sizeof out->role);
+    memcpy(out->band, d.band, sizeof out->band);
+    if (!(d.band[1] > 0)) out->band[1] = out->config.sample_rate / 2.0;
+    free(d.config);
+    if (status != RG_OK) rg_codec_free(out);
+    return status;
+}
+
+rg_status rg_codec_fetch(rg_codec *codec, const char *path, rg_exec *ex, rg_error *err)
+{
     RG_TRY(rg_params_finish(codec->params, ex, 0, false, err));
     RG_TRY(rg_weights_load(path, "", codec->params, ex, err));
-    if (!rg_quantizer_started(rg_encodec_quantizer(codec->model)))
-        return rg_fail(err, RG_ERR_MISMATCH,
-                       "%s: the codebooks have not been started yet; take a later checkpoint",
-                       path);
-    return rg_weights_hash(path, codec->hash, err);
+    if (rg_quantizer_started(rg_encodec_quantizer(codec->model))) return RG_OK;
+    return rg_fail(err, RG_ERR_MISMATCH,
+                   "%s: the codebooks have not been started yet; take a later checkpoint", path);
 }
 
 rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err)
 {
     rg_error local = {0};
     rg_error *e = err ? err : &local;
-    description d;
-    *out = (rg_codec){0};
-    rg_status status = describe_file(path, &d, e);
-    if (status == RG_OK) status = load_model(out, path, d.config, ex, e);
-    memcpy(out->role, d.role, sizeof out->role);
-    memcpy(out->band, d.band, sizeof out->band);
-    if (!(d.band[1] > 0)) out->band[1] = out->config.sample_rate / 2.0;
-    free(d.config);
+    RG_TRY(rg_codec_describe(path, out, e));
+    const rg_status status = rg_codec_fetch(out, path, ex, e);
     if (status != RG_OK) rg_codec_free(out);
     return status;
 }

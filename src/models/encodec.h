@@ -82,6 +82,10 @@ typedef struct rg_codec {
  * configuration). The exec must outlive the codec. After an error `out` is empty.
  */
 rg_status rg_codec_load(const char *path, rg_exec *ex, rg_codec *out, rg_error *err) RG_MUST_USE;
+/* The two halves of that: all but the weights, and the weights, which rg_params_release takes away
+ * and another fetch brings back. */
+rg_status rg_codec_describe(const char *path, rg_codec *out, rg_error *err) RG_MUST_USE;
+rg_status rg_codec_fetch(rg_codec *codec, const char *path, rg_exec *ex, rg_error *err) RG_MUST_USE;
 void rg_codec_free(rg_codec *codec);
 /* What tokens of tracks are made with: mono, without chunks and normalization. Others are
  * RG_ERR_UNSUPPORTED naming `path`. */

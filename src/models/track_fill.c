@@ -14,7 +14,9 @@ enum { MAX_REQUESTS = 5 + 4 * RG_TRACK_LAYERS };
 struct rg_track_fill {
     rg_exec *ex;
     rg_tracks *tracks;
-    int32_t role, rows, frames, books, entries;
+    int32_t role; /* of the span; RG_ANY_ROLE: not begun yet */
+    int32_t rows, frames, books, entries;
+    int32_t most_books, most_entries; /* of the roles it may get */
     int32_t items, first, last, step; /* span [first,last); next step */
     bool waiting;                     /* logits were given and choices not yet put */
     int32_t *codes;                   /* (rows,T,K) */
@@ -29,7 +31,7 @@ struct rg_track_fill {
     /* of a GPU */
     rg_gpu_letter *logits; /* (K,rows,V), in the kernels' type */
     rg_gpu_graph *graph;   /* of a step; NULL: none */
-    bool warm;             /* a step has been made */
+    bool warm;             /* a step of this role and these items has been made */
 };
 
 /* One cache: where its tensor goes, and what it is. */
@@ -43,7 +45,7 @@ static int32_t list_room(rg_track_fill *f, request out[MAX_REQUESTS])
 {
     const rg_track_config *c = &f->tracks->config;
     rg_dtype real = rg_exec_activations(f->ex);
-    int64_t d = c->width, prompt = c->n_fields + 1, steps = f->frames + f->books - 1;
+    int64_t d = c->width, prompt = c->n_fields + 1, steps = f->frames + f->most_books - 1;
     int64_t context = prompt + c->n_roles + (int64_t)c->n_roles * (f->frames / c->patch);
     int64_t near = (int64_t)(c->n_roles - 1) * f->frames, rows = f->rows;
     track_reading *kept = &f->kept;
@@ -84,18 +86,19 @@ static bool make_arenas(rg_track_fill *f, size_t bytes, rg_error *err)
 
 static size_t logits_bytes(const rg_track_fill *f)
 {
-    return (size_t)f->rows * (size_t)f->entries * rg_dtype_size(f->ex->kernels->real);
+    return (size_t)f->rows * (size_t)f->most_entries * rg_dtype_size(f->ex->kernels->real);
 }
 
 static bool make_post(rg_track_fill *f, rg_error *err)
 {
     rg_gpu *gpu = f->ex->gpu;
-    f->logits = rg_gpu_letter_create(gpu, (size_t)f->books * logits_bytes(f), err);
+    f->logits = rg_gpu_letter_create(gpu, (size_t)f->most_books * logits_bytes(f), err);
     if (f->logits && f->ex->graphs) f->graph = rg_gpu_graph_create(gpu, err);
     return f->logits && (f->graph || !f->ex->graphs);
 }
 
-static bool make_room(rg_track_fill *f, rg_error *err)
+/* Memory for all of the list: zeroed, or addresses alone for a rehearsal. */
+static bool make_room(rg_track_fill *f, bool rehearsed, rg_error *err)
 {
     request list[MAX_REQUESTS];
     int32_t n = list_room(f, list);
@@ -111,22 +114,43 @@ static bool make_room(rg_track_fill *f, rg_error *err)
                          .gpu = f->ex->gpu,
                          .flags = RG_TENSOR_STATE,
                          .id = -1,
-                         .data = f->ex->gpu ? rg_arena_alloc(f->data, size)
-                                            : rg_arena_zalloc(f->data, size)};
+                         .data = f->ex->gpu || rehearsed ? rg_arena_alloc(f->data, size)
+                                                         : rg_arena_zalloc(f->data, size)};
         *list[i].slot = t;
     }
     if (f->ex->gpu && !make_post(f, err)) return false;
-    f->codes = malloc(cells * (size_t)f->books * sizeof *f->codes);
+    f->codes = malloc(cells * (size_t)f->most_books * sizeof *f->codes);
     f->seen = malloc(cells);
     f->cells = malloc(cells);
     return f->codes && f->seen && f->cells;
+}
+
+static rg_track_fill *create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
+                             int32_t frames, bool rehearsed, rg_error *err)
+{
+    const rg_track_config *c = &tracks->config;
+    rg_track_fill *f = calloc(1, sizeof *f);
+    if (f) {
+        *f = (rg_track_fill){
+            .ex = ex, .tracks = tracks, .role = RG_ANY_ROLE, .rows = rows, .frames = frames};
+        for (int32_t r = 0; r < c->n_roles; r++) {
+            const rg_track_role *of = &c->roles[r];
+            if (role != RG_ANY_ROLE && role != r) continue;
+            if (of->books > f->most_books) f->most_books = of->books;
+            if (of->entries > f->most_entries) f->most_entries = of->entries;
+        }
+        if (make_room(f, rehearsed, err)) return f;
+    }
+    rg_fail(err, RG_ERR_NOMEM, "no memory for the caches of %d rows of %d frames", rows, frames);
+    rg_track_fill_destroy(f);
+    return NULL;
 }
 
 rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
                                     int32_t frames, rg_error *err)
 {
     const rg_track_config *c = &tracks->config;
-    if (role < 0 || role >= c->n_roles) {
+    if (role < RG_ANY_ROLE || role >= c->n_roles) {
         rg_fail(err, RG_ERR_MISMATCH, "role %d has no model here", role);
         return NULL;
     }
@@ -136,20 +160,7 @@ rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role
                 rows, frames, c->patch);
         return NULL;
     }
-    rg_track_fill *f = calloc(1, sizeof *f);
-    if (f) {
-        f->ex = ex;
-        f->tracks = tracks;
-        f->role = role;
-        f->rows = rows;
-        f->frames = frames;
-        f->books = c->roles[role].books;
-        f->entries = c->roles[role].entries;
-        if (make_room(f, err)) return f;
-    }
-    rg_fail(err, RG_ERR_NOMEM, "no memory for the caches of %d rows of %d frames", rows, frames);
-    rg_track_fill_destroy(f);
-    return NULL;
+    return create(ex, tracks, role, rows, frames, false, err);
 }
 
 void rg_track_fill_destroy(rg_track_fill *fill)
@@ -224,13 +235,14 @@ static rg_tensor *run_steps(rg_track_fill *f, int32_t step, int32_t n)
 
 static rg_status check_fill(rg_track_fill *f, const rg_track_batch *batch, int32_t a, int32_t b)
 {
+    const rg_track_role *role = &f->tracks->config.roles[batch->target];
     if (batch->items < 1 || batch->items > f->rows || batch->frames != f->frames ||
-        batch->target != f->role)
+        role->books > f->most_books || role->entries > f->most_entries)
         return rg_exec_fail(f->ex, RG_ERR_SHAPE,
-                            "a fill made for %d rows of %d frames of role %d was given %d rows of "
-                            "%d frames of role %d",
-                            f->rows, f->frames, f->role, batch->items, batch->frames,
-                            batch->target);
+                            "a fill made for %d rows of %d frames, %d codebooks of %d entries was "
+                            "given %d rows of %d frames, %d of %d",
+                            f->rows, f->frames, f->most_books, f->most_entries, batch->items,
+                            batch->frames, role->books, role->entries);
     if (a < 0 || a >= b || b > f->frames)
         return rg_exec_fail(f->ex, RG_ERR_SHAPE, "span [%d,%d) does not lie in %d frames", a, b,
                             f->frames);
@@ -243,6 +255,10 @@ rg_status rg_track_fill_begin(rg_track_fill *fill, const rg_track_batch *batch, 
     rg_exec *ex = fill->ex;
     RG_TRY(rg_exec_status(ex));
     RG_TRY(check_fill(fill, batch, a, b));
+    fill->warm = fill->warm && fill->role == batch->target && fill->items == batch->items;
+    fill->role = batch->target;
+    fill->books = fill->tracks->config.roles[fill->role].books;
+    fill->entries = fill->tracks->config.roles[fill->role].entries;
     fill->items = batch->items;
     fill->first = fill->step = a;
     fill->last = b;
@@ -352,4 +368,26 @@ void rg_track_fill_put(rg_track_fill *fill, const int32_t *codes)
 const int32_t *rg_track_fill_codes(const rg_track_fill *fill)
 {
     return fill->codes;
+}
+
+/* Everything is known but the last frame: the longest way there is before the first step. */
+rg_status rg_track_fill_rehearse(rg_exec *ex, rg_tracks *tracks, int32_t rows, int32_t frames,
+                                 int64_t *caches, rg_error *err)
+{
+    const rg_track_config *c = &tracks->config;
+    rg_track_batch *batch = rg_track_batch_create(c, rows, frames, err);
+    rg_track_fill *f = batch ? create(ex, tracks, RG_ANY_ROLE, rows, frames, true, err) : NULL;
+    rg_status status = f ? RG_OK : err->code;
+    if (f) {
+        for (int32_t r = 0; r < c->n_roles; r++) {
+            memset(batch->state[r], RG_CELL_KNOWN, (size_t)rows * (size_t)frames);
+            if (c->roles[r].books == f->most_books) batch->target = r;
+        }
+        status = rg_track_fill_begin(f, batch, frames - 1, frames);
+        if (status != RG_OK) rg_fail(err, status, "%s", ex->error.text);
+        *caches = (int64_t)rg_arena_used(f->data);
+    }
+    rg_track_fill_destroy(f);
+    rg_track_batch_free(batch);
+    return status;
 }

@@ -31,6 +31,14 @@ static void declare_shared(rg_tracks *tracks, rg_params *params)
 
 rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg_error *err)
 {
+    rg_params *of_role[RG_TRACK_ROLES];
+    for (int32_t r = 0; r < RG_TRACK_ROLES; r++) of_role[r] = params;
+    return rg_tracks_create_apart(params, of_role, config, err);
+}
+
+rg_tracks *rg_tracks_create_apart(rg_params *shared, rg_params *const *of_role,
+                                  const rg_track_config *config, rg_error *err)
+{
     if (rg_track_config_check(config, err) != RG_OK) return NULL;
     rg_tracks *tracks = calloc(1, sizeof *tracks);
     if (!tracks) {
@@ -38,10 +46,10 @@ rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg
         return NULL;
     }
     tracks->config = *config;
-    declare_shared(tracks, params);
+    declare_shared(tracks, shared);
     for (int32_t r = 0; r < config->n_roles; r++) {
-        track_context_declare(tracks, params, r, config->roles[r].name);
-        track_decoder_declare(tracks, params, r, config->roles[r].name);
+        track_context_declare(tracks, of_role[r], r, config->roles[r].name);
+        track_decoder_declare(tracks, of_role[r], r, config->roles[r].name);
     }
     return tracks;
 }

@@ -129,6 +129,9 @@ typedef struct rg_tracks rg_tracks;
 
 /* Declares the parameters of all roles in `params`, which must outlive the result. */
 rg_tracks *rg_tracks_create(rg_params *params, const rg_track_config *config, rg_error *err);
+/* The same with a set of their own for the parameters of each role, which then can come and go. */
+rg_tracks *rg_tracks_create_apart(rg_params *shared, rg_params *const *of_role,
+                                  const rg_track_config *config, rg_error *err);
 void rg_tracks_destroy(rg_tracks *tracks); /* NULL is fine */
 
 /*
@@ -178,14 +181,18 @@ rg_status rg_track_measure(rg_exec *ex, rg_tracks *tracks, const rg_track_batch 
  */
 typedef struct rg_track_fill rg_track_fill;
 
-/* The caches are the fill's own; ex must outlive it. NULL with err on failure. */
+enum { RG_ANY_ROLE = -1 };
+
+/* The caches are the fill's own; ex must outlive it. For one role, or for spans of RG_ANY_ROLE, one
+ * after the other. NULL with err on failure. */
 rg_track_fill *rg_track_fill_create(rg_exec *ex, rg_tracks *tracks, int32_t role, int32_t rows,
                                     int32_t frames, rg_error *err);
 void rg_track_fill_destroy(rg_track_fill *fill); /* NULL is fine */
 /*
  * Encodes the context once and runs all steps before a. batch: items <= rows, frames as created,
- * target == role; cells outside [a,b) are not targets whatever batch->cells says. Own codes of
- * target cells are ignored (they are what is to be made). The batch may change or go afterwards.
+ * target a role that the fill was made for; cells outside [a,b) are not targets whatever
+ * batch->cells says. Own codes of target cells are ignored (they are what is to be made). The batch
+ * may change or go afterwards.
  */
 rg_status rg_track_fill_begin(rg_track_fill *fill, const rg_track_batch *batch, int32_t a,
                               int32_t b) RG_MUST_USE;
@@ -200,5 +207,11 @@ bool rg_track_fill_next(rg_track_fill *fill, float *logits, int32_t frame[RG_TRA
 void rg_track_fill_put(rg_track_fill *fill, const int32_t *codes);
 /* (items,T,K): known codes as given, target cells as chosen so far, -1 elsewhere. */
 const int32_t *rg_track_fill_codes(const rg_track_fill *fill);
+
+/* What a fill of RG_ANY_ROLE takes, on an exec of idle kernels (kernels/idle.h) and rehearsed
+ * parameters: the bytes of its caches, and in the marks of the exec's arenas those of its longest
+ * pass. */
+rg_status rg_track_fill_rehearse(rg_exec *ex, rg_tracks *tracks, int32_t rows, int32_t frames,
+                                 int64_t *caches, rg_error *err) RG_MUST_USE;
 
 #endif

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 made=${1:-out/quickstart-short}
 passed=0 failed=0 log=$(mktemp)
 [ -d "$made/bundle" ] || { echo "$made/bundle is missing: run experiments/quickstart/run.sh --short first"; exit 1; }
-rm -rf "$made"/[a-f] "$made"/bass.codes "$made"/bass.wav "$made"/encodec "$made"/encodec-hf "$made"/live "$made"/imported "$made"/stereo "$made"/song "$made"/store.html
+rm -rf "$made"/[a-g] "$made"/bass.codes "$made"/bass.wav "$made"/encodec "$made"/encodec-hf "$made"/live "$made"/imported "$made"/stereo "$made"/song "$made"/store.html
 
 for own in "bash experiments/quickstart/run.sh" "bash tests/run.sh"; do
     if grep -qxF "$own" README.md; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL: README.md lacks '$own'"; fi

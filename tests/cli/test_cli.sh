@@ -54,6 +54,7 @@ expect 2 "--out DIR is missing" "$resonant" generate bundle
 expect 2 "not a number from" "$resonant" generate bundle --out x --duration nine
 expect 2 "--takes" "$resonant" generate bundle --out x --takes 17
 expect 2 "is not a bundle" "$resonant" generate . --out x
+expect 2 "is not a size like 800M" "$resonant" generate bundle --out x --memory much
 expect 1 "cannot open" "$resonant" analyze no-such-file.wav
 expect 2 "choose one" "$resonant" analyze --json --csv no-sound.txt
 echo words >no-sound.txt

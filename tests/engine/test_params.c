@@ -391,9 +391,36 @@ START_TEST(packed_copies_follow)
 }
 END_TEST
 
+/* Models come and go: the same tensors, ids and values, in memory that was counted beforehand. */
+START_TEST(released_parameters_come_back)
+{
+    rg_error err = {0};
+    model m = open_model(rg_kernels_cpu(NULL));
+    rg_params *params = rg_params_create(&err);
+    rg_tensor *w = rg_params_add(params, "w", RG_SHAPE(4, 3), (rg_init){RG_INIT_NORMAL, 1});
+    rg_params_use_as_matrix(params, w);
+    const rg_params_size size = rg_params_count_bytes(params, m.ex);
+    ck_assert_int_eq(size.elements, 12);
+    RG_ASSERT_OK(rg_params_finish(params, m.ex, 5, false, &err), &err);
+    ck_assert_int_eq(rg_params_bytes(params), size.bytes);
+    const float first = rg_params_values(params)[0];
+    const int32_t id = w->id, ids = m.ex->n_param_ids;
+    rg_params_release(params);
+    ck_assert_ptr_null(w->data);
+    ck_assert_int_eq(rg_params_bytes(params), 0);
+    RG_ASSERT_OK(rg_params_finish(params, m.ex, 5, false, &err), &err);
+    ck_assert(rg_tensor_get(w, 0) == first);
+    ck_assert_int_eq(w->id, id);
+    ck_assert_int_eq(m.ex->n_param_ids, ids);
+    rg_params_destroy(params);
+    close_model(m);
+}
+END_TEST
+
 RG_TEST_MAIN("params", 60, flat_layout, initial_values_depend_on_seed_and_name_only,
              kinds_of_initial_values, initial_values_do_not_depend_on_threads,
              faulty_declarations_are_told_at_finish, unfinished_parameters_are_refused,
              inference_takes_no_gradients, normed_weights_start_as_v,
              gradients_of_every_parameter_are_central_differences, precisions_agree,
-             unfolding_is_repeatable, averaged_weights_swap_in_and_out, packed_copies_follow)
+             unfolding_is_repeatable, averaged_weights_swap_in_and_out, packed_copies_follow,
+             released_parameters_come_back)
