@@ -87,6 +87,16 @@ rg_status rg_gpu_graph_begin(rg_gpu_graph *graph, rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_graph_end(rg_gpu_graph *graph, rg_error *err) RG_MUST_USE;
 void rg_gpu_graph_drop(rg_gpu_graph *graph);
 
+/*
+ * Asked every 100 ms while the host waits for the GPU, whose work may wait for other processes: an
+ * error ends the wait. ask NULL: nobody.
+ */
+typedef struct rg_gpu_watch {
+    rg_status (*ask)(void *ctx, rg_error *err);
+    void *ctx;
+} rg_gpu_watch;
+void rg_gpu_set_watch(rg_gpu *gpu, rg_gpu_watch watch);
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err) RG_MUST_USE;
 

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/log.h"
 #include "base/text.h"
 
 rg_status rg_gpu_check(cudaError_t code, const char *what, rg_error *err)
@@ -146,6 +148,37 @@ void rg_gpu_context(rg_gpu *gpu, rg_kernel_ctx *ctx)
     ctx->fault = gpu->fault;
 }
 
+/* ---- waiting ---- */
+
+void rg_gpu_set_watch(rg_gpu *gpu, rg_gpu_watch watch)
+{
+    gpu->watch = watch;
+}
+
+static cudaError_t ask_once(const rg_gpu *gpu, cudaEvent_t event)
+{
+    return event ? cudaEventQuery(event) : cudaStreamQuery(gpu->stream);
+}
+
+rg_status rg_gpu_await(rg_gpu *gpu, cudaEvent_t event, const char *what, rg_error *err)
+{
+    if (!gpu->watch.ask)
+        return rg_gpu_check(
+            event ? cudaEventSynchronize(event) : cudaStreamSynchronize(gpu->stream), what, err);
+    double asked = rg_clock_seconds();
+    cudaError_t code = ask_once(gpu, event);
+    for (int turns = 0; code == cudaErrorNotReady; turns++) {
+        const struct timespec nap = {.tv_nsec = 20000};
+        if (turns > 1000) nanosleep(&nap, NULL);
+        if (rg_clock_seconds() - asked > 0.1) {
+            RG_TRY(gpu->watch.ask(gpu->watch.ctx, err));
+            asked = rg_clock_seconds();
+        }
+        code = ask_once(gpu, event);
+    }
+    return rg_gpu_check(code, what, err);
+}
+
 /* ---- memory ---- */
 
 void *rg_gpu_alloc(rg_gpu *gpu, size_t bytes, rg_error *err)
@@ -186,7 +219,7 @@ static rg_status turn_ring(rg_gpu *gpu, rg_error *err)
                        "device cuda:%d: a step sends more than %d MiB; set graph: false",
                        gpu->index, (RG_GPU_PIECES * (RG_GPU_STAGED >> 10)) >> 10);
     gpu->filled = 0;
-    return rg_gpu_check(cudaEventSynchronize(gpu->staged[gpu->piece]), what, err);
+    return rg_gpu_await(gpu, gpu->staged[gpu->piece], what, err);
 }
 
 rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
@@ -229,6 +262,7 @@ rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_e
 {
     uint32_t fault = RG_FAULT_NONE;
     RG_TRY(refuse_in_graph(gpu, err));
+    if (gpu->watch.ask) RG_TRY(rg_gpu_wait(gpu, err)); /* the copy itself would wait blindly */
     if (bytes)
         RG_TRY(rg_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu->stream),
                             "copy to the host", err));
@@ -248,5 +282,5 @@ rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 rg_status rg_gpu_wait(rg_gpu *gpu, rg_error *err)
 {
     RG_TRY(refuse_in_graph(gpu, err));
-    return rg_gpu_check(cudaStreamSynchronize(gpu->stream), "work on the device", err);
+    return rg_gpu_await(gpu, NULL, "work on the device", err);
 }

@@ -35,9 +35,12 @@ struct rg_gpu {
     bool captured;         /* work goes into a graph */
     int first;             /* piece of the graph's copies */
     rg_gpu_letter *posted; /* in the graph; the last one, with those before behind it */
+    rg_gpu_watch watch;
 };
 
 /* RG_OK, or RG_ERR_DEVICE with what was done, CUDA's name of the error and its text. */
 rg_status rg_gpu_check(cudaError_t code, const char *what, rg_error *err);
+/* The host waits for the event, or, when it is NULL, for the stream; or until the watch fails. */
+rg_status rg_gpu_await(rg_gpu *gpu, cudaEvent_t event, const char *what, rg_error *err);
 
 #endif

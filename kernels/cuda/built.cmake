@@ -24,9 +24,16 @@ list(APPEND targets "-gencode=arch=compute_80,code=[${real}compute_80]")
 
 file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c)
 list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
+# NVIDIA ships NCCL's header apart from the toolkit; without it there are no processes on several GPUs.
+find_path(NCCL_INCLUDE nccl.h PATHS ${CUDAToolkit_INCLUDE_DIRS})
+if(NCCL_INCLUDE)
+  list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/nccl_stub.c)
+else()
+  list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/nccl.c)
+endif()
 add_library(rg_cuda_backend OBJECT ${backend})
 target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
-                           ${CUDNN_INCLUDE})
+                           ${CUDNN_INCLUDE} $<$<BOOL:${NCCL_INCLUDE}>:${NCCL_INCLUDE}>)
 file(GLOB cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
 add_library(rg_cuda_kernels STATIC ${cuda_kernels} $<TARGET_OBJECTS:rg_cuda_backend>)
 set_target_properties(rg_cuda_kernels PROPERTIES COMPILE_OPTIONS "" CUDA_STANDARD 17)

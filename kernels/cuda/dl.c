@@ -12,6 +12,24 @@
 
 #include "kernels/gpu.h"
 
+rg_status rg_dl_fill(const char *file, const char *const *names, size_t n, void *table,
+                     rg_error *err)
+{
+    void *library =
+        dlopen(file, RTLD_NOW | RTLD_LOCAL); /* stays open: its handles may outlive us */
+    if (!library)
+        return rg_fail(err, RG_ERR_DEVICE, "cannot open %s (%s); install it or use --device cpu",
+                       file, dlerror());
+    for (size_t i = 0; i < n; i++) {
+        void *function = dlsym(library, names[i]);
+        if (!function)
+            return rg_fail(err, RG_ERR_DEVICE, "%s has no %s; a newer version is needed", file,
+                           names[i]);
+        memcpy((char *)table + i * sizeof function, &function, sizeof function);
+    }
+    return RG_OK;
+}
+
 #ifdef RG_CUDA_EMU /* the stand-ins are part of the program */
 rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err)
 {
@@ -29,36 +47,18 @@ rg_status rg_dl_cudnn(rg_cudnn *table, rg_error *err)
     return RG_OK;
 }
 #else
-static rg_status fill(const char *file, const char *const *names, size_t n, void *table,
-                      rg_error *err)
-{
-    void *library =
-        dlopen(file, RTLD_NOW | RTLD_LOCAL); /* stays open: its handles may outlive us */
-    if (!library)
-        return rg_fail(err, RG_ERR_DEVICE, "cannot open %s (%s); install it or use --device cpu",
-                       file, dlerror());
-    for (size_t i = 0; i < n; i++) {
-        void *function = dlsym(library, names[i]);
-        if (!function)
-            return rg_fail(err, RG_ERR_DEVICE, "%s has no %s; a newer version is needed", file,
-                           names[i]);
-        memcpy((char *)table + i * sizeof function, &function, sizeof function);
-    }
-    return RG_OK;
-}
-
 rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err)
 {
 #define F(name) #name,
     static const char *const names[] = {RG_CUBLASLT_CALLS(F)};
-    return fill("libcublasLt.so.13", names, sizeof names / sizeof *names, table, err);
+    return rg_dl_fill("libcublasLt.so.13", names, sizeof names / sizeof *names, table, err);
 }
 
 rg_status rg_dl_cudnn(rg_cudnn *table, rg_error *err)
 {
     static const char *const names[] = {RG_CUDNN_CALLS(F)};
 #undef F
-    return fill("libcudnn.so.9", names, sizeof names / sizeof *names, table, err);
+    return rg_dl_fill("libcudnn.so.9", names, sizeof names / sizeof *names, table, err);
 }
 #endif
 

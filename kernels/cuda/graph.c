@@ -68,8 +68,8 @@ const void *rg_gpu_letter_read(rg_gpu_letter *letter, rg_error *err)
         rg_fail(err, RG_ERR_USAGE, "device cuda: a letter is read within its graph");
         return NULL;
     }
-    const cudaError_t code = cudaEventSynchronize(letter->arrived);
-    return rg_gpu_check(code, "work on the device", err) == RG_OK ? letter->pinned : NULL;
+    const rg_status status = rg_gpu_await(letter->gpu, letter->arrived, "work on the device", err);
+    return status == RG_OK ? letter->pinned : NULL;
 }
 
 static rg_status letters_sent(rg_gpu *gpu, rg_error *err)

@@ -140,6 +140,11 @@ void rg_gpu_graph_drop(rg_gpu_graph *graph)
     (void)graph;
 }
 
+void rg_gpu_set_watch(rg_gpu *gpu, rg_gpu_watch watch)
+{
+    (void)gpu, (void)watch;
+}
+
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)
 {
     (void)gpu, (void)memory, (void)bytes;

@@ -24,7 +24,7 @@ int32_t rg_comm_world(const rg_comm *comm)
 
 const char *rg_comm_backend_name(const rg_comm *comm)
 {
-    return comm ? comm->wire->name : "single";
+    return comm ? comm->name : "single";
 }
 
 const char *rg_comm_rank_text(const rg_comm *comm, int32_t rank)
@@ -204,6 +204,10 @@ static rg_status reduce_many(rg_comm *comm, float *data, int64_t n, rg_error *er
 rg_status rg_comm_allreduce(rg_comm *comm, rg_comm_op op, void *data, int64_t n, rg_error *err)
 {
     if (!comm) return RG_OK;
-    if (op == RG_COMM_SUM_F32 && n >= SMALL) return reduce_many(comm, data, n, err);
+    if (comm->on_gpu && (op != RG_COMM_SUM_F32 || n % comm->world))
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "between GPUs only floats are summed, so many that the ranks divide them");
+    if (comm->on_gpu || (op == RG_COMM_SUM_F32 && n >= SMALL))
+        return reduce_many(comm, data, n, err);
     return reduce_few(comm, op, data, n, err);
 }

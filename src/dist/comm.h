@@ -33,7 +33,7 @@ typedef struct rg_comm_request {
 void rg_comm_close(rg_comm *comm); /* the others learn that this process has left */
 int32_t rg_comm_rank(const rg_comm *comm);
 int32_t rg_comm_world(const rg_comm *comm);
-const char *rg_comm_backend_name(const rg_comm *comm); /* "single", "shm", "tcp", "mpi" */
+const char *rg_comm_backend_name(const rg_comm *comm); /* "single", "shm", "tcp", "mpi", "nccl" */
 /* "rank 1 (node-a, pid 4711)", for messages; lives as long as comm. */
 const char *rg_comm_rank_text(const rg_comm *comm, int32_t rank);
 /* How many ranks before this one run on the same CPUs, and how many do in all. */
@@ -67,6 +67,17 @@ rg_status rg_comm_progress(rg_comm *comm, rg_error *err) RG_MUST_USE;
 
 /* Tells all others why this process cannot go on: their next or present call fails with `why`. */
 void rg_comm_abort(rg_comm *comm, const char *why);
+
+/*
+ * The same ranks for the memory of GPUs, one of each rank (NCCL): pointers are the device's, a call
+ * comes behind what the GPU's stream holds by then, and rg_comm_wait makes that stream wait for it,
+ * not the host. allreduce is of floats whose number the ranks divide; there is no gather. `host` is
+ * borrowed and goes on serving the host's memory; while either waits for a rank that is gone, both
+ * fail. Collective over `host`; to be closed before it and before the GPU.
+ */
+struct rg_gpu;
+rg_status rg_comm_open_gpu(rg_comm *host, struct rg_gpu *gpu, rg_comm **comm,
+                           rg_error *err) RG_MUST_USE;
 
 /* Since the last call of this: bytes that this process sent to others, and seconds that it spent in
  * the calls above, moving and waiting. */

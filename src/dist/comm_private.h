@@ -3,14 +3,14 @@
  * messages (a wire) below one implementation of the calls.
  *
  * One idea: every call of a host is rounds. In a round each rank sends each other rank one range of
- * bytes and a signature of the call, then uses what came. A wire only moves such ranges. A back end
- * of devices (NCCL) fills the table of calls itself: its pointers are the device's, and `stream` is
- * what the call is queued on.
+ * bytes and a signature of the call, then uses what came. A wire only moves such ranges. The back
+ * end of GPUs (comm_gpu.c) fills the table of calls itself.
  */
 #ifndef RG_DIST_COMM_PRIVATE_H
 #define RG_DIST_COMM_PRIVATE_H
 
 #include "dist/comm.h"
+#include "kernels/gpu.h"
 
 enum { RG_COMM_WORLD = 1024, RG_COMM_WHY = 256, RG_RANK_TEXT = 96 };
 
@@ -29,7 +29,6 @@ typedef struct rg_comm_call {
     const void *in;
     void *out;
     int64_t n;
-    void *stream; /* of a device; NULL on a host */
 } rg_comm_call;
 
 typedef struct rg_comm_backend {
@@ -87,6 +86,8 @@ enum { RG_COMM_ROUNDS = 8 };
 
 struct rg_comm {
     const rg_comm_backend *backend;
+    const char *name;
+    bool on_gpu;
     int32_t rank, world;
     rg_peer *peers; /* (world) */
     rg_wire *wire;
@@ -100,6 +101,8 @@ struct rg_comm {
     } round[RG_COMM_ROUNDS];
     rg_range *to; /* (world) of the round being begun */
     size_t *from; /* (world) bytes that it brings */
+    /* Asked too while this waits: whether the GPUs' calls go on; ask NULL: none. */
+    rg_gpu_watch beside;
 };
 
 extern const rg_comm_backend rg_comm_host;

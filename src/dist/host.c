@@ -41,6 +41,7 @@ rg_status rg_comm_be_patient(rg_comm *comm, rg_patience *p, const char *what, rg
     if (!(waited - p->checked > 0.1)) return RG_OK;
     p->checked = waited;
     RG_TRY(comm->wire->check(comm->wire, err));
+    if (comm->beside.ask) RG_TRY(comm->beside.ask(comm->beside.ctx, err));
     if (!(waited > comm->timeout)) return RG_OK;
     return rg_fail(err, RG_ERR_IO, "%s: nothing was heard of the other processes for %.0f s", what,
                    waited);
@@ -265,6 +266,7 @@ rg_comm *rg_comm_over(rg_wire *wire, int32_t rank, int32_t world, rg_peer *peers
         return NULL;
     }
     *comm = (rg_comm){.backend = &rg_comm_host,
+                      .name = wire->name,
                       .rank = rank,
                       .world = world,
                       .peers = peers,

@@ -29,6 +29,16 @@ int cuemu_event_waits(void);
 int cuemu_graph_launches(void);
 /* Runs fn(arg) in its turn on the stream, with device memory open: for stand-ins of libraries. */
 void cuemu_enqueue(cudaStream_t stream, void (*fn)(void *), void *arg);
+/* The same for work that waits for others: it has its turn when ready(arg) holds, which is asked
+ * again and again, and until then the stream stands still. */
+void cuemu_enqueue_when(cudaStream_t stream, bool (*ready)(void *), void (*fn)(void *), void *arg);
+void cuemu_go_on(void); /* time passes: streams do what they can */
+bool cuemu_is_stream(
+    cudaStream_t stream); /* one that runs, not the null stream or a captured one */
+/* Whether bytes of device memory lie in one allocation; and the file that all device memory is
+ * mapped from, for other processes. */
+bool cuemu_is_device(const void *p, size_t bytes);
+void cuemu_device_file(int *file, const void **begin, size_t *bytes);
 
 #ifdef __cplusplus
 }

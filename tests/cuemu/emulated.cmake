@@ -73,7 +73,8 @@ endforeach()
 # The backend round the kernels, and its libraries' stand-ins: what rg_kernels links instead of the
 # stub, so that every program of this tree has an emulated GPU.
 file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c ${cuemu}/emu_*.c)
-list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c)
+list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c
+     ${CMAKE_SOURCE_DIR}/kernels/cuda/nccl_stub.c)
 add_library(rg_cuda_backend STATIC ${backend})
 target_compile_definitions(rg_cuda_backend PRIVATE RG_CUDA_EMU=1)
 target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDA_INCLUDE} ${CUDNN_INCLUDE})

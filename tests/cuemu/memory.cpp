@@ -24,6 +24,7 @@ namespace
 constexpr uintptr_t BASE = 0x200000000000;
 constexpr size_t RANGE = (size_t)64 << 30, PAGE = 4096, ALIGN = 256;
 bool reserved;
+int file; /* what device memory is of, so that other processes can look into it */
 size_t top, live;
 int open_depth;
 std::map<uintptr_t, size_t> pinned;
@@ -104,8 +105,9 @@ void memory_setup()
 {
     if (reserved) return;
     reserved = true;
-    if (mmap((void *)BASE, RANGE, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+    file = memfd_create("cuemu", MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, (off_t)RANGE) != 0 ||
+        mmap((void *)BASE, RANGE, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, file,
              0) == MAP_FAILED)
         abort();
     catch_faults();
@@ -155,6 +157,19 @@ bool untouched(uintptr_t from, uintptr_t to)
 
 extern "C" {
 
+bool cuemu_is_device(const void *p, size_t bytes)
+{
+    return is_allocated(p, bytes);
+}
+
+void cuemu_device_file(int *out_file, const void **begin, size_t *bytes)
+{
+    memory_setup();
+    *out_file = file;
+    *begin = (const void *)BASE;
+    *bytes = RANGE;
+}
+
 cudaError_t cudaMalloc(void **out, size_t n)
 {
     memory_setup();
@@ -196,7 +211,7 @@ cudaError_t cudaFree(void *p)
         report(false, "oob-write", "bytes beside a %zu-byte allocation were overwritten",
                i->second);
     live -= i->second;
-    madvise((void *)all.low, all.high - all.low, MADV_DONTNEED);
+    madvise((void *)all.low, all.high - all.low, MADV_REMOVE);
     mprotect((void *)all.low, all.high - all.low, PROT_NONE);
     allocations.erase(i);
     return sticky ? failed(sticky) : cudaSuccess;

@@ -8,6 +8,7 @@
 #include <deque>
 
 #include <time.h>
+#include <unistd.h>
 
 #include "cuemu_private.h"
 
@@ -24,6 +25,8 @@ struct work {
     CUevent_st *record, *wait;
     unsigned long number; /* of the record that is made or waited for */
     const void *form;     /* what a graph's update must not change: the kernel; NULL: other work */
+    bool (*ready)(void *) = nullptr; /* waits for others, too */
+    void *of = nullptr;
 };
 
 } // namespace
@@ -66,7 +69,16 @@ bool can_run(const CUstream_st *s)
 {
     if (s->queue.empty()) return false;
     const work &w = s->queue.front();
+    if (w.ready && !w.ready(w.of)) return false;
     return !w.wait || w.wait->reached >= w.number;
+}
+
+/* Whether a stream stands still because of another process. */
+bool waits_for_others()
+{
+    for (const CUstream_st *s : all_streams)
+        if (!s->queue.empty() && s->queue.front().ready) return true;
+    return false;
 }
 
 void run_first(CUstream_st *s)
@@ -84,21 +96,32 @@ void run_first(CUstream_st *s)
     w.record->reached = std::max(w.record->reached, w.number);
 }
 
+/* One piece of work of any stream that can; false: none can. */
+bool run_any(CUstream_st *preferred)
+{
+    std::vector<CUstream_st *> able;
+    if (can_run(&null_stream)) able.push_back(&null_stream);
+    for (CUstream_st *s : all_streams)
+        if (can_run(s)) able.push_back(s);
+    if (able.empty()) return false;
+    CUstream_st *next = able[opt.streams == STREAMS_RANDOM ? draw() % able.size() : 0];
+    if (opt.streams != STREAMS_RANDOM)
+        for (CUstream_st *s : able)
+            if (s == preferred) next = s;
+    run_first(next);
+    return true;
+}
+
 /* Lets streams run, the preferred one first, until done() holds. */
 template <class F> void drain(CUstream_st *preferred, F done)
 {
     while (!done()) {
-        std::vector<CUstream_st *> able;
-        if (can_run(&null_stream)) able.push_back(&null_stream);
-        for (CUstream_st *s : all_streams)
-            if (can_run(s)) able.push_back(s);
-        if (able.empty()) {
+        if (run_any(preferred)) continue;
+        if (!waits_for_others()) {
             report(false, "stream-deadlock", "streams wait for events that nobody records");
             return;
         }
-        CUstream_st *next = able[opt.streams == STREAMS_RANDOM ? draw() % able.size() : 0];
-        if (opt.streams != STREAMS_RANDOM && preferred && can_run(preferred)) next = preferred;
-        run_first(next);
+        usleep(50); /* for ever, if they never come: as on hardware */
     }
 }
 
@@ -115,8 +138,10 @@ void add(cudaStream_t stream, work w)
         return;
     }
     stream->queue.push_back(std::move(w));
-    if (opt.streams == STREAMS_EAGER && !running)
-        drain(stream, [stream] { return stream->queue.empty(); });
+    if (opt.streams != STREAMS_EAGER || running) return;
+    while (!stream->queue.empty() && run_any(stream)) {
+    }
+    if (!waits_for_others()) drain(stream, [stream] { return stream->queue.empty(); });
 }
 
 } // namespace
@@ -282,6 +307,30 @@ void cuemu_enqueue(cudaStream_t stream, void (*fn)(void *), void *arg)
     });
 }
 
+void cuemu_enqueue_when(cudaStream_t stream, bool (*ready)(void *), void (*fn)(void *), void *arg)
+{
+    work w = {[fn, arg] {
+                  device_open open;
+                  fn(arg);
+              },
+              nullptr, nullptr, 0, nullptr};
+    w.ready = ready;
+    w.of = arg;
+    add(stream, std::move(w));
+}
+
+void cuemu_go_on(void)
+{
+    if (!running) (void)run_any(nullptr);
+}
+
+bool cuemu_is_stream(cudaStream_t stream)
+{
+    for (const CUstream_st *s : all_streams)
+        if (s == stream) return !s->captured;
+    return false;
+}
+
 /* Pageable memory is read when the call is made, pinned memory when the copy runs. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind kind,
                             cudaStream_t stream)
@@ -365,6 +414,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)
 {
+    cuemu_go_on();
     const CUstream_st *s = stream ? stream : &null_stream;
     return sticky ? failed(sticky) : s->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
@@ -411,6 +461,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
+    cuemu_go_on();
     return event->reached >= event->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 
