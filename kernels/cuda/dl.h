@@ -54,8 +54,8 @@ typedef struct rg_cudnn {
 #undef F
 } rg_cudnn;
 
-/* Fills a table of n functions by their names, or says in `err` (RG_ERR_DEVICE) which file or function
- * is missing. */
+/* Fills a table of n functions by their names, or says in `err` (RG_ERR_DEVICE) which file or
+ * function is missing. */
 rg_status rg_dl_fill(const char *file, const char *const *names, size_t n, void *table,
                      rg_error *err) RG_MUST_USE;
 rg_status rg_dl_cublaslt(rg_cublaslt *table, rg_error *err) RG_MUST_USE;
