@@ -7,9 +7,11 @@
  * gradient of a convolution. Rows of the output grid that belong to no output are computed and
  * not read (forward), or are zero (gradients). Sums over taps are kept in fp32.
  * Of activations of 16 bits, results and gradients of x come from cuDNN where it has a plan
- * (conv_dnn.c); gradients of weights are sums in fp32 and always come from here.
+ * (conv_dnn.c); gradients of weights are sums in fp32 and always come from here. With one channel
+ * on a side there are no products of matrices (conv_thin.h).
  */
 #include "kernels/cuda/conv.h"
+#include "kernels/cuda/conv_thin.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/gpu.h"
@@ -158,9 +160,47 @@ static rg_grid grid_for(const rg_conv *c, int32_t kh)
     return grid;
 }
 
+static bool is_thin(const rg_conv *c)
+{
+    return c->grid.c == 1 || c->out.c == 1;
+}
+
+static rg_thin thin_of(const rg_conv *c)
+{
+    return (rg_thin){.type = c->type,
+                     .operands = c->type == RG_F32 ? c->ctx->operands : RG_F32,
+                     .batch = c->grid.batch,
+                     .channels = c->grid.c == 1 ? c->out.c : c->grid.c,
+                     .h = (int32_t)c->grid.h,
+                     .w = (int32_t)c->grid.w,
+                     .h_out = (int32_t)c->out.h,
+                     .w_out = (int32_t)c->out.w,
+                     .kernel_h = c->taps_h,
+                     .kernel_w = c->taps_w,
+                     .stride_h = c->stride_h,
+                     .stride_w = c->stride_w,
+                     .dilation_h = c->dilation_h,
+                     .dilation_w = c->dilation_w,
+                     .top = (int32_t)c->grid.top,
+                     .left = (int32_t)c->grid.left,
+                     .reflect = c->grid.reflect,
+                     .thin_wide = c->grid.c == 1};
+}
+
+static rg_thin_ends ends_of(const rg_conv_sides *s)
+{
+    return (rg_thin_ends){
+        .bias = s->bias, .act = s->act, .act_in = s->act_in, .slope = s->slope, .x = s->x};
+}
+
 static rg_status forward(rg_conv *c, const rg_conv_sides *s, void *y)
 {
     bool done = false;
+    if (is_thin(c)) {
+        const rg_thin thin = thin_of(c);
+        const rg_thin_ends ends = ends_of(s);
+        return c->w ? rg_cuda_thin_forward(c->ctx, &thin, &ends, c->w, y) : c->ctx->error->code;
+    }
     if (c->rows == 0 || c->out.c == 0) return RG_OK;
     RG_TRY(rg_conv_dnn_forward(c, s, y, &done));
     if (done) return RG_OK;
@@ -218,8 +258,38 @@ typedef struct wanted {
     bool add_dx, add_dw, add_dbias;
 } wanted;
 
+/* dy behind the activation, in a plain tensor: dy itself where there is none. */
+static const void *dy_of(const rg_conv *c, const rg_conv_sides *s, const wanted *g)
+{
+    if (!g->y) return g->dy;
+    rg_grid plain = {.batch = c->out.batch, .h = c->out.h, .w = c->out.w, .c = c->out.c};
+    plain.gh = plain.h;
+    plain.gw = plain.w;
+    plain.step = 1;
+    void *dout = rg_cuda_scratch(c->ctx, cells(&plain), c->type);
+    if (dout && rg_cuda_enter_grad(c->ctx, c->type, &plain, g->dy, g->y, s->slope, dout) != RG_OK)
+        return NULL;
+    return dout;
+}
+
+static rg_status thin_gradients(rg_conv *c, const rg_conv_sides *s, const wanted *g)
+{
+    const rg_thin thin = thin_of(c);
+    const void *dy = dy_of(c, s, g);
+    rg_thin_ends ends = ends_of(s);
+    if (!dy || !c->w) return c->ctx->error->code;
+    ends.add = g->add_dx;
+    if (g->dx) RG_TRY(rg_cuda_thin_dx(c->ctx, &thin, &ends, c->w, dy, g->dx));
+    ends.add = g->add_dw;
+    if (g->dw) RG_TRY(rg_cuda_thin_dw(c->ctx, &thin, &ends, dy, g->dw));
+    if (!g->dbias) return RG_OK;
+    return rg_cuda_column_sums(c->ctx, c->type, dy, c->out.batch * c->out.h * c->out.w, c->out.c,
+                               g->dbias, g->add_dbias);
+}
+
 static rg_status gradients(rg_conv *c, const rg_conv_sides *s, const wanted *g)
 {
+    if (is_thin(c)) return thin_gradients(c, s, g);
     void *dout = rg_cuda_scratch(c->ctx, cells(&c->out), c->type);
     if (!dout) return c->ctx->error->code;
     RG_TRY(rg_cuda_enter_grad(c->ctx, c->type, &c->out, g->dy, g->y, s->slope, dout));
