@@ -2,7 +2,8 @@
  * Measuring a codec on held-out songs: the codec and the rows beside it, by the same numbers.
  *
  * One idea: of each song the place where the role plays most is taken, so that silence between
- * phrases flatters nobody; every row sees the same samples, a stereo codec in both channels. The
+ * phrases flatters nobody; every row sees the same samples, of a stereo store the channels' mean; a
+ * stereo codec gets both channels of a stereo store, and the same in both of a mono one. The
  * codec runs on the exec, one song after another; what the rows make of the song and how near it is
  * are found on all threads.
  */
@@ -93,15 +94,16 @@ static int64_t most_active(const evaluation *e, const codec_result *r, int64_t s
     return best;
 }
 
-static rg_status read_part(const evaluation *e, const codec_result *r, int64_t i, int64_t at,
-                           int64_t frames, rg_audio *out, rg_error *err)
+/* A channel, or RG_CHANNEL_MEAN. */
+static rg_status read_part(const evaluation *e, const codec_result *r, int64_t i, int32_t channel,
+                           int64_t at, int64_t frames, rg_audio *out, rg_error *err)
 {
     RG_TRY(rg_audio_make(out, frames, 1, rg_store_rate(e->store), err));
     float *stem = malloc((size_t)frames * sizeof *stem);
     rg_status status = stem ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for a stem");
     for (int32_t role = 0; role < rg_store_roles(e->store) && status == RG_OK; role++) {
         if (!takes(r, rg_store_song(e->store, e->songs[i]), role)) continue;
-        status = rg_store_read(e->store, e->songs[i], role, at, frames, stem, err);
+        status = rg_store_read_channel(e->store, e->songs[i], role, channel, at, frames, stem, err);
         for (int64_t t = 0; t < frames && status == RG_OK; t++) out->samples[t] += stem[t];
     }
     free(stem);
@@ -110,16 +112,16 @@ static rg_status read_part(const evaluation *e, const codec_result *r, int64_t i
 }
 
 /* At the codec's rate; `above` (may be NULL): share of the energy that this rate cannot hold. */
-static rg_status read_excerpt(const evaluation *e, const codec_result *r, int64_t i, rg_audio *out,
-                              double *above, rg_error *err)
+static rg_status read_excerpt(const evaluation *e, const codec_result *r, int64_t i,
+                              int32_t channel, rg_audio *out, double *above, rg_error *err)
 {
     int32_t store_rate = rg_store_rate(e->store), rate = r->codec->config.sample_rate;
     int64_t frames = (int64_t)(e->options.seconds * store_rate);
     const rg_song *song = rg_store_song(e->store, e->songs[i]);
     rg_audio raw;
     rg_outside share = {0};
-    RG_TRY(
-        read_part(e, r, i, r->start[i], frames < song->frames ? frames : song->frames, &raw, err));
+    RG_TRY(read_part(e, r, i, channel, r->start[i], frames < song->frames ? frames : song->frames,
+                     &raw, err));
     rg_status status =
         rg_energy_outside(raw.samples, raw.frames, store_rate, 0, rate / 2.0, &share, err);
     if (above) *above = share.above;
@@ -132,7 +134,8 @@ static rg_status read_excerpt(const evaluation *e, const codec_result *r, int64_
 static rg_status measure_band(const evaluation *e, codec_result *r, int64_t i, rg_error *err)
 {
     rg_audio song;
-    RG_TRY(read_part(e, r, i, 0, rg_store_song(e->store, e->songs[i])->frames, &song, err));
+    RG_TRY(read_part(e, r, i, RG_CHANNEL_MEAN, 0, rg_store_song(e->store, e->songs[i])->frames,
+                     &song, err));
     rg_status status = rg_energy_outside(song.samples, song.frames, song.rate, r->codec->band[0],
                                          r->codec->band[1], &r->band[i], err);
     rg_audio_free(&song);
@@ -144,7 +147,8 @@ static rg_status measure_band(const evaluation *e, codec_result *r, int64_t i, r
 /* What the codec makes of an excerpt; freed by free_coded. */
 typedef struct coded {
     int32_t *codes;  /* (frames,K) */
-    float *channels; /* (C,n) */
+    float *given;    /* (C,n) what it got */
+    float *channels; /* (C,n) what it made of it */
     int64_t frames;
     double encode_seconds, decode_seconds;
 } coded;
@@ -152,7 +156,30 @@ typedef struct coded {
 static void free_coded(coded *c)
 {
     free(c->codes);
+    free(c->given);
     free(c->channels);
+}
+
+bool rg__codec_hears_stereo(const evaluation *e, const codec_result *r)
+{
+    return r->codec->config.channels > 1 && rg_store_channels(e->store) > 1;
+}
+
+/* c->given: each channel's own sound of a stereo store, else x in each. */
+static rg_status give_channels(const evaluation *e, const codec_result *r, int64_t i,
+                               const rg_audio *x, coded *c, rg_error *err)
+{
+    const int64_t n = x->frames, channels = r->codec->config.channels;
+    const bool own = rg__codec_hears_stereo(e, r);
+    c->given = calloc((size_t)(n * channels + 1), sizeof *c->given);
+    if (!c->given) return rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
+    for (int32_t k = 0; k < channels; k++) {
+        rg_audio one = {0};
+        if (own) RG_TRY(read_excerpt(e, r, i, k, &one, NULL, err));
+        memcpy(c->given + k * n, own ? one.samples : x->samples, (size_t)n * sizeof *c->given);
+        rg_audio_free(&one);
+    }
+    return RG_OK;
 }
 
 /* x (n,C), which decoding overwrites; scales (chunks). */
@@ -186,13 +213,14 @@ static int64_t drop_filling(const rg_encodec_config *config, int64_t n, int32_t 
     return kept;
 }
 
-/* Every channel gets the same sound. */
-static rg_status through_codec(evaluation *e, rg_codec *codec, const rg_audio *x, coded *c,
-                               rg_error *err)
+/* What the codec makes of excerpt x of song i. */
+static rg_status through_codec(evaluation *e, const codec_result *r, int64_t i, const rg_audio *x,
+                               coded *c, rg_error *err)
 {
-    const rg_encodec_config *config = &codec->config;
+    const rg_encodec_config *config = &r->codec->config;
     const rg_codec_cut cut = rg_codec_cut_of(config, x->frames);
     const int64_t n = x->frames, channels = config->channels;
+    RG_TRY(give_channels(e, r, i, x, c, err));
     const size_t codes = (size_t)(cut.chunks * cut.frames * config->codebooks) + 1;
     float *sound = malloc((size_t)(n * channels + 1) * sizeof *sound);
     float *scales = malloc((size_t)(cut.chunks + 1) * sizeof *scales);
@@ -201,11 +229,11 @@ static rg_status through_codec(evaluation *e, rg_codec *codec, const rg_audio *x
     rg_status status = sound && scales && c->codes && c->channels
                            ? RG_OK
                            : rg_fail(err, RG_ERR_NOMEM, "no memory for codes");
-    for (int64_t i = 0; i < n * channels && status == RG_OK; i++)
-        sound[i] = x->samples[i / channels];
-    if (status == RG_OK) status = run_codec(e, codec, sound, n, scales, c, err);
-    for (int64_t i = 0; i < n * channels && status == RG_OK; i++)
-        c->channels[i % channels * n + i / channels] = sound[i];
+    for (int64_t k = 0; k < n * channels && status == RG_OK; k++)
+        sound[k] = c->given[k % channels * n + k / channels];
+    if (status == RG_OK) status = run_codec(e, r->codec, sound, n, scales, c, err);
+    for (int64_t k = 0; k < n * channels && status == RG_OK; k++)
+        c->channels[k % channels * n + k / channels] = sound[k];
     if (status == RG_OK) c->frames = drop_filling(config, n, c->codes);
     free(sound);
     free(scales);
@@ -272,7 +300,8 @@ typedef struct row_work {
     codec_result *r;
     int64_t song;
     const rg_audio *x;
-    const float *channels; /* (C, x->frames): what the codec made */
+    float *given;          /* (C, x->frames): what the codec got ... */
+    const float *channels; /* ... and what it made */
     float *rows;           /* (CODEC_ROWS, x->frames): the others, made here */
 } row_work;
 
@@ -282,7 +311,8 @@ static rg_status compare_channels(const row_work *w, double *v, rg_error *err)
     const int32_t channels = w->r->codec->config.channels;
     for (int32_t c = 0; c < channels; c++) {
         double one[CODEC_METRICS] = {0};
-        RG_TRY(compare(w->x, w->channels + c * w->x->frames, one, err));
+        const rg_audio given = {w->given + c * w->x->frames, w->x->frames, 1, w->x->rate};
+        RG_TRY(compare(&given, w->channels + c * w->x->frames, one, err));
         for (int32_t m = 0; m < CODEC_METRICS; m++) v[m] += one[m] / channels;
     }
     return RG_OK;
@@ -310,8 +340,9 @@ static rg_status measure_rows(evaluation *e, codec_result *r, int64_t i, const r
                               double seconds[3], rg_error *err)
 {
     coded c = {0};
-    rg_status status = through_codec(e, r->codec, x, &c, err);
-    row_work w = {r, i, x, c.channels, malloc((size_t)(CODEC_ROWS * x->frames) * sizeof(float))};
+    rg_status status = through_codec(e, r, i, x, &c, err);
+    row_work w = {r,       i,          x,
+                  c.given, c.channels, malloc((size_t)(CODEC_ROWS * x->frames) * sizeof(float))};
     if (status == RG_OK && !w.rows) status = rg_fail(err, RG_ERR_NOMEM, "no memory for an excerpt");
     if (status == RG_OK) keep_codes(r, i, &c);
     if (status == RG_OK) status = rg__each(e, CODEC_ROWS, measure_row, &w, err);
@@ -331,7 +362,7 @@ static rg_status measure_song(evaluation *e, codec_result *r, int64_t i, double 
     if (r->start[i] < 0) return RG_OK;
     rg_audio x;
     RG_TRY(measure_band(e, r, i, err));
-    RG_TRY(read_excerpt(e, r, i, &x, &r->outside[i], err));
+    RG_TRY(read_excerpt(e, r, i, RG_CHANNEL_MEAN, &x, &r->outside[i], err));
     rg_status status = measure_rows(e, r, i, &x, seconds, err);
     rg_audio_free(&x);
     return status;
@@ -374,7 +405,7 @@ rg_status rg__codec_excerpt(evaluation *e, const codec_result *r, int64_t i, cod
     coded c = {0};
     double bitrate;
     *out = (codec_excerpt){0};
-    RG_TRY(read_excerpt(e, r, i, &out->original, NULL, err));
+    RG_TRY(read_excerpt(e, r, i, RG_CHANNEL_MEAN, &out->original, NULL, err));
     const rg_audio *x = &out->original;
     for (int row = 0; row < CODEC_ROWS; row++) {
         if (r->missing[row][0]) continue;
@@ -383,9 +414,11 @@ rg_status rg__codec_excerpt(evaluation *e, const codec_result *r, int64_t i, cod
             RG_TRY(rg__codec_reference(r, (enum codec_row)row, x, out->rows[row].samples, &bitrate,
                                        err));
     }
-    rg_status status = through_codec(e, r->codec, x, &c, err);
-    if (status == RG_OK)
-        memcpy(out->rows[CODEC_OURS].samples, c.channels, (size_t)x->frames * sizeof *c.channels);
+    rg_status status = through_codec(e, r, i, x, &c, err);
+    const int32_t shown = rg__codec_hears_stereo(e, r) ? r->codec->config.channels : 1;
+    for (int32_t k = 0; k < shown && status == RG_OK; k++)
+        for (int64_t t = 0; t < x->frames; t++)
+            out->rows[CODEC_OURS].samples[t] += c.channels[k * x->frames + t] / (float)shown;
     free_coded(&c);
     return status;
 }

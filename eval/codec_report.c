@@ -188,9 +188,16 @@ static void add_csv_items(evaluation *e, const codec_result *r)
 }
 
 /* What a reader of a codec's numbers must know of its channels and chunks. */
-static void say_how_it_was_measured(evaluation *e, const rg_encodec_config *c)
+static void say_how_it_was_measured(evaluation *e, const codec_result *r)
 {
-    if (c->channels > 1)
+    const rg_encodec_config *c = &r->codec->config;
+    if (rg__codec_hears_stereo(e, r))
+        rg_report_text(e->report,
+                       "Each of the codec's %d channels got the stem's own. Its numbers are means "
+                       "over the channels, each against its own; players, pictures and all other "
+                       "rows are of the channels' mean.",
+                       (int)c->channels);
+    else if (c->channels > 1)
         rg_report_text(e->report,
                        "Stems are mono: each of the codec's %d channels got the same sound. Its "
                        "numbers are means over the channels, each against the stem; players and "
@@ -205,7 +212,7 @@ static void say_how_it_was_measured(evaluation *e, const rg_encodec_config *c)
 rg_status rg__codec_section(evaluation *e, const codec_result *r, int32_t players, rg_error *err)
 {
     rg_report_heading(e->report, "%s", r->role);
-    say_how_it_was_measured(e, &r->codec->config);
+    say_how_it_was_measured(e, r);
     RG_TRY(rg__codec_bits_tables(e, r, err));
     RG_TRY(metric_plot(e, r, err));
     rg__codec_bands(e, r);

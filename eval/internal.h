@@ -107,6 +107,8 @@ double *rg__codec_values(const codec_result *result, enum codec_row row, int32_t
 typedef struct codec_excerpt {
     rg_audio original, rows[CODEC_ROWS];
 } codec_excerpt;
+/* Whether its channels get those of the stems: both are stereo. */
+bool rg__codec_hears_stereo(const evaluation *e, const codec_result *result);
 rg_status rg__codec_excerpt(evaluation *e, const codec_result *result, int64_t i,
                             codec_excerpt *out, rg_error *err);
 void rg__codec_excerpt_free(codec_excerpt *excerpt);

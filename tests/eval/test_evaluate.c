@@ -22,11 +22,13 @@ static void join(char out[1024], const char *name)
     RG_ASSERT_OK(rg_fs_join(out, 1024, rg_test_folder(), name, &err), &err);
 }
 
+static int32_t store_channels = 1; /* of the store that runs and reports are of */
+
 static const char *store_folder(void)
 {
     static char folder[1024];
-    join(folder, "store");
-    if (!rg_fs_exists(folder)) rg_store_close(rg_toy_build(&toy, folder));
+    join(folder, store_channels > 1 ? "stereo-store" : "store");
+    if (!rg_fs_exists(folder)) rg_store_close(rg_toy_build_of(&toy, store_channels, folder));
     return folder;
 }
 
@@ -308,22 +310,22 @@ static rg_encodec_config stereo_config(void)
     return c;
 }
 
-/* The mean over the channels of what a codec makes of x in both of them. */
-static double stereo_si_sdr(rg_exec *ex, rg_codec *codec, const rg_audio *x)
+/* The mean over the channels of what a codec makes of x, each against its own. */
+static double stereo_si_sdr(rg_exec *ex, rg_codec *codec, const rg_audio x[2])
 {
     const rg_codec_cut cut = rg_codec_cut_of(&codec->config, x->frames);
     const size_t n = (size_t)x->frames;
     float *both = malloc(2 * n * sizeof *both), *y = malloc(2 * n * sizeof *y);
     float *scales = malloc((size_t)cut.chunks * sizeof *scales);
     int32_t *codes = malloc((size_t)(cut.chunks * cut.frames * RG_TOY_BOOKS) * sizeof *codes);
-    for (size_t i = 0; i < 2 * n; i++) both[i] = x->samples[i / 2];
+    for (size_t i = 0; i < 2 * n; i++) both[i] = x[i % 2].samples[i / 2];
     RG_ASSERT_OK(rg_codec_encode_chunks(ex, codec, both, x->frames, RG_TOY_BOOKS, codes, scales),
                  &ex->error);
     RG_ASSERT_OK(rg_codec_decode_chunks(ex, codec, codes, scales, RG_TOY_BOOKS, both, x->frames),
                  &ex->error);
     for (size_t i = 0; i < 2 * n; i++) y[i % 2 * n + i / 2] = both[i];
     double db[2];
-    for (int c = 0; c < 2; c++) db[c] = rg_si_sdr(x->samples, y + (size_t)c * n, x->frames);
+    for (int c = 0; c < 2; c++) db[c] = rg_si_sdr(x[c].samples, y + (size_t)c * n, x->frames);
     ck_assert(fabs(db[0] - db[1]) > 1e-6); /* the channels' weights differ */
     free(both);
     free(y);
@@ -332,13 +334,36 @@ static double stereo_si_sdr(rg_exec *ex, rg_codec *codec, const rg_audio *x)
     return (db[0] + db[1]) / 2;
 }
 
-START_TEST(codecs_of_two_channels_and_chunks)
+/* 3 s of the bass at the codec's 8000 Hz, of each channel of the store: one serves for two. */
+static void read_channels(const rg_store *store, int64_t song, int64_t start, rg_audio x[2])
+{
+    rg_error err = {0};
+    for (int32_t c = 0; c < 2; c++) {
+        rg_audio raw = {0};
+        RG_ASSERT_OK(rg_audio_make(&raw, 3 * 16000, 1, 16000, &err), &err);
+        RG_ASSERT_OK(rg_store_read_channel(store, song, 1, c % rg_store_channels(store), start,
+                                           raw.frames, raw.samples, &err),
+                     &err);
+        RG_ASSERT_OK(rg_audio_resample(&raw, 8000, &x[c], &err), &err);
+        rg_audio_free(&raw);
+    }
+}
+
+/* In a report of a stereo store the excerpt to hear is the channels' mean. */
+static void check_excerpt(const codec_excerpt *excerpt, const rg_audio x[2])
+{
+    for (int64_t t = 0; t < x->frames; t++)
+        ck_assert_float_eq_tol(excerpt->original.samples[t],
+                               (x[0].samples[t] + x[1].samples[t]) / 2, 1e-6F);
+}
+
+static void check_stereo_codec(void)
 {
     rg_error err = {0};
     char run[1024], out[1024], path[1200];
     hide_programs();
-    join(run, "stereo-run");
-    join(out, "stereo-report");
+    join(run, store_channels > 1 ? "stereo-run" : "mono-run");
+    join(out, store_channels > 1 ? "stereo-report" : "mono-report");
     make_codec_run(run, "toy-000", 1);
     snprintf(path, sizeof path, "%s/checkpoints/step_0000400.safetensors", run);
     rg_pool *pool = rg_pool_create(2, 0, false, &err);
@@ -348,7 +373,8 @@ START_TEST(codecs_of_two_channels_and_chunks)
     options.out = out;
     options.seconds = 3;
     RG_ASSERT_OK(rg_evaluate(&options, NULL, NULL, &err), &err);
-    check_page(out, "each of the codec&#39;s 2 channels got the same sound");
+    check_page(out, store_channels > 1 ? "of the codec&#39;s 2 channels got the stem&#39;s own"
+                                       : "each of the codec&#39;s 2 channels got the same sound");
     check_page(out, "the loudness of each chunk");
 
     int64_t song = SONGS - 1;
@@ -364,8 +390,12 @@ START_TEST(codecs_of_two_channels_and_chunks)
     RG_ASSERT_OK(rg_codec_load(path, ex, &codec, &err), &err);
     RG_ASSERT_OK(rg__codec_measure(&e, &codec, NULL, &r, &err), &err);
     RG_ASSERT_OK(rg__codec_excerpt(&e, &r, 0, &excerpt, &err), &err);
-    RG_ASSERT_NEAR(rg__codec_values(&r, CODEC_OURS, CODEC_SI_SDR)[0],
-                   stereo_si_sdr(ex, &codec, &excerpt.original), 1e-9);
+    rg_audio x[2];
+    read_channels(e.store, song, r.start[0], x);
+    check_excerpt(&excerpt, x);
+    RG_ASSERT_NEAR(rg__codec_values(&r, CODEC_OURS, CODEC_SI_SDR)[0], stereo_si_sdr(ex, &codec, x),
+                   1e-9);
+    for (int c = 0; c < 2; c++) rg_audio_free(&x[c]);
     /* 3 s from 0.45 s to 0.45 s: six chunks of 25 frames and one of 0.3 s. */
     ck_assert_int_eq(r.frames[0], 6 * 25 + 15);
     RG_ASSERT_NEAR(r.nominal_bitrate, 2 * 4 * 25 / 0.45, 1e-9);
@@ -375,6 +405,12 @@ START_TEST(codecs_of_two_channels_and_chunks)
     rg_store_close(e.store);
     rg_exec_destroy(ex);
     rg_pool_destroy(pool);
+}
+
+START_TEST(codecs_of_two_channels_and_chunks)
+{
+    for (store_channels = 1; store_channels <= 2; store_channels++) check_stereo_codec();
+    store_channels = 1;
 }
 END_TEST
 

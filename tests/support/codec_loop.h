@@ -49,15 +49,15 @@ typedef struct loop {
     rg_metrics now;
 } loop;
 
-static int32_t toy_rate = 8000; /* of the store, before the first loop */
+static int32_t toy_rate = 8000;  /* of the store, before the first loop */
+static int32_t toy_channels = 1; /* of the store of the next loops */
 
 static const char *toy_folder(void)
 {
     static char folder[700];
-    if (folder[0] && rg_fs_is_folder(folder)) return folder;
     rg_toy toy = {.roles = 2, .songs = 5, .rate = toy_rate, .seconds = 12};
-    snprintf(folder, sizeof folder, "%s/store", rg_test_folder());
-    rg_store_close(rg_toy_build(&toy, folder));
+    snprintf(folder, sizeof folder, "%s/store%d", rg_test_folder(), toy_channels);
+    if (!rg_fs_is_folder(folder)) rg_store_close(rg_toy_build_of(&toy, toy_channels, folder));
     return folder;
 }
 

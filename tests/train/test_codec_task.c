@@ -203,6 +203,40 @@ START_TEST(an_augmented_run_of_any_role_has_the_same_bits)
 }
 END_TEST
 
+/* Energies of the left and right channels of a batch (B,T,2). */
+static void energies(const rg_tensor *x, double out[2])
+{
+    out[0] = out[1] = 0;
+    for (int64_t i = 0; i < rg_shape_count(x->shape); i++)
+        out[i % 2] += pow(rg_tensor_get(x, i), 2);
+}
+
+/* A codec of two channels gets the store's own, of which the right one is half as loud; a mono one
+ * learns from their mean. */
+START_TEST(a_stereo_store_serves_codecs_of_one_and_two_channels)
+{
+    static const char *const two[] = {"channels=2"};
+    toy_channels = 2;
+    for (size_t k = 0; k < 2; k++) {
+        overrides = two;
+        n_overrides = k;
+        loop *l = open_loop(1, "");
+        overrides = NULL;
+        n_overrides = 0;
+        double wait = 0, energy[2];
+        rg_step_begin(l->ex, 0);
+        const rg_tensor *x = rg_codec_run_crops(l->self, 0, 0, &wait);
+        ck_assert_msg(x != NULL, "%s", l->ex->error.text);
+        ck_assert_int_eq(x->shape.dim[2], (int)k + 1);
+        energies(x, energy);
+        if (k == 1) RG_ASSERT_NEAR(energy[0] / energy[1], 4, 0.2);
+        run(l, 0, 5);
+        close_loop(l);
+    }
+    toy_channels = 1;
+}
+END_TEST
+
 static const char *const stereo[] = {"channels=2",         "normalize=true", "norm=time_group_norm",
                                      "crop_seconds=1",     "augment.pan=1",  "pad_mode=reflect",
                                      "conv_shortcut=true", "batch=2"};
@@ -347,5 +381,6 @@ RG_TEST_MAIN("train/codec_task", 300, a_tiny_codec_beats_silence,
              a_tiny_codec_in_bf16_beats_silence, threads_do_not_change_bits,
              a_resumed_run_has_the_same_bits, splitting_a_batch_changes_no_decision,
              dropout_draws_from_its_list, an_augmented_run_of_any_role_has_the_same_bits,
-             a_stereo_codec_that_normalizes_learns, memory_is_known_before_the_first_step,
-             faulty_configurations_name_their_place)
+             a_stereo_codec_that_normalizes_learns,
+             a_stereo_store_serves_codecs_of_one_and_two_channels,
+             memory_is_known_before_the_first_step, faulty_configurations_name_their_place)
