@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "kernels/cuda/dl.h"
 
-enum { WAYS = 4, SETS = RG_DNN_PLANS / WAYS, PARTS = 10, CONFIGS = 16 };
+enum { SLOTS = 2 * RG_DNN_PLANS, PARTS = 10, CONFIGS = 16 };
 typedef cudnnBackendDescriptor_t descriptor;
 
 struct rg_dnn_plan {
@@ -21,15 +21,15 @@ struct rg_dnn_plan {
     descriptor parts[PARTS], plan; /* plan NULL: cuDNN has none */
     int n_parts;
     int64_t workspace;
-    uint64_t used; /* 0: empty */
+    bool used;
 };
 
 struct rg_dnn {
     rg_cudnn calls;
     cudnnHandle_t handle; /* NULL: the GPU is not there */
     descriptor device;
-    uint64_t clock;
-    rg_dnn_plan plans[SETS][WAYS];
+    int n_plans;
+    rg_dnn_plan plans[SLOTS]; /* at the hash of their key, or behind it */
 };
 
 /* One attribute of a descriptor. */
@@ -245,21 +245,18 @@ static bool choose(const rg_dnn *dnn, rg_dnn_plan *p, descriptor graph, cudnnBac
 const rg_dnn_plan *rg_dnn_find(rg_dnn *dnn, const rg_dnn_conv *c)
 {
     if (!dnn) return NULL;
-    rg_dnn_plan *set = dnn->plans[rg_xxh3(c, sizeof *c) % SETS], *oldest = set;
-    for (int i = 0; i < WAYS; i++) {
-        if (set[i].used && !memcmp(&set[i].key, c, sizeof *c)) {
-            set[i].used = ++dnn->clock;
-            return set[i].plan ? &set[i] : NULL;
-        }
-        if (set[i].used < oldest->used) oldest = &set[i];
-    }
-    drop(dnn, oldest);
-    oldest->key = *c;
-    oldest->used = ++dnn->clock;
-    descriptor graph = add_graph(dnn, oldest);
-    if (graph && !choose(dnn, oldest, graph, CUDNN_HEUR_MODE_A))
-        (void)choose(dnn, oldest, graph, CUDNN_HEUR_MODE_FALLBACK);
-    return oldest->plan ? oldest : NULL;
+    uint64_t i = rg_xxh3(c, sizeof *c) % SLOTS;
+    while (dnn->plans[i].used && memcmp(&dnn->plans[i].key, c, sizeof *c) != 0) i = (i + 1) % SLOTS;
+    rg_dnn_plan *p = &dnn->plans[i];
+    if (p->used) return p->plan ? p : NULL;
+    if (dnn->n_plans == RG_DNN_PLANS) return NULL; /* kernels of any other may be on their way */
+    p->key = *c;
+    p->used = true;
+    dnn->n_plans++;
+    descriptor graph = add_graph(dnn, p);
+    if (graph && !choose(dnn, p, graph, CUDNN_HEUR_MODE_A))
+        (void)choose(dnn, p, graph, CUDNN_HEUR_MODE_FALLBACK);
+    return p->plan ? p : NULL;
 }
 
 int64_t rg_dnn_plan_workspace(const rg_dnn_plan *plan)
@@ -334,7 +331,7 @@ rg_dnn *rg_dnn_open_described(const char *device, rg_error *err)
 void rg_dnn_close(rg_dnn *dnn)
 {
     if (!dnn) return;
-    for (int i = 0; i < RG_DNN_PLANS; i++) drop(dnn, &dnn->plans[i / WAYS][i % WAYS]);
+    for (int i = 0; i < SLOTS; i++) drop(dnn, &dnn->plans[i]);
     if (dnn->device) dnn->calls.cudnnBackendDestroyDescriptor(dnn->device);
     if (dnn->handle) dnn->calls.cudnnDestroy(dnn->handle);
     free(dnn);

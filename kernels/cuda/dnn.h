@@ -30,13 +30,13 @@ typedef struct rg_dnn_conv {
 } rg_dnn_conv;
 
 enum {
-    RG_DNN_PLANS = 1024,         /* most that are kept */
+    RG_DNN_PLANS = 2048,         /* no more are made; a codec's step has 400 */
     RG_DNN_WORKSPACE = 32 << 20, /* a plan that needs more is none */
     RG_DNN_ALIGNMENT = 16        /* no engine asks for more */
 };
 
 typedef struct rg_dnn rg_dnn;           /* one per GPU */
-typedef struct rg_dnn_plan rg_dnn_plan; /* of the cache: valid until the next call of find */
+typedef struct rg_dnn_plan rg_dnn_plan; /* lives as long as its rg_dnn */
 
 /* For the GPU that is current, on `stream` (a cudaStream_t). NULL with one line in `err` where
  * cuDNN is missing, too old or cannot be started. */

@@ -30,7 +30,7 @@ rg_status rg_cuda_gemm(rg_kernel_ctx *ctx, const rg_gemm *g);
 typedef struct rg_gemm_cache rg_gemm_cache;
 rg_gemm_cache *rg_gemm_cache_create(rg_error *err);
 void rg_gemm_cache_destroy(rg_gemm_cache *cache); /* NULL is fine */
-enum { RG_GEMM_PLANS = 256 };                     /* most that are kept */
+enum { RG_GEMM_PLANS = 2048 }; /* most that are kept; a codec's step has hundreds */
 
 RG_C_END
 

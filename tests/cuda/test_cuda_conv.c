@@ -106,6 +106,10 @@ START_TEST(a_shape_is_planned_once)
     wrong.y[1] = 8; /* not the length that the convolution has */
     ck_assert_ptr_null(rg_dnn_find(dnn, &wrong));
     ck_assert_int_eq(cuemu_cudnn_refusals(), 1);
+    for (other.batch = 5; other.batch < RG_DNN_PLANS + 2; other.batch++)
+        ck_assert(rg_dnn_find(dnn, &other) != NULL);
+    ck_assert_ptr_null(rg_dnn_find(dnn, &other)); /* one too many */
+    ck_assert_ptr_eq(rg_dnn_find(dnn, &conv), plan);
     rg_dnn_close(dnn);
     ck_assert_int_eq(cuemu_cudnn_refusals(), 1);
     cudaStreamDestroy(stream);
