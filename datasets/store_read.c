@@ -58,6 +58,16 @@ rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first,
                              e->offset + first * (int64_t)sizeof *out, sh->name, err);
 }
 
+static void scale_to(const int16_t *restrict x, int64_t n, float scale, float *restrict out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = x[i] * scale;
+}
+
+static void add_scaled(const int16_t *restrict x, int64_t n, float scale, float *restrict out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] += x[i] * scale;
+}
+
 /* out (n) = or += the samples of one row of a song, times `scale`. */
 static rg_status read_row(const rg_store *store, int64_t song, int64_t row, int64_t from, int64_t n,
                           float scale, bool add, float *out, rg_error *err)
@@ -67,8 +77,10 @@ static rg_status read_row(const rg_store *store, int64_t song, int64_t row, int6
     for (int64_t at = 0; at < n;) {
         int64_t count = n - at < READ_AT_ONCE ? n - at : READ_AT_ONCE;
         RG_TRY(rg__store_read_raw(store, song, first + at, count, block, err));
-        for (int64_t i = 0; !add && i < count; i++) out[at + i] = block[i] * scale;
-        for (int64_t i = 0; add && i < count; i++) out[at + i] += block[i] * scale;
+        if (add)
+            add_scaled(block, count, scale, out + at);
+        else
+            scale_to(block, count, scale, out + at);
         at += count;
     }
     return RG_OK;

@@ -170,8 +170,8 @@ static rg_status add_header(rg__page *p, rg_error *err)
     rg_text_add(&p->out, "</h1><dl class=\"facts\">\n");
     add_fact(p, "songs", "%lld, %.2f hours", (long long)rg_store_songs(p->store),
              json_number_value(json_object_get(d, "hours")));
-    add_fact(p, "stems", "%d roles, %d Hz, 16 bit", (int)rg_store_roles(p->store),
-             (int)rg_store_rate(p->store));
+    add_fact(p, "stems", "%d roles, %d Hz, 16 bit%s", (int)rg_store_roles(p->store),
+             (int)rg_store_rate(p->store), rg_store_channels(p->store) > 1 ? ", stereo" : "");
     add_counts(p, "from", json_object_get(d, "packages"));
     add_counts(p, "genres", json_object_get(d, "genres"));
     add_counts(p, "licences", json_object_get(d, "licenses"));

@@ -2,6 +2,7 @@
  * The page of a store: every section, hostile names shown as text, the same page from the same
  * seed, warnings for what is odd, and no half page.
  */
+#include "audio/audio.h"
 #include "base/fs.h"
 #include "eval/store_page.h"
 #include "faulty_fs.h"
@@ -98,6 +99,50 @@ START_TEST(every_section_and_nothing_hostile)
 }
 END_TEST
 
+/* Bytes that base64 text stands for; *n of them. */
+static uint8_t *decode_base64(const char *text, size_t *n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t length = strcspn(text, "\"");
+    uint8_t *out = malloc(length);
+    uint32_t bits = 0;
+    *n = 0;
+    for (size_t i = 0; i < length && text[i] != '='; i++) {
+        bits = bits << 6 | (uint32_t)(strchr(digits, text[i]) - digits);
+        if (i % 4 > 0) out[(*n)++] = (uint8_t)(bits >> (6 - i % 4 * 2));
+    }
+    return out;
+}
+
+/* The first player of a stereo store's page holds the store's own samples, left and right. */
+START_TEST(stereo_is_played_in_stereo)
+{
+    enum { FRAMES = 12800 };
+    const rg_toy toy = {1, 1, 8000, 1.6, 0};
+    static const char mark[] = "src=\"data:audio/flac;base64,";
+    static int16_t expected[2 * FRAMES];
+    rg_error err = {0};
+    rg_store *store = rg_toy_build_of(&toy, 2, inside("stereo"));
+    char *page = make_page(store, "stereo.html", 0);
+    ck_assert_ptr_nonnull(strstr(page, "16 bit, stereo"));
+    char *player = strstr(page, mark);
+    ck_assert_ptr_nonnull(player);
+    size_t n;
+    uint8_t *flac = decode_base64(player + sizeof mark - 1, &n);
+    RG_ASSERT_OK(rg_fs_write_atomic(inside("player.flac"), flac, n, &err), &err);
+    rg_pcm pcm;
+    RG_ASSERT_OK(rg_pcm_read(inside("player.flac"), &pcm, &err), &err);
+    ck_assert(pcm.channels == 2 && pcm.frames == FRAMES && pcm.rate == toy.rate);
+    rg_toy_rows(&toy, 2, 0, FRAMES, expected);
+    for (int64_t i = 0; i < 2 * FRAMES; i++)
+        ck_assert_int_eq(((int32_t *)pcm.samples)[i], expected[i % 2 * FRAMES + i / 2] * 65536);
+    rg_pcm_free(&pcm);
+    free(flac);
+    free(page);
+    rg_store_close(store);
+}
+END_TEST
+
 START_TEST(the_seed_draws_the_songs)
 {
     const rg_toy toy = {2, 14, 8000, 2.017, 0};
@@ -140,5 +185,5 @@ START_TEST(a_failing_call_leaves_no_half_page)
 }
 END_TEST
 
-RG_TEST_MAIN("store page", 60, every_section_and_nothing_hostile, the_seed_draws_the_songs,
-             a_failing_call_leaves_no_half_page)
+RG_TEST_MAIN("store page", 60, every_section_and_nothing_hostile, stereo_is_played_in_stereo,
+             the_seed_draws_the_songs, a_failing_call_leaves_no_half_page)
