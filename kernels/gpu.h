@@ -88,6 +88,21 @@ rg_status rg_gpu_graph_end(rg_gpu_graph *graph, rg_error *err) RG_MUST_USE;
 void rg_gpu_graph_drop(rg_gpu_graph *graph);
 
 /*
+ * Kernels timed call by call: tables that note the stream's time before and after each call of
+ * `kernels` (and of `stored`, NULL: none), and count it in `tally` as idle ones do (idle.h). They
+ * are for an exec whose ctx->tally is this one. add: waits, and adds the seconds of the calls since
+ * the last time to the tally's rows. Outside of graphs only.
+ */
+typedef struct rg_gpu_timing rg_gpu_timing;
+struct rg_tally;
+rg_gpu_timing *rg_gpu_timing_create(rg_gpu *gpu, struct rg_tally *tally, const rg_kernels *kernels,
+                                    const rg_kernels *stored, rg_error *err);
+void rg_gpu_timing_destroy(rg_gpu_timing *timing); /* NULL is fine */
+const rg_kernels *rg_gpu_timing_kernels(const rg_gpu_timing *timing);
+const rg_kernels *rg_gpu_timing_stored(const rg_gpu_timing *timing); /* NULL: none */
+rg_status rg_gpu_timing_add(rg_gpu_timing *timing, rg_error *err) RG_MUST_USE;
+
+/*
  * Asked every 100 ms while the host waits for the GPU, whose work may wait for other processes: an
  * error ends the wait. ask NULL: nobody.
  */

@@ -27,13 +27,15 @@ typedef struct rg_tally_row {
     double products; /* flop of matrix products, which tensor units do */
     double other; /* flop of transforms and searches, which they do not; the rest is not counted */
     double bytes;
-    double chain; /* steps of a recurrence, each of which waits for the one before */
+    double chain;   /* steps of a recurrence, each of which waits for the one before */
+    double seconds; /* measured (rg_gpu_timing_add); 0: not measured */
 } rg_tally_row;
 
 /* Zeroed but for the sizes it is empty. A row that has no room ends in the last one, "(others)". */
 typedef struct rg_tally {
     int32_t real_bytes; /* of an activation, and of a weight packed for products: 2 or 4 */
-    int32_t n;
+    int32_t n, last;    /* rows; the one of the last call */
+    struct rg_gpu_timing *timing; /* whose tables count here, or NULL */
     rg_tally_row rows[RG_TALLY_ROWS];
 } rg_tally;
 

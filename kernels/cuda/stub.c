@@ -140,6 +140,37 @@ void rg_gpu_graph_drop(rg_gpu_graph *graph)
     (void)graph;
 }
 
+rg_gpu_timing *rg_gpu_timing_create(rg_gpu *gpu, struct rg_tally *tally, const rg_kernels *kernels,
+                                    const rg_kernels *stored, rg_error *err)
+{
+    (void)gpu, (void)tally, (void)kernels, (void)stored;
+    absent(err);
+    return NULL;
+}
+
+void rg_gpu_timing_destroy(rg_gpu_timing *timing)
+{
+    (void)timing;
+}
+
+const rg_kernels *rg_gpu_timing_kernels(const rg_gpu_timing *timing)
+{
+    (void)timing;
+    return NULL;
+}
+
+const rg_kernels *rg_gpu_timing_stored(const rg_gpu_timing *timing)
+{
+    (void)timing;
+    return NULL;
+}
+
+rg_status rg_gpu_timing_add(rg_gpu_timing *timing, rg_error *err)
+{
+    (void)timing;
+    return absent(err);
+}
+
 void rg_gpu_set_watch(rg_gpu *gpu, rg_gpu_watch watch)
 {
     (void)gpu, (void)watch;

@@ -10,7 +10,9 @@
 #include "train/roofline.h"
 
 const rg_option rg_cmd_bench_options[] = {
-    {"model", "CONFIG", "predict a training step of CONFIG [key=value...] on GPUs, by data sheet"},
+    {"model", "CONFIG",
+     "predict a training step of CONFIG [key=value...] on GPUs, by data sheet, and time it "
+     "on the one that is there"},
     {"device", "NAME", "cpu to time, cuda to predict (with --model; the default there)"},
     {"json", NULL, "print JSON"},
     {0},
