@@ -115,7 +115,7 @@ def make_musdb(root):
         mix = 0
         for k, stem in enumerate(["drums", "bass", "other", "vocals"]):
             mono = sound(notes(100 + 10 * number + k))
-            stereo = np.stack([mono, 0.5 * mono], 1)
+            stereo = np.stack([mono, 0.5 * sound(notes(200 + 10 * number + k))], 1)
             mix = mix + stereo
             soundfile.write(f"{root}/{subset}/{song}/{stem}.wav", stereo, RATE, "PCM_16")
         soundfile.write(f"{root}/{subset}/{song}/mixture.wav", mix, RATE, "PCM_16")
@@ -140,15 +140,17 @@ def stored(store):
     return songs
 
 
-def run(resonant, form, root, store):
-    subprocess.run([resonant, "dataset", "import", form, root, "--out", store, "--rate", str(RATE)], check=True)
+def run(resonant, form, root, store, *options):
+    command = [resonant, "dataset", "import", form, root, "--out", store, "--rate", str(RATE), *options]
+    subprocess.run(command, check=True)
     return stored(store)
 
 
 def alike(a, b):
-    """Correlation of two signals: gain does not count, the high-pass at 25 Hz takes a little."""
-    n = min(len(a), len(b))
-    return float(np.corrcoef(a[:n], b[:n])[0, 1])
+    """Lowest correlation of two signals' channels: gain does not count, the high-pass at 25 Hz takes a little."""
+    a, b = np.atleast_2d(a), np.atleast_2d(b)
+    n = min(a.shape[1], b.shape[1])
+    return min(float(np.corrcoef(x[:n], y[:n])[0, 1]) for x, y in zip(a, b, strict=True))
 
 
 def compare(name, song, split, parts):
@@ -173,12 +175,14 @@ def main(resonant, folder):
         compare(name, songs.get(name), {"validation": "valid"}.get(track.split, track.split), parts)
     make_musdb(hq)
     songs = run(resonant, "musdb18hq", hq, f"{folder}/musdb-store")
+    both = run(resonant, "musdb18hq", hq, f"{folder}/musdb-stereo", "--stereo", "keep")
     sides = {"train": ("train", "train"), "valid": ("train", "valid"), "test": ("test", None)}
     role_of = {"other": "harmony"}
     for side, (subset, split) in sides.items():
         for track in musdb.DB(root=hq, is_wav=True, subsets=subset, split=split):
-            parts = {role_of.get(s, s): np.mean(source.audio, axis=1) for s, source in track.sources.items()}
-            compare(track.name, songs.get(track.name), side, parts)
+            parts = {role_of.get(s, s): source.audio.T for s, source in track.sources.items()}
+            compare(track.name, songs.get(track.name), side, {r: np.mean(x, axis=0) for r, x in parts.items()})
+            compare(f"{track.name}, stereo", both.get(track.name), side, parts)
     print(f"{len(failures)} differences")
     return bool(failures)
 

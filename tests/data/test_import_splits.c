@@ -60,13 +60,15 @@ START_TEST(near_doubles_share_a_side)
 END_TEST
 
 /* A song of two data sets: the second one's copy goes where the first one's lies. */
-START_TEST(store_beside)
+static void check_beside(rg_import_downmix downmix_of_first)
 {
     char first[1400];
     rg_error err = {0};
+    static const char *const former[] = {"in", "first", "store"};
+    for (int k = 0; k < 3; k++) RG_ASSERT_OK(rg_fs_remove_tree(at(former[k]), &err), &err);
     record("in/test/Liz Nobody - Rainfall/drums.wav", 1, 0, 1, RG_PCM_S16);
     record("in/train/Other/drums.wav", 2, 0, 1, RG_PCM_S16);
-    rg_store_close(imported("folder", "in"));
+    rg_store_close(imported_with("folder", "in", (rg_import_options){.downmix = downmix_of_first}));
     snprintf(first, sizeof first, "%s", at("first"));
     ck_assert_int_eq(rename(at("store"), first), 0);
     RG_ASSERT_OK(rg_fs_remove_tree(at("in"), &err), &err);
@@ -82,6 +84,12 @@ START_TEST(store_beside)
     ASSERT_TOLD("Copy: sounds like 'Other' of the store beside");
     ASSERT_TOLD("Copy: moved from test to train");
     rg_store_close(store);
+}
+
+START_TEST(store_beside)
+{
+    check_beside(RG_IMPORT_MEAN);
+    check_beside(RG_IMPORT_KEEP); /* a mono copy of what a stereo store has */
 }
 END_TEST
 

@@ -28,17 +28,22 @@ static void load_codec(world *w, int32_t r, uint64_t seed)
     RG_ASSERT_OK(rg_codec_load(path, w->ex, &w->codecs[r], &err), &err);
 }
 
-static void open_world(world *w)
+static void open_world_of(world *w, int32_t channels)
 {
     rg_error err = {0};
     char store[1024];
     snprintf(w->folder, sizeof w->folder, "%s", rg_test_folder());
-    snprintf(store, sizeof store, "%s/store", w->folder);
+    snprintf(store, sizeof store, "%s/store-%d", w->folder, channels);
     w->ex = rg_toy_exec(NULL);
     rg_toy toy = {.roles = ROLES, .songs = SONGS, .rate = 16000, .seconds = 3.1, .absent = 1};
-    w->store = rg_toy_build(&toy, store);
+    w->store = rg_toy_build_of(&toy, channels, store);
     for (int32_t r = 0; r < ROLES; r++) load_codec(w, r, 20 + (uint64_t)r);
     RG_ASSERT_OK(rg_tokens_path(w->store, w->codecs, ROLES, w->path, sizeof w->path, &err), &err);
+}
+
+static void open_world(world *w)
+{
+    open_world_of(w, 1);
 }
 
 static void close_world(world *w)
@@ -85,14 +90,17 @@ static void check_codes(world *w)
     rg_tokens_close(tokens);
 }
 
+/* Of a stereo store those of the channels' mean. */
 START_TEST(codes_are_those_of_the_codecs)
 {
-    world w;
-    open_world(&w);
-    build(&w, NULL);
-    check_codes(&w);
-    build(&w, NULL); /* is there already */
-    close_world(&w);
+    for (int32_t channels = 1; channels <= 2; channels++) {
+        world w;
+        open_world_of(&w, channels);
+        build(&w, NULL);
+        check_codes(&w);
+        build(&w, NULL); /* is there already */
+        close_world(&w);
+    }
 }
 END_TEST
 
