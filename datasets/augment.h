@@ -19,7 +19,8 @@ typedef struct rg_augment {
     double mix[RG_MAX_MIXED];   /* [k]: share of the crops made of k + 1 sources; all 0: one each */
     double file_dbfs;           /* RMS level that each stem of a song is brought to; 0: as stored */
     double gain_low, gain_high; /* of a source, dB, drawn uniformly */
-    double pan; /* a source lies up to here from the middle, 0 .. 1 = one side; two channels only */
+    double pan; /* a source lies up to here from the middle, 0 .. 1 = one side; two channels only,
+                 * which are balanced so where they differ */
     double reverb;              /* share of the crops that get a room ... */
     bool reverb_single;         /* ... those of one source too */
     double rt60_low, rt60_high; /* seconds in which its sound falls by 60 dB */

@@ -20,9 +20,10 @@ typedef struct rg__rows {
 /* 2nd-order Butterworth high-pass at 25 Hz, in place: takes away DC and what nobody hears. */
 void rg__stems_high_pass(const rg__rows *rows);
 
-/* `loudness` of the mix in LUFS, 0: -18; less where the mix or a stem would clip. A role without a
- * block above -60 dBFS is absent. RG_ERR_FORMAT when nothing sounds. *out is zeroed before its
- * first use; memory that it has from an earlier one serves again, and stays after an error. */
+/* `loudness` of the mix, of all its channels together, in LUFS, 0: -18; less where the mix or a
+ * stem would clip. A role without a block above -60 dBFS is absent. RG_ERR_FORMAT when nothing
+ * sounds. *out is zeroed before its first use; memory that it has from an earlier one serves again,
+ * and stays after an error. */
 rg_status rg__stems_make(const rg__rows *rows, double loudness, rg_stems *out,
                          rg_error *err) RG_MUST_USE;
 

@@ -30,6 +30,7 @@ typedef struct rg__import_song {
     char group[33]; /* songs of one group share a side of the split; "" until that is settled */
     rg_split split;
     bool has_split; /* else the content decides */
+    bool stereo;    /* a stem has several channels, or nobody looked: it was stored before */
     char *mixture;  /* resolved; NULL: none */
     rg__import_stem *stems;
     int32_t n;

@@ -114,6 +114,7 @@ static rg_status add_stem(mixing *m, const rg__import_stem *stem, rg_error *err)
                              stem->role < 0 ? "" : m->job->map->roles[stem->role].name, "rate",
                              (int)facts.rate, "channels", (int)facts.channels, "peak", facts.peak,
                              "bleed", (int)stem->bleed);
+    m->song->stereo |= facts.channels > 1;
     if (facts.channels < m->job->channels) json_object_set_new(fact, "both_alike", json_true());
     json_array_append_new(m->facts, fact);
     return RG_OK;

@@ -140,7 +140,9 @@ static void store_block(void *ctx, int64_t i, int32_t thread)
     import *im = ctx;
     rg__import_song *song = &im->list.songs[i];
     rg__import_room **room = &im->rooms[thread];
-    if (song->fault.code == RG_OK && !is_stored(im->job.writer, song)) {
+    if (song->fault.code == RG_OK && is_stored(im->job.writer, song)) {
+        song->stereo = true;
+    } else if (song->fault.code == RG_OK) {
         if (!*room) *room = rg__import_room_create();
         if (*room)
             (void)!rg__import_store(&im->job, *room, song, &song->fault);
@@ -154,10 +156,12 @@ static void store_block(void *ctx, int64_t i, int32_t thread)
 
 static void tell(const import *im, rg_import_result *result)
 {
+    bool stereo = im->job.channels == 1 || im->job.options->dry;
     for (int64_t i = 0; i < im->list.n; i++) {
         const rg__import_song *song = &im->list.songs[i];
         size_t k;
         json_t *note;
+        stereo |= song->stereo;
         json_array_foreach(song->notes, k, note)
             rg_log_line(im->log, RG_LOG_WARNING, "%s: %s", song->title, json_string_value(note));
         result->warnings += (int64_t)json_array_size(song->notes);
@@ -168,6 +172,9 @@ static void tell(const import *im, rg_import_result *result)
             rg_log_line(im->log, RG_LOG_WARNING, "left out: %s: %s", song->title, fault);
     }
     result->songs = im->list.n - result->bad;
+    if (!stereo && result->songs > 0)
+        rg_log_line(im->log, RG_LOG_INFO,
+                    "every stem is mono; --stereo mean makes a store of half the size");
     rg_log_line(im->log, RG_LOG_INFO, "%lld songs, %lld left out, %lld warnings",
                 (long long)result->songs, (long long)result->bad, (long long)result->warnings);
 }

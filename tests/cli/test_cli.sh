@@ -108,6 +108,7 @@ expect 2 "--seed" "$resonant" dataset info a-store --html x.html --seed -1
 
 # ---- stereo stores ----
 prints "b-store" "$resonant" dataset import folder stems --out b-store --stereo keep
+grep -q "every stem is mono; --stereo mean" stderr && ok || bad "a stereo store of mono stems is not remarked upon"
 prints "32000 Hz stereo" "$resonant" dataset info b-store
 prints '"channels": 2' "$resonant" dataset info b-store --json
 prints "no fault" "$resonant" dataset verify b-store
