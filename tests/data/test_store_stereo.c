@@ -221,6 +221,35 @@ START_TEST(verify_finds_a_sample_of_the_right_channel)
 }
 END_TEST
 
+/* One shard a song; then the last one claims to be mono. */
+START_TEST(shards_have_channels_in_common)
+{
+    rg_error err = {0};
+    rg_store_info info = rg_toy_info(&toy);
+    info.channels = CHANNELS;
+    info.shard_bytes = 1;
+    rg_store_writer *writer = rg_store_create(inside("shards"), &info, &err);
+    ck_assert_msg(writer != NULL, "%s", err.text);
+    for (int32_t i = 0; i < toy.songs; i++)
+        RG_ASSERT_OK(rg_toy_add_of(&toy, CHANNELS, writer, i, &err), &err);
+    RG_ASSERT_OK(rg_store_finish(writer, &err), &err);
+    rg_store *store = rg_store_open(inside("shards"), &err);
+    ck_assert_msg(store != NULL, "%s", err.text);
+    check_songs(store);
+    rg_store_close(store);
+    const int32_t one = 1;
+    hid_t file = H5Fopen(inside("shards/stems-00002-of-00003.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t channels = H5Aopen(file, "channels", H5P_DEFAULT);
+    ck_assert(H5Awrite(channels, H5T_NATIVE_INT32, &one) >= 0);
+    H5Aclose(channels);
+    H5Fclose(file);
+    ck_assert_ptr_null(rg_store_open(inside("shards"), &err));
+    ck_assert_msg(err.code == RG_ERR_MISMATCH && strstr(err.text, "stems-00002-of-00003.h5: rate, "
+                                                                  "channels or roles differ"),
+                  "%s", err.text);
+}
+END_TEST
+
 START_TEST(going_on_as_mono_is_refused)
 {
     rg_error err = {0};
@@ -239,4 +268,5 @@ END_TEST
 
 RG_TEST_MAIN("store_stereo", 60, the_file_has_three_dimensions, channels_and_their_exact_mean,
              levels_are_of_both_channels, heard_is_the_mean_of_channels, exports_have_both_channels,
-             verify_finds_a_sample_of_the_right_channel, going_on_as_mono_is_refused)
+             verify_finds_a_sample_of_the_right_channel, shards_have_channels_in_common,
+             going_on_as_mono_is_refused)
