@@ -43,10 +43,12 @@ typedef struct rg_adamw_now {
     int32_t skip;
 } rg_adamw_now;
 
-/* Begins step now->step + 1: counts it, or, where sum_squares (1) is not finite, has it skipped. */
+/* Begins step now->step + 1: counts it, or, where the sum of sum_squares (n_sums, from the first to
+ * the last) is not finite, has it skipped. */
 typedef struct rg_adamw_begin_args {
     rg_adamw_rules rules;
     const double *sum_squares;
+    int64_t n_sums;
     rg_adamw_now *now;
 } rg_adamw_begin_args;
 

@@ -41,9 +41,11 @@ RG_ANYWHERE static inline double rg_adamw_ema_at(const rg_adamw_rules *rules, do
     return most < early ? most : early;
 }
 
-RG_ANYWHERE static inline void rg_adamw_decide(const rg_adamw_rules *rules, double sum_squares,
-                                               rg_adamw_now *now)
+RG_ANYWHERE static inline void rg_adamw_decide(const rg_adamw_rules *rules, const double *sums,
+                                               int64_t n_sums, rg_adamw_now *now)
 {
+    double sum_squares = 0;
+    for (int64_t i = 0; i < n_sums; i++) sum_squares += sums[i];
     const double t = (double)now->step, ema = rg_adamw_ema_at(rules, t);
     double scale = 1 / (now->divisor * now->scale);
     now->skip = !(sum_squares <= DBL_MAX);

@@ -20,6 +20,7 @@ typedef struct rg_gpu_facts {
     int32_t major, minor;    /* compute capability */
     int32_t processors;      /* SMs */
     int64_t memory, free;    /* bytes */
+    unsigned char uuid[16];  /* no other GPU has it */
     int32_t driver, runtime; /* as CUDA counts: 13000 is 13.0 */
 } rg_gpu_facts;
 
@@ -61,6 +62,9 @@ rg_status rg_gpu_put(rg_gpu *gpu, void *to, const void *from, size_t bytes,
                      rg_error *err) RG_MUST_USE;
 rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes,
                      rg_error *err) RG_MUST_USE;
+/* Between two places of the device. */
+rg_status rg_gpu_move(rg_gpu *gpu, void *to, const void *from, size_t bytes,
+                      rg_error *err) RG_MUST_USE;
 /*
  * A letter is what the host hears of the device without waiting for it: memory of the host that a
  * copies in the order of the stream fill. post: `bytes` of them, from `at` on. read: all of them as

@@ -482,10 +482,12 @@ typedef struct rg_weight_norm_args {
 
 #include "kernels/adamw.h"
 
-/* Sum of squares in f64, fixed blocks in order, and whether every element is finite. */
+/* Sum of squares in f64, fixed blocks in order, and whether every element is finite. With `ranges`
+ * there are as many, of n each and one behind the other, every one with a sum of its own, and
+ * `finite` is not used. */
 typedef struct rg_norm_args {
     const float *g;
-    int64_t n;
+    int64_t n, ranges;
     double *sum_squares;
     bool *finite;
 } rg_norm_args;

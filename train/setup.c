@@ -136,6 +136,8 @@ rg_status rg_machine_for_run(rg_machine *machine, const rg_config *config, const
                             .graphs = rg_config_bool(config, "graph"),
                             .seed = (uint64_t)rg_config_int(config, "seed"),
                             .records = true};
+    int32_t of_host;
+    rg_comm_of_host(comm, &o.place, &of_host);
     share_cpus(&o, comm);
     return rg_machine_open(machine, &o, log, err);
 }

@@ -42,6 +42,7 @@ static void format_eta(double seconds, char out[32])
 static void start_window(rg__trainer *t)
 {
     rg_comm_take_traffic(t->comm);
+    rg_comm_take_traffic(t->gpu_comm);
     t->window_start = rg_clock_seconds();
     t->window_wait = 0;
     t->window_steps = t->window_flops = 0;
@@ -333,7 +334,7 @@ rg_status rg_train(const rg_train_options *options, const rg_log *log, rg_train_
                     (long long)t->step, (long long)t->steps);
     else if (status == RG_OK)
         status = run_steps(t, err);
-    if (status != RG_OK) rg_comm_abort(t->comm, err->text);
+    if (status != RG_OK) rg_comm_abort(t->gpu_comm ? t->gpu_comm : t->comm, err->text);
     if (status != RG_OK && t->log_file)
         rg_log_line(&t->log, RG_LOG_WARNING, "stopped: %s", err->text);
     rg_copy_text(result->run_folder, sizeof result->run_folder, t->run.folder);

@@ -29,7 +29,8 @@ typedef struct rg__trainer {
     rg_metrics now;
     rg_log log; /* the caller's, and train.log */
     const rg_log *outer;
-    rg_comm *comm; /* NULL: one process */
+    rg_comm *comm;     /* NULL: one process */
+    rg_comm *gpu_comm; /* of several processes on GPUs; else NULL */
     int32_t rank, world;
     rg_appender *log_file;
     rg_text early; /* what was said before there was a log file */

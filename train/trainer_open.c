@@ -93,6 +93,10 @@ static rg_status open_task(rg__trainer *t, bool resumes, rg_error *err)
     t->params = t->task->params(t->self);
     t->optimizer.late = ex->gpu && !t->task->after_update; /* which has to know */
     if (!ex->graphs) return RG_OK;
+    if (t->world > 1)
+        return rg_fail(err, RG_ERR_CONFIG,
+                       "%s: graph: updates of several processes are no graph; leave it out",
+                       rg_config_place(t->config, "graph"));
     if (!t->optimizer.late)
         return rg_fail(err, RG_ERR_CONFIG,
                        "%s: graph: steps of task '%s' ask for results on the way, which a graph "
@@ -164,6 +168,7 @@ rg_status rg__trainer_close(rg__trainer *t, rg_status status, rg_error *err)
 {
     if (t->self) t->task->close(t->self);
     rg_gpu_graph_destroy(t->graph);
+    rg_comm_close(t->gpu_comm);
     rg_status closed = rg_metric_log_close(t->metrics, err);
     if (status == RG_OK) status = closed;
     rg_machine_close(&t->machine);

@@ -51,7 +51,7 @@ static void say_who_takes_part(rg__trainer *t)
     if (t->world > 1)
         rg_log_line(&t->log, RG_LOG_INFO,
                     "%d processes over %s, each with %lld of the %lld micro-batches of an update",
-                    (int)t->world, rg_comm_backend_name(t->comm),
+                    (int)t->world, t->machine.gpu ? "nccl" : rg_comm_backend_name(t->comm),
                     (long long)rg_config_int(t->config, "accumulate") / t->world,
                     (long long)rg_config_int(t->config, "accumulate"));
 }
@@ -88,6 +88,9 @@ rg_status rg__trainer_share(rg__trainer *t, rg_error *err)
                                .last_pass = t->task->last_pass,
                                .ctx = t->self};
     if (t->world == 1 && options.shards <= 1) return RG_OK;
+    if (t->world > 1 && t->machine.gpu)
+        RG_TRY(rg_comm_open_gpu(t->comm, t->machine.gpu, &t->gpu_comm, err));
+    options.gpu_comm = t->gpu_comm;
     RG_TRY(rg_zero_attach(t->params, &options, err));
     options.last_pass = NULL; /* those beside it are not told while gradients come */
     for (rg_params *p = rg_params_companion(t->params); p; p = rg_params_companion(p))
@@ -109,7 +112,10 @@ rg_status rg__trainer_means(rg__trainer *t, rg_metrics *out, rg_error *err)
     double sums[2 * RG_MAX_METRICS + EXTRA];
     rg_metrics *sum = &t->mean.sum;
     int32_t n = sum->n;
-    const rg_comm_traffic traffic = rg_comm_take_traffic(t->comm);
+    rg_comm_traffic traffic = rg_comm_take_traffic(t->comm);
+    const rg_comm_traffic between_gpus = rg_comm_take_traffic(t->gpu_comm);
+    traffic.seconds += between_gpus.seconds;
+    traffic.bytes += between_gpus.bytes;
     RG_TRY(rg__trainer_tell(t, &n, sizeof n, err)); /* the metrics that rank 0 has */
     RG_TRY(rg__trainer_tell(t, sum->name, sizeof sum->name, err));
     if (n != sum->n)

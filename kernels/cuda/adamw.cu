@@ -73,9 +73,10 @@ __device__ __forceinline__ float update(const state &s, const factors &f, const 
 }
 
 __global__ void __launch_bounds__(32)
-    adamw_begin_kernel(const rg_adamw_rules rules, const double *sum_squares, rg_adamw_now *now)
+    adamw_begin_kernel(const rg_adamw_rules rules, const double *sum_squares, int64_t n_sums,
+                       rg_adamw_now *now)
 {
-    if (threadIdx.x == 0) rg_adamw_decide(&rules, *sum_squares, now);
+    if (threadIdx.x == 0) rg_adamw_decide(&rules, sum_squares, n_sums, now);
 }
 
 /* Of skipped steps only, which are few: it ends at once in all others. */
@@ -134,9 +135,9 @@ static matrices matrices_from(const rg_adamw_args *a, int64_t from)
 template <class T>
 static rg_status adamw_begin_call(rg_kernel_ctx *ctx, const rg_adamw_begin_args *a)
 {
-    return rg_cuda_check(ctx,
-                         RG_LAUNCH(adamw_begin_kernel, dim3(1), dim3(32), 0,
-                                   (cudaStream_t)ctx->stream, a->rules, a->sum_squares, a->now));
+    return rg_cuda_check(ctx, RG_LAUNCH(adamw_begin_kernel, dim3(1), dim3(32), 0,
+                                        (cudaStream_t)ctx->stream, a->rules, a->sum_squares,
+                                        a->n_sums, a->now));
 }
 
 template <class T> static rg_status adamw_call(rg_kernel_ctx *ctx, const rg_adamw_args *a)

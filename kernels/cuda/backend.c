@@ -55,6 +55,7 @@ rg_status rg_gpu_describe(int32_t index, rg_gpu_facts *facts, rg_error *err)
     facts->major = p.major, facts->minor = p.minor;
     facts->processors = p.multiProcessorCount;
     facts->memory = (int64_t)p.totalGlobalMem, facts->free = (int64_t)free_bytes;
+    memcpy(facts->uuid, &p.uuid, sizeof facts->uuid);
     int driver = 0, runtime = 0;
     RG_TRY(rg_gpu_check(cudaDriverGetVersion(&driver), "version of the driver", err));
     RG_TRY(rg_gpu_check(cudaRuntimeGetVersion(&runtime), "version of the runtime", err));
@@ -271,6 +272,13 @@ rg_status rg_gpu_get(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_e
         "copy of the fault word", err));
     RG_TRY(rg_gpu_wait(gpu, err));
     return tell_fault(gpu, fault, err);
+}
+
+rg_status rg_gpu_move(rg_gpu *gpu, void *to, const void *from, size_t bytes, rg_error *err)
+{
+    if (bytes == 0) return RG_OK;
+    return rg_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, gpu->stream),
+                        "copy on the device", err);
 }
 
 rg_status rg_gpu_zero(rg_gpu *gpu, void *memory, size_t bytes, rg_error *err)

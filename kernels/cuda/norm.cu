@@ -12,9 +12,10 @@ namespace
 
 struct element_source {
     const float *g;
-    __device__ __forceinline__ void add(int64_t, int64_t i, int64_t, double sums[1]) const
+    int64_t n;
+    __device__ __forceinline__ void add(int64_t range, int64_t i, int64_t, double sums[1]) const
     {
-        const double v = (double)g[i];
+        const double v = (double)g[range * n + i];
         sums[0] += v * v;
     }
 };
@@ -22,17 +23,17 @@ struct element_source {
 struct norm_sink {
     double *sum_squares;
     bool *finite;
-    __device__ __forceinline__ void put(int64_t, int64_t, int64_t, const double sums[1]) const
+    __device__ __forceinline__ void put(int64_t range, int64_t, int64_t, const double sums[1]) const
     {
-        *sum_squares = sums[0];
-        *finite = sums[0] <= DBL_MAX;
+        sum_squares[range] = sums[0];
+        if (finite) *finite = sums[0] <= DBL_MAX;
     }
 };
 
 template <class T> static rg_status norm_call(rg_kernel_ctx *ctx, const rg_norm_args *a)
 {
-    return rg_sums<double, 1>(ctx, 1, a->n, 1, element_source{a->g},
-                              norm_sink{a->sum_squares, a->finite});
+    return rg_sums<double, 1>(ctx, a->ranges ? a->ranges : 1, a->n, 1, element_source{a->g, a->n},
+                              norm_sink{a->sum_squares, a->ranges ? nullptr : a->finite});
 }
 
 } // namespace

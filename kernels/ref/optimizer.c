@@ -13,7 +13,7 @@
 rg_status rg_ref_adamw_begin(rg_kernel_ctx *ctx, const rg_adamw_begin_args *a)
 {
     (void)ctx;
-    rg_adamw_decide(&a->rules, *a->sum_squares, a->now);
+    rg_adamw_decide(&a->rules, a->sum_squares, a->n_sums, a->now);
     return RG_OK;
 }
 
@@ -44,14 +44,20 @@ rg_status rg_ref_adamw(rg_kernel_ctx *ctx, const rg_adamw_args *a)
     return RG_OK;
 }
 
+static double sum_of_squares(const float *g, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)g[i] * g[i];
+    return sum;
+}
+
 rg_status rg_ref_norm(rg_kernel_ctx *ctx, const rg_norm_args *a)
 {
     (void)ctx;
-    *a->sum_squares = 0;
-    *a->finite = true;
-    for (int64_t i = 0; i < a->n; i++) {
-        *a->sum_squares += (double)a->g[i] * a->g[i];
-        if (!isfinite(a->g[i])) *a->finite = false;
-    }
+    for (int64_t r = 0; r < a->ranges; r++)
+        a->sum_squares[r] = sum_of_squares(a->g + r * a->n, a->n);
+    if (a->ranges) return RG_OK;
+    *a->sum_squares = sum_of_squares(a->g, a->n);
+    *a->finite = isfinite(*a->sum_squares); /* a float's square is finite in double */
     return RG_OK;
 }

@@ -13,14 +13,14 @@
 
 const rg_option rg_cmd_train_options[] = {
     {"resume", "[RUN[@STEP]]", "go on with the newest run of this name, or with RUN (at STEP)"},
-    {"device", "NAME", "auto, cpu, cuda or cuda:N (unproven on hardware)"},
+    {"device", "NAME", "auto, cpu, cuda (of each process one) or cuda:N (unproven on hardware)"},
     {"json", NULL, "print the result as JSON"},
     {"processes", "N", "train with N processes on this host"},
     {"rank", "R", "which of the processes this is, where no launcher says so; with --world"},
     {"world", "N", "how many processes there are"},
     {"meet", "PLACE", "where they meet: tcp://HOST:PORT (rank 0's), or a folder that all see"},
     {"job", "NAME", "tells apart jobs that meet at one place"},
-    {"backend", "NAME", "auto, shm (one host), tcp or mpi"},
+    {"backend", "NAME", "auto, shm (one host), tcp or mpi; GPUs exchange gradients by NCCL"},
     {"timeout", "S", "seconds to wait for a process that lives (120 to meet, then 1800)"},
     {0},
 };

@@ -107,7 +107,7 @@ void rg_zero_begin(rg_zero *zero)
 
 rg_status rg_zero_send(rg_zero *zero, rg_exec *ex, bool whole_only, rg_error *err)
 {
-    float *g = zero->params->host.gradients;
+    float *g = zero->params->on.gradients;
     for (size_t i = 0; i < zero->params->n_views && !whole_only; i++) {
         if (!zero->unfolded[i]) RG_TRY(rg_params_unfold_view(zero->params, ex, i));
         zero->unfolded[i] = true;
@@ -116,7 +116,7 @@ rg_status rg_zero_send(rg_zero *zero, rg_exec *ex, bool whole_only, rg_error *er
         bucket *b = &zero->buckets[zero->next];
         int64_t slice = b->n / zero->world;
         if (whole_only && b->waits) return RG_OK;
-        RG_TRY(rg_comm_start_reduce_scatter(zero->comm, g + b->at, g + b->at + zero->rank * slice,
+        RG_TRY(rg_comm_start_reduce_scatter(zero->flats, g + b->at, g + b->at + zero->rank * slice,
                                             slice, &b->request, err));
         b->sent = true;
     }
@@ -139,7 +139,7 @@ static void go_on(rg_zero *zero)
 {
     if (zero->failure.code || zero->ex->error.code) return;
     if (rg_zero_send(zero, zero->ex, true, &zero->failure) != RG_OK) return;
-    (void)!rg_comm_progress(zero->comm, &zero->failure);
+    (void)!rg_comm_progress(zero->flats, &zero->failure);
 }
 
 static bool own_view(const rg_zero *zero, const rg_tensor *t, size_t *i)

@@ -43,6 +43,17 @@ void rg_comm_sharing(const rg_comm *comm, int32_t *index, int32_t *count)
     }
 }
 
+void rg_comm_of_host(const rg_comm *comm, int32_t *index, int32_t *count)
+{
+    *index = 0;
+    *count = comm ? 0 : 1;
+    for (int32_t r = 0; comm && r < comm->world; r++) {
+        if (strcmp(comm->peers[r].boot, comm->peers[comm->rank].boot) != 0) continue;
+        *index += r < comm->rank;
+        ++*count;
+    }
+}
+
 rg_comm_traffic rg_comm_take_traffic(rg_comm *comm)
 {
     rg_comm_traffic traffic = {0};

@@ -39,6 +39,9 @@ const char *rg_comm_rank_text(const rg_comm *comm, int32_t rank);
 /* How many ranks before this one run on the same CPUs, and how many do in all. */
 void rg_comm_sharing(const rg_comm *comm, int32_t *index, int32_t *count);
 
+/* How many ranks before this one run on the same host, and how many do in all. */
+void rg_comm_of_host(const rg_comm *comm, int32_t *index, int32_t *count);
+
 /* data (n) becomes, on every rank, the ranks' sum or greatest. NaN of any rank is a NaN of all. */
 rg_status rg_comm_allreduce(rg_comm *comm, rg_comm_op op, void *data, int64_t n,
                             rg_error *err) RG_MUST_USE;

@@ -108,8 +108,7 @@ static rg_status progress(rg_comm *comm, rg_error *err)
 static void give_up(rg_comm *comm, const char *why)
 {
     gpu_comm *g = (gpu_comm *)comm;
-    if (g->comm.failure.code) return;
-    rg_fail(&g->comm.failure, RG_ERR_CANCELLED, "%s", why);
+    if (!g->comm.failure.code) rg_fail(&g->comm.failure, RG_ERR_CANCELLED, "%s", why);
     rg_gpu_link_abort(g->link);
     rg_comm_abort(g->host, why);
 }
@@ -130,8 +129,27 @@ static void leave(rg_comm *comm)
 static const rg_comm_backend backend = {
     .start = start, .wait = wait, .progress = progress, .give_up = give_up, .close = leave};
 
+/* NCCL says of two ranks on one GPU that it is unhappy, or hangs. */
+static rg_status check_gpus(gpu_comm *g, rg_error *err)
+{
+    enum { UUID = sizeof((rg_gpu_facts *)0)->uuid };
+    rg_gpu_facts own;
+    unsigned char all[RG_GPU_LINK_WORLD * UUID];
+    RG_TRY(rg_gpu_describe(rg_gpu_index(g->gpu), &own, err));
+    RG_TRY(rg_comm_all_gather(g->host, own.uuid, all, UUID, err));
+    for (int32_t r = 0; r < g->comm.world; r++)
+        for (int32_t q = 0; q < r; q++)
+            if (!memcmp(all + r * UUID, all + q * UUID, UUID))
+                return rg_fail(err, RG_ERR_DEVICE,
+                               "device cuda: %s and rank %d have the same GPU; start as many "
+                               "processes on a host as it has GPUs",
+                               rg_comm_rank_text(g->host, r), (int)q);
+    return RG_OK;
+}
+
 static rg_status join(gpu_comm *g, rg_error *err)
 {
+    RG_TRY(check_gpus(g, err));
     struct {
         rg_gpu_link_options options;
         rg_error error;

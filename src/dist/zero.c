@@ -40,14 +40,14 @@ rg_status rg_zero_check(const rg_zero_options *o, int64_t accumulate, rg_error *
 static size_t copy_gradients(rg_params *params, char *to, const char *from)
 {
     size_t at = (size_t)params->padded * sizeof(float);
-    if (to) memcpy(to, params->host.gradients, at);
-    if (from) memcpy(params->host.gradients, from, at);
+    if (to) rg_zero_move(params->zero, to, params->on.gradients, at);
+    if (from) rg_zero_move(params->zero, params->on.gradients, from, at);
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;
         size_t bytes = (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype);
         if (rg_view_is_flat(params, params->views[i])) continue;
-        if (to) memcpy(to + at, g->data, bytes);
-        if (from) memcpy(g->data, from + at, bytes);
+        if (to) rg_zero_move(params->zero, to + at, g->data, bytes);
+        if (from) rg_zero_move(params->zero, g->data, from + at, bytes);
         at += (bytes + RG_ALIGN - 1) / RG_ALIGN * RG_ALIGN;
     }
     return at;
@@ -55,11 +55,12 @@ static size_t copy_gradients(rg_params *params, char *to, const char *from)
 
 static void set_zero(rg_params *params)
 {
-    memset(params->host.gradients, 0, (size_t)params->padded * sizeof(float));
+    rg_zero_clear(params->zero, params->on.gradients, (size_t)params->padded * sizeof(float));
     for (size_t i = 0; i < params->n_views; i++) {
         const rg_tensor *g = &params->views[i]->gradient;
         if (rg_view_is_flat(params, params->views[i])) continue;
-        memset(g->data, 0, (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype));
+        rg_zero_clear(params->zero, g->data,
+                      (size_t)rg_shape_count(g->shape) * rg_dtype_size(g->dtype));
     }
 }
 
@@ -70,8 +71,8 @@ void rg_zero_forget_gradients(rg_params *params)
     zero->current = 0;
     memset(zero->seen, 0, sizeof zero->seen);
     zero->seen[0] = true;
-    memset(params->host.gradients + params->elements, 0,
-           (size_t)(params->padded - params->elements) * sizeof(float));
+    rg_zero_clear(zero, params->on.gradients + params->elements,
+                  (size_t)(params->padded - params->elements) * sizeof(float));
     rg_zero_begin(zero);
 }
 
@@ -101,43 +102,33 @@ static rg_status add_shards(rg_zero *zero, rg_exec *ex)
         change_shard(zero, j);
         for (size_t i = 0; i < zero->params->n_views; i++)
             RG_TRY(rg_params_unfold_view(zero->params, ex, i));
-        memcpy(zero->kept[j], zero->params->host.gradients,
-               (size_t)zero->params->padded * sizeof(float));
-        zero->parts[j] = (const float *)(void *)zero->kept[j];
+        rg_zero_move(zero, zero->kept[j], zero->params->on.gradients,
+                     (size_t)zero->params->padded * sizeof(float));
     }
-    rg_tree_add(zero->parts, zero->local, zero->params->host.gradients, zero->params->padded);
+    RG_TRY(rg_zero_add_kept(zero, ex));
     for (size_t i = 0; i < zero->params->n_views; i++) zero->unfolded[i] = true;
     return RG_OK;
 }
 
 /* ---- the update ---- */
 
-/* The sum of squares, unit by unit from the first to the last, whoever has them. */
-static rg_status sum_squares(rg_zero *zero, rg_exec *ex, double *sum, rg_error *err)
+/* All units' sums of squares, in the order of their places, on all processes. */
+static rg_status share_squares(rg_zero *zero, rg_exec *ex, rg_error *err)
 {
-    int64_t units = zero->params->padded / RG_ZERO_UNIT, own = units / zero->world, k = 0;
-    double *mine = zero->squares + zero->rank * own;
     for (int32_t b = 0; b < zero->n_buckets; b++) {
-        const bucket *at = &zero->buckets[zero->ascending[b]];
-        int64_t slice = at->n / zero->world, first = at->at + zero->rank * slice;
-        for (int64_t i = 0; i < slice; i += RG_ZERO_UNIT) {
-            bool finite;
-            rg_norm_args norm = {.g = zero->params->host.gradients + first + i,
-                                 .n = RG_ZERO_UNIT,
-                                 .sum_squares = &mine[k++],
-                                 .finite = &finite};
-            RG_TRY(ex->kernels->norm(&ex->kernel_ctx, &norm));
-        }
+        bucket *at = &zero->buckets[b];
+        const int64_t slice = at->n / zero->world, first = at->at + zero->rank * slice;
+        double *mine = zero->squares + first / RG_ZERO_UNIT;
+        const rg_norm_args norm = {.g = zero->params->on.gradients + first,
+                                   .n = RG_ZERO_UNIT,
+                                   .ranges = slice / RG_ZERO_UNIT,
+                                   .sum_squares = mine};
+        RG_TRY(ex->kernels->norm(&ex->kernel_ctx, &norm));
+        RG_TRY(rg_comm_start_all_gather(zero->flats, mine, zero->squares + at->at / RG_ZERO_UNIT,
+                                        (size_t)norm.ranges * sizeof *mine, &at->request, err));
     }
-    RG_TRY(rg_comm_all_gather(zero->comm, mine, zero->squares, (size_t)own * sizeof *mine, err));
-    *sum = 0;
-    k = 0;
-    for (int32_t b = 0; b < zero->n_buckets; b++) {
-        int64_t n = zero->buckets[zero->ascending[b]].n / zero->world / RG_ZERO_UNIT;
-        for (int32_t r = 0; r < zero->world; r++)
-            for (int64_t i = 0; i < n; i++) *sum += zero->squares[r * own + k + i];
-        k += n;
-    }
+    for (int32_t b = 0; b < zero->n_buckets; b++)
+        RG_TRY(rg_comm_wait(zero->flats, &zero->buckets[b].request, err));
     return RG_OK;
 }
 
@@ -161,15 +152,15 @@ static rg_status apply(rg_zero *zero, const rg_adamw_args *args, rg_exec *ex, rg
         bucket *at = &zero->buckets[b];
         int64_t slice = at->n / zero->world, own = at->at + zero->rank * slice;
         RG_TRY(update_slice(ex, args, own, slice));
-        RG_TRY(rg_comm_start_all_gather(zero->comm, args->w + own, args->w + at->at,
+        RG_TRY(rg_comm_start_all_gather(zero->flats, args->w + own, args->w + at->at,
                                         (size_t)slice * sizeof(float), &at->request, err));
     }
     for (int32_t b = 0; b < zero->n_buckets; b++)
-        RG_TRY(rg_comm_wait(zero->comm, &zero->buckets[b].request, err));
-    return rg_params_refresh(zero->params, ex);
+        RG_TRY(rg_comm_wait(zero->flats, &zero->buckets[b].request, err));
+    return rg_params_repack(zero->params, ex);
 }
 
-/* All processes name the first gradient of all that is not finite. */
+/* All processes name the first gradient of all that is not finite. A GPU skips by itself. */
 static rg_status skip(rg_zero *zero, const rg_adamw_args *args, rg_exec *ex, rg_error *err)
 {
     for (int32_t b = 0; b < zero->n_buckets; b++) {
@@ -177,25 +168,33 @@ static rg_status skip(rg_zero *zero, const rg_adamw_args *args, rg_exec *ex, rg_
         int64_t slice = at->n / zero->world;
         RG_TRY(update_slice(ex, args, at->at + zero->rank * slice, slice));
     }
-    double first = -(double)args->now->nonfinite;
-    RG_TRY(rg_comm_allreduce(zero->comm, RG_COMM_MAX_F64, &first, 1, err));
-    args->now->nonfinite = (int64_t)-first;
+    return rg_zero_first_of_all(zero->params, &args->now->nonfinite, err);
+}
+
+/* No number is as large as to be rounded; that of no gradient is the largest. */
+rg_status rg_zero_first_of_all(rg_params *params, int64_t *first, rg_error *err)
+{
+    double least = *first < params->elements ? -(double)*first : -(double)params->elements;
+    RG_TRY(rg_comm_allreduce(params->zero->comm, RG_COMM_MAX_F64, &least, 1, err));
+    *first = (int64_t)-least;
     return RG_OK;
 }
 
 static rg_status step(rg_zero *zero, const rg_adamw *o, const rg_scaler *scaler, rg_exec *ex,
                       rg_error *err)
 {
-    double sum;
+    const bool here = !zero->params->gpu;
     if (zero->failure.code) return rg_fail(err, zero->failure.code, "%s", zero->failure.text);
     RG_TRY(add_shards(zero, ex));
     RG_TRY(rg_zero_send(zero, ex, false, err));
     for (int32_t b = 0; b < zero->n_buckets; b++)
-        RG_TRY(rg_comm_wait(zero->comm, &zero->buckets[b].request, err));
-    RG_TRY(sum_squares(zero, ex, &sum, err));
-    RG_TRY(rg_adamw_decides(o, scaler, zero->params, ex, &sum));
+        RG_TRY(rg_comm_wait(zero->flats, &zero->buckets[b].request, err));
+    RG_TRY(share_squares(zero, ex, err));
+    const int64_t units = zero->params->padded / RG_ZERO_UNIT;
+    RG_TRY(rg_adamw_decides(o, scaler, zero->params, ex, zero->squares, units));
+    if (zero->failure.code) return rg_fail(err, zero->failure.code, "%s", zero->failure.text);
     const rg_adamw_args args = rg_adamw_args_of(o, zero->params);
-    return args.now->skip ? skip(zero, &args, ex, err) : apply(zero, &args, ex, err);
+    return here && args.now->skip ? skip(zero, &args, ex, err) : apply(zero, &args, ex, err);
 }
 
 rg_status rg_zero_step(const rg_adamw *optimizer, const rg_scaler *scaler, rg_params *params,
@@ -214,9 +213,11 @@ static rg_status gather_flat(rg_zero *zero, float *flat, rg_error *err)
 {
     for (int32_t b = 0; b < zero->n_buckets && flat; b++) {
         const bucket *at = &zero->buckets[b];
-        int64_t slice = at->n / zero->world;
-        RG_TRY(rg_comm_gather(zero->comm, flat + at->at + zero->rank * slice, flat + at->at,
-                              (size_t)slice * sizeof *flat, 0, err));
+        const int64_t slice = at->n / zero->world;
+        float *all = flat + at->at, *own = all + zero->rank * slice;
+        const size_t bytes = (size_t)slice * sizeof *flat;
+        RG_TRY(zero->params->gpu ? rg_comm_all_gather(zero->flats, own, all, bytes, err)
+                                 : rg_comm_gather(zero->flats, own, all, bytes, 0, err));
     }
     return RG_OK;
 }
@@ -225,9 +226,9 @@ rg_status rg_zero_gather(rg_params *params, rg_error *err)
 {
     for (; params; params = rg_params_companion(params)) {
         if (!params->zero) continue;
-        RG_TRY(gather_flat(params->zero, params->host.moment1, err));
-        RG_TRY(gather_flat(params->zero, params->host.moment2, err));
-        RG_TRY(gather_flat(params->zero, params->host.ema, err));
+        RG_TRY(gather_flat(params->zero, params->on.moment1, err));
+        RG_TRY(gather_flat(params->zero, params->on.moment2, err));
+        RG_TRY(gather_flat(params->zero, params->on.ema, err));
     }
     return RG_OK;
 }
@@ -235,11 +236,11 @@ rg_status rg_zero_gather(rg_params *params, rg_error *err)
 rg_status rg_zero_share_averages(rg_params *params, rg_error *err)
 {
     const rg_zero *zero = params->zero;
-    float *ema = params->host.ema;
+    float *ema = params->on.ema;
     for (int32_t b = 0; zero && ema && b < zero->n_buckets; b++) {
         const bucket *at = &zero->buckets[b];
         int64_t slice = at->n / zero->world;
-        RG_TRY(rg_comm_all_gather(zero->comm, ema + at->at + zero->rank * slice, ema + at->at,
+        RG_TRY(rg_comm_all_gather(zero->flats, ema + at->at + zero->rank * slice, ema + at->at,
                                   (size_t)slice * sizeof *ema, err));
     }
     return RG_OK;
@@ -271,12 +272,21 @@ void rg_zero_forget(rg_params *params)
     }
 }
 
+/* A GPU's values to the host; frees `list` when it fails. */
+static rg_status fetch(const rg_params *params, void *list, rg_error *err)
+{
+    const rg_status status = rg_params_fetch(params, err);
+    if (status != RG_OK) free(list);
+    return status;
+}
+
 rg_status rg_zero_check_same(rg_params *params, rg_error *err)
 {
     rg_comm *comm = params->zero ? params->zero->comm : NULL;
     uint64_t hash[2] = {0}, *all = calloc((size_t)rg_comm_world(comm), sizeof hash);
     if (!all) return rg_fail(err, RG_ERR_NOMEM, "out of memory");
     for (const rg_params *p = params; p; p = rg_params_companion(p)) {
+        RG_TRY(fetch(p, all, err));
         hash[0] = hash[0] * 31 + rg_xxh3(p->host.values, (size_t)p->elements * sizeof(float));
         hash[1] = hash[1] * 31 + rg_xxh3(p->host.states, (size_t)p->state_bytes);
     }
@@ -295,16 +305,6 @@ rg_status rg_zero_check_same(rg_params *params, rg_error *err)
 
 /* ---- beginning and end ---- */
 
-static rg_status make_shards(rg_zero *zero, rg_error *err)
-{
-    if (zero->local == 1) return RG_OK;
-    size_t bytes = copy_gradients(zero->params, NULL, NULL);
-    zero->memory = rg_arena_create((bytes + RG_ALIGN) * (size_t)zero->local, "shards", err);
-    if (!zero->memory) return RG_ERR_NOMEM;
-    for (int32_t j = 0; j < zero->local; j++) zero->kept[j] = rg_arena_alloc(zero->memory, bytes);
-    return zero->kept[zero->local - 1] ? RG_OK : rg_fail(err, RG_ERR_NOMEM, "no memory for shards");
-}
-
 void rg_zero_detach(rg_params *params)
 {
     rg_zero *zero = params->zero;
@@ -313,9 +313,7 @@ void rg_zero_detach(rg_params *params)
     free(zero->ascending);
     free(zero->passes);
     free(zero->unfolded);
-    free(zero->squares);
-    free(zero->parts);
-    rg_arena_destroy(zero->memory);
+    rg_zero_free_memory(zero);
     free(zero);
     params->zero = NULL;
 }
@@ -325,17 +323,15 @@ rg_status rg_zero_attach(rg_params *params, const rg_zero_options *options, rg_e
     rg_zero *zero = params->zero = calloc(1, sizeof *zero);
     if (!zero) return rg_fail(err, RG_ERR_NOMEM, "out of memory");
     zero->comm = options->comm;
+    zero->flats = params->gpu ? options->gpu_comm : options->comm;
     zero->params = params;
     zero->rank = rg_comm_rank(options->comm);
     zero->world = rg_comm_world(options->comm);
     zero->local = options->shards > zero->world ? options->shards / zero->world : 1;
     zero->passes = calloc(params->n_views + 1, sizeof *zero->passes);
     zero->unfolded = calloc(params->n_views + 1, sizeof *zero->unfolded);
-    zero->squares = calloc((size_t)(params->padded / RG_ZERO_UNIT) + 1, sizeof *zero->squares);
-    zero->parts = calloc((size_t)zero->local, sizeof *zero->parts);
-    if (!zero->passes || !zero->unfolded || !zero->squares || !zero->parts)
-        return rg_fail(err, RG_ERR_NOMEM, "out of memory");
-    RG_TRY(make_shards(zero, err));
+    if (!zero->passes || !zero->unfolded) return rg_fail(err, RG_ERR_NOMEM, "out of memory");
+    RG_TRY(rg_zero_take_memory(zero, copy_gradients(params, NULL, NULL), err));
     RG_TRY(rg_zero_make_buckets(zero, options, err));
     rg_zero_forget_gradients(params);
     return RG_OK;

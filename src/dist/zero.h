@@ -27,6 +27,7 @@ typedef struct rg_zero rg_zero;
 
 typedef struct rg_zero_options {
     rg_comm *comm;        /* borrowed; NULL: one process */
+    rg_comm *gpu_comm;    /* of parameters on a GPU: between those (rg_comm_open_gpu); borrowed */
     int32_t shards;       /* 0: one per process */
     int64_t bucket_bytes; /* 0: 25 MB */
     /* The backward pass of a micro-batch, counted from 0, after which the parameter of this name
@@ -51,7 +52,8 @@ void rg_zero_micro(rg_params *params, int64_t micro);
 /* The next micro-batch is the last of this process, so that its gradients can go on their way as
  * they come; false: it is over. */
 void rg_zero_last(rg_params *params, rg_exec *ex, bool last);
-/* Moments and averages of all slices to rank 0, of the companions too. Collective. */
+/* Moments and averages of all slices to rank 0 (on GPUs to all), of the companions too. Collective.
+ */
 rg_status rg_zero_gather(rg_params *params, rg_error *err) RG_MUST_USE;
 /* The averages of all slices to every rank. Collective. */
 rg_status rg_zero_share_averages(rg_params *params, rg_error *err) RG_MUST_USE;
@@ -63,6 +65,8 @@ rg_status rg_zero_check_same(rg_params *params, rg_error *err) RG_MUST_USE;
 /* For the optimizer: the step that params' numbers are about, from the gradients of all shards. */
 rg_status rg_zero_step(const rg_adamw *optimizer, const rg_scaler *scaler, rg_params *params,
                        rg_exec *ex) RG_MUST_USE;
+/* Of a skipped step on a GPU: *first becomes the least of all processes. Collective. */
+rg_status rg_zero_first_of_all(rg_params *params, int64_t *first, rg_error *err) RG_MUST_USE;
 /* For rg_params_zero_gradients: an update begins. */
 void rg_zero_forget_gradients(rg_params *params);
 

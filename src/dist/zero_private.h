@@ -18,6 +18,7 @@ typedef struct bucket {
 
 struct rg_zero {
     rg_comm *comm;
+    rg_comm *flats; /* where the flat buffers are: `comm`, or between GPUs */
     rg_params *params;
     int32_t rank, world, local; /* shards of this process */
     int32_t n_buckets, next;    /* buckets[next] is the next to send */
@@ -25,10 +26,9 @@ struct rg_zero {
     int32_t *ascending;         /* (n_buckets) by place */
     int32_t *passes;            /* (views) the last that reaches each */
     bool *unfolded;             /* (views) in this update */
-    double *squares;            /* (padded / RG_ZERO_UNIT), rank after rank */
-    rg_arena *memory;           /* of the shards' gradients, where local > 1 */
-    char *kept[64];             /* (local) */
-    const float **parts;        /* (local) */
+    double *squares;            /* (padded / RG_ZERO_UNIT), by place */
+    void *memory;               /* of what follows, and of squares; where the flat buffers are */
+    char *kept[64];             /* (local) shards' gradients, where local > 1 */
     bool seen[64];              /* a shard that has gradients in this update */
     int32_t current;
     rg_exec *ex; /* while gradients go on their way */
@@ -44,5 +44,13 @@ rg_status rg_zero_make_buckets(rg_zero *zero, const rg_zero_options *options, rg
 /* All buckets that are not on their way yet; those that are whole when `whole_only`. */
 rg_status rg_zero_send(rg_zero *zero, rg_exec *ex, bool whole_only, rg_error *err);
 void rg_zero_begin(rg_zero *zero);
+
+/* zero_memory.c: of what lies where the flat buffers do. Failures are kept in zero->failure. */
+void rg_zero_clear(rg_zero *zero, void *data, size_t bytes);
+void rg_zero_move(rg_zero *zero, void *to, const void *from, size_t bytes);
+rg_status rg_zero_take_memory(rg_zero *zero, size_t shard_bytes, rg_error *err);
+void rg_zero_free_memory(rg_zero *zero);
+/* The gradients become the sum of kept[0..local), which this changes. */
+rg_status rg_zero_add_kept(rg_zero *zero, rg_exec *ex);
 
 #endif

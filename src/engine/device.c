@@ -20,14 +20,14 @@ static rg_status parse_gpu(const char *device, int32_t *index, rg_error *err)
     return RG_OK;
 }
 
-/* The GPU that auto takes; NULL with the reason in *why. */
-static rg_gpu *find_gpu(int32_t processes, rg_error *why)
+/* The GPU of the process of that place; NULL with the reason in *why. Where a launcher shows each
+ * process its own, all are number 0; that two took the same one is found when they meet. */
+static rg_gpu *find_gpu(int32_t place, int32_t *index, rg_error *why)
 {
-    if (processes > 1) {
-        rg_fail(why, RG_ERR_UNSUPPORTED, "several processes train on the CPU only");
-        return NULL;
-    }
-    return rg_gpu_count(why) > 0 ? rg_gpu_open(0, why) : NULL;
+    const int32_t count = rg_gpu_count(why);
+    if (!count) return NULL;
+    *index = place % count;
+    return rg_gpu_open(*index, why);
 }
 
 /* Why auto took the CPU: the reason without the advice for those who wanted a GPU. */
@@ -47,19 +47,20 @@ rg_status rg_device_check(const char *device, rg_error *err)
     return rg_gpu_count(err) ? RG_OK : err->code;
 }
 
-static rg_status open_named(const char *device, int32_t processes, int32_t *index, rg_gpu **gpu,
-                            rg_error *err)
+static rg_status open_named(const char *device, int32_t processes, int32_t place, int32_t *index,
+                            rg_gpu **gpu, rg_error *err)
 {
     RG_TRY(parse_gpu(device, index, err));
-    if (processes > 1)
-        return rg_fail(err, RG_ERR_UNSUPPORTED,
-                       "--device %s: several processes train on the CPU only", device);
-    *gpu = rg_gpu_open(*index, err);
+    if (processes > 1 && strcmp(device, "cuda") != 0)
+        return rg_fail(err, RG_ERR_USAGE,
+                       "--device %s: each of several processes takes a GPU of its own; say cuda",
+                       device);
+    *gpu = processes > 1 ? find_gpu(place, index, err) : rg_gpu_open(*index, err);
     return *gpu ? RG_OK : err->code;
 }
 
-rg_status rg_device_open(const char *device, int32_t processes, const rg_log *log, rg_gpu **gpu,
-                         rg_error *err)
+rg_status rg_device_open(const char *device, int32_t processes, int32_t place, const rg_log *log,
+                         rg_gpu **gpu, rg_error *err)
 {
     rg_error why = {0};
     rg_gpu_facts facts;
@@ -67,10 +68,10 @@ rg_status rg_device_open(const char *device, int32_t processes, const rg_log *lo
     *gpu = NULL;
     if (!device || !strcmp(device, "cpu")) return RG_OK;
     if (!strcmp(device, "auto")) {
-        *gpu = find_gpu(processes, &why);
+        *gpu = find_gpu(place, &index, &why);
         if (!*gpu) return say_cpu(log, why.text);
     } else {
-        RG_TRY(open_named(device, processes, &index, gpu, err));
+        RG_TRY(open_named(device, processes, place, &index, gpu, err));
     }
     RG_TRY(rg_gpu_describe(index, &facts, err));
     rg_log_line(log, RG_LOG_WARNING,

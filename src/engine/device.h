@@ -15,11 +15,11 @@ rg_status rg_device_check(const char *device, rg_error *err) RG_MUST_USE;
 
 /*
  * Opens the GPU that is meant; *gpu NULL: the CPU. NULL is "cpu". "auto" takes a GPU when there is
- * one and says in the log what it took and why; with `processes` above 1 there is none yet, and
- * "cuda" is refused.
+ * one and says in the log what it took and why. Of several `processes` each takes a GPU of its own,
+ * which `place`, its number on its host, decides; "cuda:N" is refused.
  */
-rg_status rg_device_open(const char *device, int32_t processes, const rg_log *log, rg_gpu **gpu,
-                         rg_error *err) RG_MUST_USE;
+rg_status rg_device_open(const char *device, int32_t processes, int32_t place, const rg_log *log,
+                         rg_gpu **gpu, rg_error *err) RG_MUST_USE;
 
 /* An exec over most of the GPU's free memory, or of so many bytes of it (0: all), with its kernels
  * for activations stored as F32, F16 or BF16; `options` says the rest. Parameters get what is left.

@@ -45,7 +45,7 @@ rg_status rg_machine_open(rg_machine *machine, const rg_machine_options *options
 {
     const rg_machine_options none = {0}, *o = options ? options : &none;
     *machine = (rg_machine){0};
-    RG_TRY(rg_device_open(o->device, o->processes, log, &machine->gpu, err));
+    RG_TRY(rg_device_open(o->device, o->processes, o->place, log, &machine->gpu, err));
     machine->pool = rg_pool_create(o->threads, o->first_cpu, !o->unpinned, err);
     const rg_status status = machine->pool ? open_execs(machine, o, err) : err->code;
     if (status != RG_OK) rg_machine_close(machine);

@@ -11,7 +11,7 @@
 
 typedef struct rg_machine_options {
     const char *device;         /* as rg_device_open has it; NULL: the CPU */
-    int32_t processes;          /* that compute together; 0: one */
+    int32_t processes, place;   /* that compute together (0: one), and which this is of its host */
     int32_t threads, first_cpu; /* of the pool; threads 0: one per core */
     bool unpinned;              /* threads may move between CPUs */
     const char *products; /* "fp32", "bf16", or "auto": bf16 where it is multiplied; NULL: fp32 */

@@ -76,10 +76,12 @@ rg_status rg_adamw_settle(rg_adamw *optimizer, rg_scaler *scaler, rg_params *par
 {
     *update = (rg_update){0};
     if (!params->posted) return ex->error.code;
-    const rg_adamw_now *now = rg_gpu_letter_read(params->outcome, &ex->error);
+    const rg_adamw_now *heard = rg_gpu_letter_read(params->outcome, &ex->error);
     params->posted = false;
-    if (!now) return ex->error.code;
-    take_numbers(now, optimizer, scaler, params, update);
+    if (!heard) return ex->error.code;
+    rg_adamw_now now = *heard;
+    if (now.skip && params->zero) RG_TRY(rg_zero_first_of_all(params, &now.nonfinite, &ex->error));
+    take_numbers(&now, optimizer, scaler, params, update);
     return RG_OK;
 }
 
@@ -94,10 +96,12 @@ rg_tensor *rg_adamw_seed(rg_params *params, rg_exec *ex, double scale)
 /* ---- a step ---- */
 
 rg_status rg_adamw_decides(const rg_adamw *o, const rg_scaler *scaler, rg_params *params,
-                           rg_exec *ex, const double *sum_squares)
+                           rg_exec *ex, const double *sum_squares, int64_t n_sums)
 {
-    const rg_adamw_begin_args args = {
-        .rules = rules_of(o, scaler), .sum_squares = sum_squares, .now = params->on.now};
+    const rg_adamw_begin_args args = {.rules = rules_of(o, scaler),
+                                      .sum_squares = sum_squares,
+                                      .n_sums = n_sums,
+                                      .now = params->on.now};
     return ex->kernels->adamw_begin(&ex->kernel_ctx, &args);
 }
 
@@ -131,7 +135,7 @@ static rg_status decide(const rg_adamw *o, const rg_scaler *scaler, rg_params *p
                                .sum_squares = &sums->squares,
                                .finite = &sums->finite};
     RG_TRY(ex->kernels->norm(&ex->kernel_ctx, &norm));
-    return rg_adamw_decides(o, scaler, params, ex, norm.sum_squares);
+    return rg_adamw_decides(o, scaler, params, ex, norm.sum_squares, 1);
 }
 
 /* The update of one process. */

@@ -73,6 +73,8 @@ rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
  * rg_params_refresh does for all the others. */
 rg_status rg_params_matrices(rg_params *params, rg_exec *ex, rg_adamw_args *args);
 rg_status rg_params_updated(rg_params *params, rg_exec *ex);
+/* As rg_params_refresh, of values that lie where the kernels are. */
+rg_status rg_params_repack(rg_params *params, rg_exec *ex);
 /* The same as rg_params_unfold_gradients, of one view. */
 rg_status rg_params_unfold_view(rg_params *params, rg_exec *ex, size_t i);
 /* Values of all entries from (seed, name), and of the EMA; params_init.c. */

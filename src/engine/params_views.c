@@ -171,6 +171,11 @@ rg_status rg_params_refresh(rg_params *params, rg_exec *ex)
     return refresh(params, ex, false);
 }
 
+rg_status rg_params_repack(rg_params *params, rg_exec *ex)
+{
+    return refresh(params, ex, false);
+}
+
 rg_status rg_params_updated(rg_params *params, rg_exec *ex)
 {
     return refresh(params, ex, true);

@@ -148,6 +148,31 @@ START_TEST(calls_are_those_of_the_hosts)
 }
 END_TEST
 
+/* CUEMU_DEVICES: GPUs of the host, which all processes see; otherwise each has its own. */
+static int same_gpu(rg_comm *host, void *ctx)
+{
+    rig r = {.host = host};
+    (void)ctx;
+    cuemu_set("devices", "2");
+    r.gpu = rg_gpu_open(rg_comm_rank(host) % 2, &r.err);
+    RG_RANK_EXPECT(host, r.gpu, "%s", r.err.text);
+    const rg_status status = rg_comm_open_gpu(host, r.gpu, &r.comm, &r.err);
+    const bool good = rg_comm_world(host) < 3 ? status == RG_OK
+                                              : status == RG_ERR_DEVICE &&
+                                                    strstr(r.err.text, "rank 0 have the same GPU");
+    RG_RANK_EXPECT(host, good, "'%s'", r.err.text);
+    rg_comm_close(r.comm);
+    rg_gpu_close(r.gpu);
+    return 0;
+}
+
+START_TEST(two_ranks_on_one_gpu_are_refused)
+{
+    rg_ranks_all_good(2, "shm", same_gpu, NULL);
+    rg_ranks_all_good(3, "shm", same_gpu, NULL);
+}
+END_TEST
+
 /* ---- a sum in pieces ---- */
 
 static int in_pieces(rg_comm *host, void *ctx)
@@ -413,6 +438,6 @@ START_TEST(the_stand_in_finds_misuse)
 END_TEST
 
 RG_TEST_MAIN("GPUs of several processes", 120, calls_are_those_of_the_hosts,
-             a_sum_in_pieces_is_the_sum, a_rank_that_is_gone_stops_the_others,
-             a_rank_that_never_joins_is_named, calls_that_do_not_match_are_named,
-             the_stand_in_finds_misuse)
+             two_ranks_on_one_gpu_are_refused, a_sum_in_pieces_is_the_sum,
+             a_rank_that_is_gone_stops_the_others, a_rank_that_never_joins_is_named,
+             calls_that_do_not_match_are_named, the_stand_in_finds_misuse)

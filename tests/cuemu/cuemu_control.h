@@ -3,7 +3,8 @@
  *
  * One idea: environment variables of the same names set what a program starts with: CUEMU_ORDER
  * (fwd, rev, rand:SEED), CUEMU_STREAMS (eager, lazy, rand), CUEMU_PROTECT (1), CUEMU_SM (75..120),
- * CUEMU_MEMORY (MiB of the device).
+ * CUEMU_MEMORY (MiB of the device), CUEMU_DEVICES (of the host; otherwise every process has one of
+ * its own).
  */
 #ifndef CUEMU_CONTROL_H
 #define CUEMU_CONTROL_H
@@ -16,7 +17,7 @@ extern "C" {
 #endif
 
 /* "order" ("fwd", "rev", "rand:SEED"), "streams" ("eager", "lazy", "rand"), "protect" ("0", "1"),
- * "sm" ("86"), "memory" ("1024", MiB); false when it is none of these. */
+ * "sm" ("86"), "memory" ("1024", MiB), "devices" ("2"); false when it is none of these. */
 bool cuemu_set(const char *option, const char *value);
 int cuemu_count(const char *kind); /* reports of a kind: "race", "oob-global", ... */
 int cuemu_total(void);

@@ -38,6 +38,7 @@ struct options {
     bool protect;
     const limits *limit;
     size_t memory; /* of the device, bytes */
+    int devices;   /* of the host; 0: one of the process's own */
 };
 extern options opt;
 uint32_t draw(); /* of the seeded stream of random numbers */

@@ -1,28 +1,40 @@
 /*
  * The emulated device as programs ask for it: count, properties, versions, names of errors.
  */
+#include <algorithm>
 #include <cstdio>
+
+#include <unistd.h>
 
 #include "cuemu_private.h"
 
 using namespace cuemu;
 
+namespace
+{
+
+int current;
+
+} // namespace
+
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int *n)
 {
-    *n = 1;
+    *n = std::max(opt.devices, 1);
     return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
-    return device == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice);
+    if (device < 0 || device >= std::max(opt.devices, 1)) return failed(cudaErrorInvalidDevice);
+    current = device;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device)
 {
-    *device = 0;
+    *device = current;
     return cudaSuccess;
 }
 
@@ -41,11 +53,13 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
 {
     const limits &l = *opt.limit;
-    if (device != 0) return failed(cudaErrorInvalidDevice);
+    if (device < 0 || device >= std::max(opt.devices, 1)) return failed(cudaErrorInvalidDevice);
     *p = {};
     snprintf(p->name, sizeof p->name, "emulated sm_%d", l.sm);
     size_t unused;
     cudaMemGetInfo(&unused, &p->totalGlobalMem);
+    const int number = opt.devices ? device : (int)getpid(); /* what makes it unlike others */
+    memcpy(p->uuid.bytes, &number, sizeof number);
     p->major = l.sm / 10;
     p->minor = l.sm % 10;
     p->sharedMemPerBlock = 48 * 1024;

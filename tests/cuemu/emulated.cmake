@@ -98,6 +98,16 @@ foreach(path ${backend_tests})
   endforeach()
 endforeach()
 
+# What several processes train on the CPU they train on a GPU each.
+add_executable(test_cuda_ranks ${CMAKE_SOURCE_DIR}/tests/dist/test_ranks.c)
+target_link_libraries(test_cuda_ranks PRIVATE rg_test_support rg_train)
+target_compile_definitions(test_cuda_ranks PRIVATE RG_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                           RG_TEST_DEVICE="cuda" RG_TEST_SECONDS=600)
+add_dependencies(emulated_tests test_cuda_ranks)
+add_test(NAME cuda/test_cuda_ranks COMMAND test_cuda_ranks)
+set_tests_properties(cuda/test_cuda_ranks PROPERTIES TIMEOUT 900 ENVIRONMENT
+                     "CUEMU_STREAMS=lazy;CUEMU_MEMORY=192")
+
 # The kernels' own tests under the checker too: its kernels come first, so no others are linked.
 add_executable(test_cuda_kernels_checked ${CMAKE_SOURCE_DIR}/tests/cuda/test_cuda_kernels.c)
 target_link_libraries(test_cuda_kernels_checked PRIVATE rg_test_support

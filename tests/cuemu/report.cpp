@@ -62,6 +62,12 @@ bool set_memory(const char *value)
     return opt.memory > 0;
 }
 
+bool set_devices(const char *value)
+{
+    opt.devices = atoi(value);
+    return opt.devices > 0;
+}
+
 bool set_protect(const char *value)
 {
     opt.protect = *value == '1';
@@ -75,6 +81,7 @@ const struct {
                 {"streams", "CUEMU_STREAMS", set_streams},
                 {"sm", "CUEMU_SM", set_sm},
                 {"memory", "CUEMU_MEMORY", set_memory},
+                {"devices", "CUEMU_DEVICES", set_devices},
                 {"protect", "CUEMU_PROTECT", set_protect}};
 
 /* Before main: what the environment says. */
@@ -90,7 +97,7 @@ __attribute__((constructor)) void read_environment()
 
 } // namespace
 
-options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2], (size_t)24 << 30};
+options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2], (size_t)24 << 30, 0};
 cudaError_t sticky = cudaSuccess;
 
 uint32_t draw() /* xorshift */

@@ -321,7 +321,8 @@ void cuemu_enqueue_when(cudaStream_t stream, bool (*ready)(void *), void (*fn)(v
 
 void cuemu_go_on(void)
 {
-    if (!running) (void)run_any(nullptr);
+    while (!running && run_any(nullptr)) {
+    }
 }
 
 bool cuemu_is_stream(cudaStream_t stream)

@@ -12,6 +12,11 @@
 #include "toy_store.h"
 #include "train/trainer.h"
 
+#ifndef RG_TEST_DEVICE /* "cuda" for emulated GPUs, one of each process */
+#define RG_TEST_DEVICE "cpu"
+#define RG_TEST_SECONDS 120
+#endif
+
 static const char codec_text[] = "task: codec\n"
                                  "name: toy\n"
                                  "role: bass\n"
@@ -119,6 +124,7 @@ static rg_status train(rg_comm *comm, const job *j, rg_train_result *result, rg_
                                 .n_overrides = j->n,
                                 .resume = j->resume,
                                 .resume_step = -1,
+                                .device = RG_TEST_DEVICE,
                                 .comm = comm};
     return rg_train(&options, NULL, result, err);
 }
@@ -343,7 +349,7 @@ START_TEST(what_cannot_be_dealt_is_refused)
 }
 END_TEST
 
-RG_TEST_MAIN("train by several processes", 120, a_codec_is_the_same_on_1_2_and_4,
+RG_TEST_MAIN("train by several processes", RG_TEST_SECONDS, a_codec_is_the_same_on_1_2_and_4,
              tracks_are_the_same_on_1_2_and_4, overlap_changes_nothing,
              a_run_goes_on_with_other_numbers, a_killed_rank_stops_training,
              what_cannot_be_dealt_is_refused)

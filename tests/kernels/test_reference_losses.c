@@ -411,6 +411,7 @@ START_TEST(test_adamw_begin)
                                              .backoff = 0.5,
                                              .interval = 3},
                                    .sum_squares = &squares,
+                                   .n_sums = 1,
                                    .now = &now};
     RUN(adamw_begin, &a);
     ck_assert(!now.skip && now.step == 2 && now.good_steps == 0 && now.scale == 8);
@@ -442,6 +443,11 @@ START_TEST(test_norm)
     a.n = 0;
     RUN(norm, &a);
     ck_assert(squares == 0 && finite);
+    double each[3] = {0};
+    g[2] = 2;
+    a = (rg_norm_args){.g = g, .n = 1, .ranges = 3, .sum_squares = each};
+    RUN(norm, &a);
+    ck_assert(each[0] == 9 && each[1] == 16 && each[2] == 4);
 }
 END_TEST
 
