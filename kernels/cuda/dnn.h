@@ -30,7 +30,7 @@ typedef struct rg_dnn_conv {
 } rg_dnn_conv;
 
 enum {
-    RG_DNN_PLANS = 2048,         /* no more are made; a codec's step has 400 */
+    RG_DNN_PLANS = 2048,         /* no more are made; a codec's step has about 100 */
     RG_DNN_WORKSPACE = 32 << 20, /* a plan that needs more is none */
     RG_DNN_ALIGNMENT = 16        /* no engine asks for more */
 };

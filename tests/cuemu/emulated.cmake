@@ -118,3 +118,15 @@ foreach(case values_are_those_of_the_reference fp16_values_are_those_of_the_refe
   set_tests_properties(cuda/test_cuda_kernels_checked_${case} PROPERTIES TIMEOUT 900 ENVIRONMENT
                        "CK_RUN_CASE=${case};CUEMU_STREAMS=lazy")
 endforeach()
+
+# The real cuDNN's plans for GPUs that are not here (experiments/cudnn-plans/run.sh builds it): the
+# backend up to where it would compute.
+add_executable(cudnn_plans EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/experiments/cudnn-plans/plans.c)
+target_link_libraries(cudnn_plans PRIVATE rg_train)
+target_include_directories(cudnn_plans SYSTEM PRIVATE ${CUDA_INCLUDE} ${CUDNN_INCLUDE})
+foreach(name rg_kernels_idle rg_dl_cudnn rg_dnn_find rg_dnn_run rg_cuda_gemm rg_cuda_enter
+        rg_cuda_enter_grad rg_cuda_leave_grad rg_cuda_bias_act rg_cuda_column_sums rg_cuda_swap
+        rg_cuda_repeat rg_cuda_scratch rg_cuda_weight rg_cuda_thin_forward rg_cuda_thin_dx
+        rg_cuda_thin_dw)
+  target_link_options(cudnn_plans PRIVATE "LINKER:--wrap=${name}")
+endforeach()
