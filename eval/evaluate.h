@@ -24,7 +24,7 @@
  *
  *   bits, bits-<role>   true none other late bigram unigram ... bit/token
  *   accuracy            top1 copy ece excess (%), by role
- *   precision           bf16 int8: tokens chosen as in fp32 (%), by role
+ *   precision           bf16 int8, on a GPU fp16 bf16: tokens chosen as in fp32 (%), by role
  *   regeneration        SHA-256 of every stem before and after
  *   seams               above step cut_above cut_step changed unrelated outside, by role
  *   right-context       with without gain, bit/token of a span's last half second, by role

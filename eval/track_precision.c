@@ -10,11 +10,18 @@
 
 #include "eval/track_internal.h"
 
-static const struct lower {
+typedef struct lower {
     rg_dtype type;
     double asked; /* % of tokens */
-} lower[] = {{RG_BF16, 99}, {RG_I8, 95}};
-enum { LOWER = sizeof lower / sizeof lower[0], MAX_WINDOWS = 64 };
+} lower;
+static const lower of_cpu[] = {{RG_BF16, 99}, {RG_I8, 95}},
+                   of_gpu[] = {{RG_F16, 99}, {RG_BF16, 95}};
+enum { LOWER = sizeof of_cpu / sizeof of_cpu[0], MAX_WINDOWS = 64 };
+
+static const lower *lowers(const track_evaluation *t)
+{
+    return t->e->ex->gpu ? of_gpu : of_cpu;
+}
 
 /* One role's windows, one per song. */
 typedef struct agreement {
@@ -35,7 +42,7 @@ static int32_t largest(const float *x, int32_t n)
     return best;
 }
 
-/* Compares one window's choices (k: which of `lower`), or keeps them (k < 0). */
+/* Compares one window's choices (k: which of the lower ones), or keeps them (k < 0). */
 static void take_choices(agreement *a, const rg_track_out *out, int k, int64_t window, int64_t song)
 {
     const rg_track_role *role = &a->t->bundle.config.roles[a->role];
@@ -61,7 +68,7 @@ static rg_status run_windows(agreement *a, int k, rg_error *err)
 {
     track_evaluation *t = a->t;
     rg_track_out out;
-    RG_TRY(rg_bundle_set_precision(&t->bundle, k < 0 ? RG_F32 : lower[k].type, t->e->ex, err));
+    RG_TRY(rg_bundle_set_precision(&t->bundle, k < 0 ? RG_F32 : lowers(t)[k].type, t->e->ex, err));
     for (int64_t i = 0; i < a->windows; i++) {
         int64_t song, first;
         RG_TRY(rg__eval_check_stop(t->e, err));
@@ -122,7 +129,7 @@ static rg_status do_role(agreement *a, rg_table *table, least worst[LOWER], rg_e
         const rg_interval share = share_of(a, k, a->t->e->options.seed);
         rg_table_interval(table, row, k, share);
         if (share.n == 0) continue;
-        if (!(share.mean >= lower[k].asked)) rg_table_mark(table, row, k, RG_BAD);
+        if (!(share.mean >= lowers(a->t)[k].asked)) rg_table_mark(table, row, k, RG_BAD);
         if (!worst[k].role || !(share.mean >= worst[k].share)) worst[k] = (least){share.mean, name};
     }
     return RG_OK;
@@ -137,15 +144,18 @@ static void free_room(agreement *a)
     free(a->row);
 }
 
-static rg_table *make_table(rg_report *report)
+static rg_table *make_table(rg_report *report, const lower *of)
 {
     rg_table *table = rg_report_table(
         report, "precision",
-        "Tokens whose likeliest value stays that of fp32 when the weights of the tracks are held "
-        "in fewer bits (generate --precision), on held-out windows with true context; asked for: "
-        "99 % in bf16, 95 % in int8.");
+        of == of_cpu ? "Tokens whose likeliest value stays that of fp32 when the weights of the "
+                       "tracks are held in fewer bits (generate --precision), on held-out windows "
+                       "with true context; asked for: 99 % in bf16, 95 % in int8."
+                     : "Tokens whose likeliest value stays that of fp32 when weights, activations "
+                       "and caches of the tracks have 16 bits (generate --precision), on held-out "
+                       "windows with true context; asked for: 99 % in fp16, 95 % in bf16.");
     for (int k = 0; k < LOWER; k++) {
-        const char *name = rg_precision_text(lower[k].type);
+        const char *name = rg_precision_text(of[k].type);
         rg_table_column(table, name, name, "%", RG_HIGHER_BETTER, 2);
     }
     return table;
@@ -157,7 +167,8 @@ rg_status rg__precision_section(track_evaluation *t, rg_error *err)
     rg_status status = RG_OK;
     rg_error ignored = {0};
     rg_report_section(t->e->report, "bits", "Language models");
-    rg_table *table = make_table(t->e->report);
+    const lower *of = lowers(t);
+    rg_table *table = make_table(t->e->report, of);
     for (int32_t r = 0; r < t->bundle.config.n_roles && status == RG_OK; r++) {
         agreement a = {.t = t, .role = r};
         status = do_role(&a, table, worst, err);
@@ -168,10 +179,10 @@ rg_status rg__precision_section(track_evaluation *t, rg_error *err)
     rg_report_section(t->e->report, "headline", "In short");
     for (int k = 0; k < LOWER && status == RG_OK; k++)
         if (worst[k].role)
-            rg_report_verdict(t->e->report, worst[k].share >= lower[k].asked ? RG_GOOD : RG_BAD,
+            rg_report_verdict(t->e->report, worst[k].share >= of[k].asked ? RG_GOOD : RG_BAD,
                               "Weights in %s choose the token that fp32 chooses in at least "
                               "%.2f %% of steps (%s); asked for: %.0f %%.",
-                              rg_precision_text(lower[k].type), worst[k].share, worst[k].role,
-                              lower[k].asked);
+                              rg_precision_text(of[k].type), worst[k].share, worst[k].role,
+                              of[k].asked);
     return status == RG_OK ? back : status;
 }

@@ -114,8 +114,8 @@ template <class P> static rg_status att_room(rg_kernel_ctx *ctx, P **p, size_t n
     *p = static_cast<P *>(rg_arena_alloc(ctx->scratch, n * sizeof(P)));
     if (*p) return RG_OK;
     return rg_fail(ctx->error, RG_ERR_NOMEM,
-                   "scratch arena: no room for %zu bytes of attention; raise its size",
-                   n * sizeof(P));
+                   "device scratch: no room for %.1f MiB of attention; use a smaller batch",
+                   (double)(n * sizeof(P)) / 1048576);
 }
 
 static cudaStream_t att_stream(const rg_kernel_ctx *ctx)

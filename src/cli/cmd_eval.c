@@ -32,7 +32,8 @@ rg_status rg_cmd_eval(const rg_args *args, const rg_cli *cli, rg_error *err)
         return rg_fail(err, RG_ERR_USAGE, "--split: '%s' is not test, valid or train", split);
     const char *precision = rg_option_text(args, "precision", "fp32");
     if (!rg_precision_parse(precision, &o.precision))
-        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, bf16 or int8", precision);
+        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, fp16, bf16 or int8",
+                       precision);
     RG_TRY(rg_option_int(args, "songs", 1, 1000000, &o.songs, err));
     RG_TRY(rg_option_real(args, "seconds", 1, 3600, &o.seconds, err));
     RG_TRY(rg_option_int(args, "samples", 0, 100, &samples, err));

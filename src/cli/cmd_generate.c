@@ -35,7 +35,8 @@ const rg_option rg_cmd_generate_options[] = {
     {"guidance-context", "G", "how much the other tracks count (1.5; 1: plain)"},
     {"guidance-conditions", "G", "how much the conditions count (2.5; 1: plain)"},
     {"precision", "TYPE",
-     "of the tracks' weights: fp32, bf16 or int8 (fp32; with --from the scene's)"},
+     "of the tracks' weights: fp32, bf16 or int8; on a GPU, of weights, activations and caches: "
+     "fp32, fp16 or bf16 (fp32; with --from the scene's)"},
     {"rate", "HZ", "sample rate of stems without a lock (32000)"},
     {"device", "NAME", "of the tracks: auto, cpu, cuda or cuda:N (unproven on hardware)"},
     {"memory", "SIZE",

@@ -72,17 +72,21 @@ static void *take(taker *t, size_t bytes)
     return taken;
 }
 
-static size_t packed_bytes(const view *v, const rg_kernels *kernels)
+/* For any type that it may be packed in later; on a GPU for inference for the one that it is. */
+static size_t packed_bytes(const rg_params *params, const view *v, bool trainable,
+                           const rg_exec *ex)
 {
+    const rg_kernels *kernels = ex->kernels;
     if (!v->matrix || !kernels->matrix.packed_size) return 0;
     int64_t rows = rg_shape_rows(v->tensor.shape), cols = rg_shape_last(v->tensor.shape);
+    if (ex->gpu && !trainable)
+        return kernels->matrix.packed_size(rows, cols, rg_params_packed_type(params, ex, v));
     size_t full = kernels->matrix.packed_size(rows, cols, RG_F32);
     size_t half = kernels->matrix.packed_size(rows, cols, RG_BF16);
     return full > half ? full : half;
 }
 
-static void take_view(rg_params *params, taker *t, view *v, bool trainable,
-                      const rg_kernels *kernels)
+static void take_view(rg_params *params, taker *t, view *v, bool trainable, const rg_exec *ex)
 {
     size_t bytes = (size_t)rg_shape_count(v->tensor.shape) * rg_dtype_size(params->real);
     v->tensor.dtype = params->real;
@@ -93,7 +97,7 @@ static void take_view(rg_params *params, taker *t, view *v, bool trainable,
         v->tensor.data = params->on.values + v->plain->offset;
         if (trainable) v->gradient.data = params->on.gradients + v->plain->offset;
     }
-    size_t packed = packed_bytes(v, kernels);
+    size_t packed = packed_bytes(params, v, trainable, ex);
     if (packed) v->packed = take(t, packed);
     void *data = v->gradient.data;
     v->gradient = v->tensor;
@@ -117,11 +121,11 @@ static void take_flats(const rg_params *params, flats *f, taker *t, bool trained
 }
 
 /* What kernels use. */
-static void lay_out(rg_params *params, taker *t, bool trainable, const rg_kernels *kernels)
+static void lay_out(rg_params *params, taker *t, bool trainable, const rg_exec *ex)
 {
     take_flats(params, &params->on, t, trainable, trainable);
     for (size_t i = 0; i < params->n_views; i++)
-        take_view(params, t, params->views[i], trainable, kernels);
+        take_view(params, t, params->views[i], trainable, ex);
 }
 
 static rg_status check_room(const rg_params *params, size_t bytes, bool trainable, rg_error *err)
@@ -163,7 +167,7 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
 {
     taker data = {.align = params->gpu ? RG_ARENA_DEVICE_ALIGN : RG_ALIGN},
           copy = {.align = RG_ALIGN};
-    lay_out(params, &data, trainable, ex->kernels);
+    lay_out(params, &data, trainable, ex);
     if (params->gpu) {
         take_flats(params, &params->host, &copy, trainable, false);
         RG_TRY(take_host(params, &copy, trainable, err));
@@ -175,7 +179,7 @@ static rg_status take_memory(rg_params *params, rg_exec *ex, bool trainable, rg_
     } else {
         RG_TRY(take_host(params, &data, trainable, err));
     }
-    lay_out(params, &data, trainable, ex->kernels);
+    lay_out(params, &data, trainable, ex);
     if (!params->gpu) params->host = params->on;
     if (data.failed || copy.failed) return rg_fail(err, RG_ERR_NOMEM, "no memory for parameters");
     for (size_t i = 0; i < params->n_entries; i++) {
@@ -274,7 +278,7 @@ rg_params_size rg_params_count_bytes(rg_params *params, const rg_exec *ex)
     params->real = ex->kernels->real;
     set_offsets(params);
     params->padded = params->elements;
-    lay_out(params, &on, false, ex->kernels);
+    lay_out(params, &on, false, ex);
     if (ex->gpu) take_flats(params, &params->host, &copy, false, false);
     return (rg_params_size){
         .elements = params->elements, .bytes = (int64_t)on.bytes, .copy = (int64_t)copy.bytes};

@@ -67,6 +67,8 @@ struct rg_params {
 
 /* Whether v and its gradient are ranges of the flat buffers themselves. */
 bool rg_view_is_flat(const rg_params *params, const view *v);
+/* What a view is packed in by this exec as it is. */
+rg_dtype rg_params_packed_type(const rg_params *params, const rg_exec *ex, const view *v);
 /* Sizes of a weight (outer, n, inner) round the axis of its gains. */
 rg_weight_norm_args rg_weight_norm_sizes(rg_shape shape, int32_t axis);
 /* The matrices that an AdamW step packs while it updates them, in their order, in scratch; and what

@@ -52,14 +52,20 @@ static rg_status fold(rg_params *params, rg_exec *ex, const view *v)
     return ex->kernels->weight_norm.forward(&ex->kernel_ctx, &args);
 }
 
+rg_dtype rg_params_packed_type(const rg_params *params, const rg_exec *ex, const view *v)
+{
+    if (ex->stored) return ex->stored->real;
+    if (ex->kernel_ctx.operands == RG_BF16) return RG_BF16;
+    const bool linear = v->tensor.shape.ndim == 2; /* kernels.h */
+    return params->packed_type == RG_I8 && !linear ? RG_F32 : params->packed_type;
+}
+
 /* Whether there is something to pack, and as what. */
 static bool set_packed(const rg_params *params, const rg_exec *ex, view *v)
 {
     rg_tensor *t = &v->tensor;
     t->packed = NULL;
-    t->packed_type = ex->kernel_ctx.operands == RG_BF16 ? RG_BF16 : params->packed_type;
-    if (ex->stored) t->packed_type = ex->stored->real;
-    if (t->packed_type == RG_I8 && t->shape.ndim != 2) t->packed_type = RG_F32; /* kernels.h */
+    t->packed_type = rg_params_packed_type(params, ex, v);
     if (!v->packed || !ex->kernels->matrix.packed_size(rg_shape_rows(t->shape),
                                                        rg_shape_last(t->shape), t->packed_type))
         return false;

@@ -217,6 +217,7 @@ rg_status rg_generate_count(const rg_bundle *bundle, const rg_generate_plan *pla
 {
     *out = (rg_generate_need){.data = count_data(bundle, plan)};
     RG_TRY(count_passes(bundle, plan, out, err));
+    if (bundle->ex->gpu) out->scratch *= 2; /* attention packs queries too, and fills up to tiles */
     count_weights(bundle, out);
     return RG_OK;
 }

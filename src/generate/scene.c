@@ -258,7 +258,8 @@ static rg_status read_precision(rg_scene *scene, const json_t *object, const cha
     if (!json_object_get(object, "precision")) return RG_OK;
     RG_TRY(rg_json_get_text(object, "precision", where, &text, err));
     if (rg_precision_parse(text, &scene->precision)) return RG_OK;
-    return rg_fail(err, RG_ERR_FORMAT, "%s: precision '%s' is not fp32, bf16 or int8", where, text);
+    return rg_fail(err, RG_ERR_FORMAT, "%s: precision '%s' is not fp32, fp16, bf16 or int8", where,
+                   text);
 }
 
 static rg_status read_settings(rg_scene *scene, const json_t *object, const char *where,

@@ -123,9 +123,8 @@ static rg_status choose_precision(session *s, rg_error *err)
     rg_dtype *type = &s->scene.precision;
     *type = s->has_before ? s->before.precision : RG_F32;
     if (text && !rg_precision_parse(text, type))
-        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, bf16 or int8", text);
-    if (*type == RG_I8 && s->ex->gpu)
-        return rg_fail(err, RG_ERR_UNSUPPORTED, "precision int8 is for the CPU; use --device cpu");
+        return rg_fail(err, RG_ERR_USAGE, "--precision: '%s' is not fp32, fp16, bf16 or int8",
+                       text);
     return *type == RG_F32 ? RG_OK : rg_bundle_set_precision(&s->bundle, *type, s->ex, err);
 }
 
@@ -537,6 +536,7 @@ rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_
     s->ex = ex;
     s->log = log;
     bool recording = rg_set_recording(ex, false);
+    const rg_kernels *stored = ex->stored; /* the precision may need others */
     rg_step_begin(ex, 0);
     rg_status status = prepare(s, err);
     result->seed = choose_seed(s);
@@ -555,6 +555,7 @@ rg_status rg_generate(const rg_generate_options *options, rg_exec *ex, const rg_
     rg_scene_free(&s->scene);
     rg_bundle_close(&s->bundle);
     rg_set_recording(ex, recording);
+    ex->stored = stored;
     free(s);
     return status;
 }

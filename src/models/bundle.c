@@ -97,15 +97,13 @@ static rg_status describe_tracks(rg_bundle *bundle, const json_t *roles, rg_erro
 
 static rg_status load_shared(rg_bundle *bundle, const json_t *roles, rg_error *err)
 {
-    char path[1024], hex[65];
+    char *path = bundle->shared_path, hex[65];
     const char *shared;
     RG_TRY(rg_json_get_text(bundle->info, "shared_hash", "bundle.json", &shared, err));
-    RG_TRY(rg_fs_join(path, sizeof path, bundle->folder, "shared.safetensors", err));
+    RG_TRY(rg_fs_join(path, sizeof bundle->shared_path, bundle->folder, "shared.safetensors", err));
     RG_TRY(check_hash(path, shared, hex, err));
-    RG_TRY(rg_params_finish(bundle->params, bundle->ex, 0, false, err));
-    RG_TRY(rg_weights_load_part(path, "shared.", bundle->params, bundle->ex, err));
     rg_bundle_hash_of(roles, shared, bundle->hash);
-    return RG_OK;
+    return rg_bundle_load_shared(bundle, err);
 }
 
 static rg_status read_info(rg_bundle *bundle, rg_error *err)
@@ -197,7 +195,7 @@ void rg_bundle_close(rg_bundle *bundle)
 static const struct precision {
     const char *text;
     rg_dtype type;
-} precisions[] = {{"fp32", RG_F32}, {"bf16", RG_BF16}, {"int8", RG_I8}};
+} precisions[] = {{"fp32", RG_F32}, {"fp16", RG_F16}, {"bf16", RG_BF16}, {"int8", RG_I8}};
 enum { PRECISIONS = sizeof precisions / sizeof precisions[0] };
 
 bool rg_precision_parse(const char *text, rg_dtype *type)

@@ -35,7 +35,8 @@ typedef struct rg_bundle {
     char folder[1024];
     rg_track_config config;
     rg_exec *ex;       /* borrowed */
-    rg_params *params; /* of what all tracks share */
+    rg_params *params; /* of what all tracks share, and its file */
+    char shared_path[1024];
     rg_bundle_part parts[RG_PART_KINDS][RG_TRACK_ROLES];
     int64_t limit;        /* bytes that parts may take where tracks live; INT64_MAX: no limit */
     int64_t needs, loads; /* so far */
@@ -69,12 +70,14 @@ int64_t rg_bundle_part_bytes(const rg_bundle *bundle, enum rg_bundle_kind kind, 
 int64_t rg_bundle_elements(const rg_bundle *bundle);
 
 /*
- * What the tracks' matrices are held in from now on: RG_F32 (as opened), RG_BF16, or RG_I8
- * (symmetric, a scale per output channel). Sums and everything else stay fp32. Packs anew.
+ * What the tracks' matrices are held in from now on: RG_F32 (as opened), RG_BF16, or on a CPU RG_I8
+ * (symmetric, a scale per output channel). Sums and everything else stay fp32. On a GPU, which has
+ * RG_F16 too, activations and caches are stored in that type as well, by setting what `ex` stores
+ * them in. Packs anew.
  */
 rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex,
                                   rg_error *err) RG_MUST_USE;
-/* "fp32", "bf16", "int8". Of other texts: false, `type` is left as it is. */
+/* "fp32", "fp16", "bf16", "int8". Of other texts: false, `type` is left as it is. */
 bool rg_precision_parse(const char *text, rg_dtype *type);
 const char *rg_precision_text(rg_dtype type);
 

@@ -5,7 +5,7 @@
  * One idea: a part is the weights of one file. Its tensors stay where they are while it is away, so
  * nobody who holds them hears of it.
  */
-#include "models/bundle.h"
+#include "models/bundle_files.h"
 
 static const char *const kinds[RG_PART_KINDS] = {"track", "codec"};
 
@@ -97,10 +97,19 @@ rg_status rg_bundle_need(rg_bundle *bundle, enum rg_bundle_kind kind, int32_t ro
     return RG_OK;
 }
 
+rg_status rg_bundle_load_shared(rg_bundle *bundle, rg_error *err)
+{
+    RG_TRY(rg_params_finish(bundle->params, bundle->ex, 0, false, err));
+    return rg_weights_load_part(bundle->shared_path, "shared.", bundle->params, bundle->ex, err);
+}
+
 /* ---- precision ---- */
 
-rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
+static rg_status refresh_on_cpu(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
 {
+    if (type == RG_F16)
+        return rg_fail(err, RG_ERR_UNSUPPORTED,
+                       "precision fp16 is for GPUs; use bf16 or int8, or --device cuda");
     rg_params_set_packed_type(bundle->params, type);
     rg_status status = rg_params_refresh(bundle->params, ex);
     for (int32_t r = 0; r < bundle->config.n_roles; r++) {
@@ -109,4 +118,31 @@ rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex,
         if (part->here && status == RG_OK) status = rg_params_refresh(part->params, ex);
     }
     return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", ex->error.text);
+}
+
+/* Weights take the memory of their type there, so all are laid out anew. */
+static rg_status reload_on_gpu(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
+{
+    if (type == RG_I8)
+        return rg_fail(err, RG_ERR_UNSUPPORTED, "precision int8 is for the CPU; use --device cpu");
+    const rg_kernels *stored = type == RG_F32 ? NULL : rg_gpu_kernels(ex->gpu, type, err);
+    if (type != RG_F32 && !stored) return err->code;
+    if (stored == ex->stored) return RG_OK;
+    ex->stored = stored;
+    rg_params_release(bundle->params);
+    RG_TRY(rg_bundle_load_shared(bundle, err));
+    for (int32_t r = 0; r < bundle->config.n_roles; r++) {
+        rg_bundle_part *part = &bundle->parts[RG_PART_TRACK][r];
+        const bool here = part->here;
+        part->here = false;
+        rg_params_release(part->params);
+        part->size = rg_params_count_bytes(part->params, ex);
+        if (here) RG_TRY(rg_bundle_need(bundle, RG_PART_TRACK, r, err));
+    }
+    return RG_OK;
+}
+
+rg_status rg_bundle_set_precision(rg_bundle *bundle, rg_dtype type, rg_exec *ex, rg_error *err)
+{
+    return (ex->gpu ? reload_on_gpu : refresh_on_cpu)(bundle, type, ex, err);
 }
