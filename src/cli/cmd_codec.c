@@ -12,23 +12,26 @@ const rg_option rg_cmd_codec_encode_options[] = {
     {"out", "CODES", "code file to write (required)"},
     {"codebooks", "N", "how many codebooks to use (all)"},
     {"bandwidth", "KBPS", "as many codebooks as this many kbit/s pay for"},
+    {"device", "NAME", "auto, cpu, cuda or cuda:N (cpu; others are unproven on hardware)"},
     {0},
 };
 const rg_option rg_cmd_codec_decode_options[] = {
     {"out", "WAV", "sound file to write (required)"},
     {"float", NULL, "32-bit floats, not clipped, in place of 16 bits"},
+    {"device", "NAME", "auto, cpu, cuda or cuda:N (cpu; others are unproven on hardware)"},
     {0},
 };
 
-/* Opens the codec of the first argument on all cores; the caller closes both. */
-static rg_status open_codec(const rg_args *args, const char **out, rg_machine *cpu, rg_codec *codec,
-                            rg_error *err)
+/* Opens the codec of the first argument on the device or all cores; the caller closes both. */
+static rg_status open_codec(const rg_args *args, const rg_log *log, const char **out,
+                            rg_machine *machine, rg_codec *codec, rg_error *err)
 {
+    const rg_machine_options on = {.device = rg_option_text(args, "device", "cpu")};
     *out = rg_option_text(args, "out", NULL);
     if (!*out) return rg_fail(err, RG_ERR_USAGE, "codec: --out FILE is missing");
-    RG_TRY(rg_machine_open(cpu, NULL, NULL, err));
-    rg_status status = rg_codec_open(rg_arg(args, 0), cpu->ex, codec, err);
-    if (status != RG_OK) rg_machine_close(cpu);
+    RG_TRY(rg_machine_open(machine, &on, log, err));
+    rg_status status = rg_codec_open(rg_arg(args, 0), machine->ex, codec, err);
+    if (status != RG_OK) rg_machine_close(machine);
     return status;
 }
 
@@ -55,15 +58,14 @@ rg_status rg_cmd_codec_encode(const rg_args *args, const rg_cli *cli, rg_error *
 {
     const char *out;
     int32_t books;
-    rg_machine cpu;
+    rg_machine machine;
     rg_codec codec;
-    (void)cli;
-    RG_TRY(open_codec(args, &out, &cpu, &codec, err));
+    RG_TRY(open_codec(args, cli->log, &out, &machine, &codec, err));
     rg_status status = read_books(args, &codec.config, &books, err);
     if (status == RG_OK)
-        status = rg_codec_encode_file(cpu.ex, &codec, rg_arg(args, 1), books, out, err);
+        status = rg_codec_encode_file(machine.ex, &codec, rg_arg(args, 1), books, out, err);
     rg_codec_free(&codec);
-    rg_machine_close(&cpu);
+    rg_machine_close(&machine);
     if (status == RG_OK) printf("%s\n", out);
     return status;
 }
@@ -72,13 +74,13 @@ rg_status rg_cmd_codec_decode(const rg_args *args, const rg_cli *cli, rg_error *
 {
     const char *out;
     int64_t clipped = 0;
-    rg_machine cpu;
+    rg_machine machine;
     rg_codec codec;
-    RG_TRY(open_codec(args, &out, &cpu, &codec, err));
-    rg_status status = rg_codec_decode_file(cpu.ex, &codec, rg_arg(args, 1), out,
+    RG_TRY(open_codec(args, cli->log, &out, &machine, &codec, err));
+    rg_status status = rg_codec_decode_file(machine.ex, &codec, rg_arg(args, 1), out,
                                             rg_option_given(args, "float"), &clipped, err);
     rg_codec_free(&codec);
-    rg_machine_close(&cpu);
+    rg_machine_close(&machine);
     if (status == RG_OK && clipped)
         rg_log_line(cli->log, RG_LOG_WARNING, "%lld samples beyond full scale were clipped",
                     (long long)clipped);

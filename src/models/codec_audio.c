@@ -81,9 +81,10 @@ static rg_status decode_stream(rg_exec *ex, rg_codec *codec, const int32_t *code
 
 /* ---- both ---- */
 
-static bool sees_all(const rg_codec *codec)
+/* Where it must: streams keep what they need of the past in the host's memory. */
+static bool in_one_pass(const rg_exec *ex, const rg_codec *codec)
 {
-    return codec->config.norm == RG_CONV_TIME_GROUP_NORM;
+    return ex->gpu || codec->config.norm == RG_CONV_TIME_GROUP_NORM;
 }
 
 rg_status rg_codec_encode_signal(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,
@@ -92,7 +93,7 @@ rg_status rg_codec_encode_signal(rg_exec *ex, rg_codec *codec, const float *x, i
     rg_status status = rg_exec_status(ex);
     if (status != RG_OK || n == 0) return status;
     bool recording = rg_set_recording(ex, false);
-    status = (sees_all(codec) ? encode_whole : encode_stream)(ex, codec, x, n, n_q, codes);
+    status = (in_one_pass(ex, codec) ? encode_whole : encode_stream)(ex, codec, x, n, n_q, codes);
     rg_set_recording(ex, recording);
     return status;
 }
@@ -122,7 +123,8 @@ rg_status rg_codec_decode_signal(rg_exec *ex, rg_codec *codec, const int32_t *co
     if (status == RG_OK) status = rg_exec_status(ex);
     if (status != RG_OK || n == 0) return status;
     bool recording = rg_set_recording(ex, false);
-    status = (sees_all(codec) ? decode_whole : decode_stream)(ex, codec, codes, frames, out, n);
+    status =
+        (in_one_pass(ex, codec) ? decode_whole : decode_stream)(ex, codec, codes, frames, out, n);
     rg_set_recording(ex, recording);
     return status;
 }

@@ -97,8 +97,8 @@ rg_status rg_codec_export(const char *checkpoint, const char *path, rg_exec *ex,
                           rg_error *err) RG_MUST_USE;
 
 /*
- * Memory is bounded whatever the length: the codec runs as a stream (codec_stream.h), with the bits
- * of one pass. x (n,channels) at config.sample_rate -> codes (F,K) with F = ceil(n/hop);
+ * On a CPU memory is bounded whatever the length: the codec runs as a stream (codec_stream.h), with
+ * the bits of one pass. x (n,channels) at config.sample_rate -> codes (F,K) with F = ceil(n/hop);
  * `codes` holds F*K. For codecs without chunks and normalization, others are refused.
  */
 rg_status rg_codec_encode_audio(rg_exec *ex, rg_codec *codec, const float *x, int64_t n,

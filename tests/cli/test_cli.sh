@@ -74,6 +74,9 @@ prints "25 passed, 0 failed" "$resonant" selftest --device cpu
 expect 2 "is not auto, cpu, cuda" "$resonant" selftest --device tpu
 expect 2 "is not auto, cpu, cuda" "$resonant" train c.yaml --device tpu
 expect 1 "CUDA" "$resonant" train c.yaml --device cuda
+expect 2 "is not auto, cpu, cuda" "$resonant" codec encode c.safetensors a.wav --out x --device tpu
+expect 1 "CUDA" "$resonant" codec decode c.safetensors a.codes --out x --device cuda
+expect 2 "is not fp32, fp16, bf16" "$resonant" eval run --precision fp8
 expect 2 "did you mean 'debian-band-v0'" "$resonant" dataset build debian-bnad-v0 --out s
 [ -e x ] || [ -e s ] && bad "a refused command left files" || ok
 

@@ -1,5 +1,5 @@
 /*
- * Generation on a device: music within its memory, what does not fit, and tracks in 16 bits.
+ * Generation on a device: music within its memory, what does not fit, tracks in 16 bits, codecs.
  *
  * One idea: the machine is the one that the program opens; memory runs out because the emulated
  * device is small, or because somebody else has taken the rest.
@@ -268,5 +268,42 @@ START_TEST(half_the_bits_take_less)
 }
 END_TEST
 
+/* ---- codecs ---- */
+
+/* Codes differ only where two entries are as near as rounding tells. */
+START_TEST(a_codec_codes_as_on_the_cpu)
+{
+    enum { FRAMES_CODED = 40, HOP = 160, N = FRAMES_CODED * HOP - 50 };
+    static float x[N], y[N], z[N];
+    static int32_t here[FRAMES_CODED * RG_TOY_BOOKS], there[FRAMES_CODED * RG_TOY_BOOKS];
+    rg_error err = {0};
+    rg_codec on_cpu, on_gpu;
+    rg_rng rng = rg_rng_make(8, 2);
+    setup_roles(1);
+    open_machine();
+    rg_exec *host = machine.ex->host;
+    rg_rng_fill_normal(&rng, x, N, 0, 0.3F);
+    const char *path = in_folder("bundle/codec-drums.safetensors");
+    RG_ASSERT_OK(rg_codec_load(path, host, &on_cpu, &err), &err);
+    RG_ASSERT_OK(rg_codec_load(path, machine.ex, &on_gpu, &err), &err);
+    ck_assert_int_eq(rg_encodec_hop(&on_cpu.config), HOP);
+    RG_ASSERT_OK(rg_codec_encode_audio(host, &on_cpu, x, N, here), &host->error);
+    RG_ASSERT_OK(rg_codec_encode_audio(machine.ex, &on_gpu, x, N, there), &machine.ex->error);
+    int32_t other = 0;
+    for (int32_t i = 0; i < FRAMES_CODED * RG_TOY_BOOKS; i++) other += here[i] != there[i];
+    ck_assert_msg(other <= 1, "%d of %d codes differ", other, FRAMES_CODED * RG_TOY_BOOKS);
+    RG_ASSERT_OK(rg_codec_decode_audio(host, &on_cpu, here, FRAMES_CODED, y, N), &host->error);
+    RG_ASSERT_OK(rg_codec_decode_audio(machine.ex, &on_gpu, here, FRAMES_CODED, z, N),
+                 &machine.ex->error);
+    const double ratio = apart(y, z, N);
+    ck_assert_msg(ratio <= 1e-5, "%.3g apart", ratio);
+    rg_codec_free(&on_cpu);
+    rg_codec_free(&on_gpu);
+    rg_machine_close(&machine);
+    teardown();
+}
+END_TEST
+
 RG_TEST_MAIN("cuda generate", 300, tracks_take_turns_on_a_full_device, a_small_device_is_told_of,
-             logits_of_16_bits_are_near_those_of_fp32, music_in_16_bits, half_the_bits_take_less)
+             logits_of_16_bits_are_near_those_of_fp32, music_in_16_bits, half_the_bits_take_less,
+             a_codec_codes_as_on_the_cpu)

@@ -426,7 +426,8 @@ START_TEST(precision_goes_on)
     assert_precision("again/scene.json", "int8");
     make_ok("other", (rg_generate_options){.from_folder = from, .precision = "bf16"});
     assert_precision("other/scene.json", "bf16");
-    refused("next", (rg_generate_options){.precision = "fp8"}, "'fp8' is not fp32, fp16, bf16 or int8");
+    refused("next", (rg_generate_options){.precision = "fp8"},
+            "'fp8' is not fp32, fp16, bf16 or int8");
     teardown();
 }
 END_TEST
