@@ -122,6 +122,8 @@ rg_store *rg_store_open(const char *folder, rg_error *err)
         return NULL;
     }
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->files_lock, NULL);
+    s->most_open = rg__store_most_open();
     bool fits = rg_copy_text(s->folder, sizeof s->folder, folder);
     rg_status status =
         fits ? load(s, err) : rg_fail(err, RG_ERR_USAGE, "%.80s...: too long", folder);
@@ -133,15 +135,13 @@ rg_store *rg_store_open(const char *folder, rg_error *err)
 void rg_store_close(rg_store *s)
 {
     if (!s) return;
-    for (int32_t i = 0; i < s->n_shards; i++) {
-        if (s->shards[i].fd >= 0) rg_fs_current()->close(s->shards[i].fd);
-        if (s->shards[i].file >= 0) H5Fclose(s->shards[i].file);
-        free(s->shards[i].block);
-    }
+    rg__store_close_files(s);
+    for (int32_t i = 0; i < s->n_shards; i++) free(s->shards[i].block);
     for (int64_t i = 0; i < s->n_songs; i++) free(s->songs[i].block);
     free(s->songs);
     free(s->shards);
     free(s->config);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->files_lock);
     free(s);
 }

@@ -16,13 +16,13 @@ enum { READ_AT_ONCE = 16384 };
 static rg_status read_slowly(const rg_store *s, const rg__entry *e, int64_t first, int64_t n,
                              int16_t *out, rg_error *err)
 {
-    char name[128];
+    char name[128], path[RG__PATH];
     snprintf(name, sizeof name, "/audio/%s", e->song.id);
     const rg__shard *sh = &s->shards[e->shard];
     rg_status status = RG_OK;
     pthread_mutex_lock((pthread_mutex_t *)&s->lock);
-    rg__h5_quiet();
-    hid_t set = H5Dopen2(sh->file, name, H5P_DEFAULT);
+    hid_t file = rg__store_song_file(s, e - s->songs, path, err);
+    hid_t set = file >= 0 ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
     hid_t space = set >= 0 ? H5Dget_space(set) : -1;
     for (int64_t done = 0; status == RG_OK && done < n;) { /* row by row */
         int64_t row = (first + done) / e->song.frames, column = (first + done) % e->song.frames;
@@ -53,9 +53,13 @@ rg_status rg__store_read_raw(const rg_store *store, int64_t song, int64_t first,
 {
     const rg__entry *e = &store->songs[song];
     if (e->offset < 0) return read_slowly(store, e, first, n, out, err);
-    const rg__shard *sh = &store->shards[e->shard];
-    return rg_fs_pread_exact(sh->fd, out, (size_t)n * sizeof *out,
-                             e->offset + first * (int64_t)sizeof *out, sh->name, err);
+    const int fd = rg__store_begin_read(store, e->shard, err);
+    if (fd < 0) return RG_ERR_IO;
+    rg_status status = rg_fs_pread_exact(fd, out, (size_t)n * sizeof *out,
+                                         e->offset + first * (int64_t)sizeof *out,
+                                         store->shards[e->shard].name, err);
+    rg__store_end_read(store, e->shard);
+    return status;
 }
 
 static void scale_to(const int16_t *restrict x, int64_t n, float scale, float *restrict out)
@@ -132,16 +136,6 @@ rg_status rg_store_read_resampled(const rg_store *store, int64_t song, int32_t r
     *out = made.samples;
     *n = made.frames;
     return status;
-}
-
-hid_t rg__store_song_file(const rg_store *store, int64_t song, char path[RG__PATH], rg_error *err)
-{
-    rg__shard *sh = &store->shards[store->songs[song].shard];
-    if (rg_fs_join(path, RG__PATH, store->folder, sh->name, err) != RG_OK) return -1;
-    rg__h5_quiet();
-    if (sh->file < 0) sh->file = rg__h5_open(path);
-    if (sh->file < 0) rg__h5_fail(err, RG_ERR_FORMAT, path, "does not open");
-    return sh->file;
 }
 
 rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance *out,

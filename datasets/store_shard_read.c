@@ -3,11 +3,9 @@
  *
  * One idea: a song's array is contiguous, unfiltered and of native type, so its place in the file
  * is known once and for all (store_summary.c, or H5Dget_offset where there is no summary). Where a
- * shard was repacked by somebody (chunks, compression), the file stays open and its samples are
- * read through HDF5.
+ * shard was repacked by somebody (chunks, compression), its samples are read through HDF5.
  * Not here: the list of shards (store_open.c), reading samples (store_read.c).
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,13 +200,6 @@ static rg_status load_songs(rg_store *s, int32_t index, hid_t file, const char *
     return status;
 }
 
-static bool needs_hdf5(const rg_store *s, int32_t index)
-{
-    for (int64_t i = 0; i < s->n_songs; i++)
-        if (s->songs[i].shard == index && s->songs[i].offset < 0) return true;
-    return false;
-}
-
 rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_t bytes,
                                rg_error *err)
 {
@@ -225,11 +216,6 @@ rg_status rg__store_open_shard(rg_store *s, int32_t index, int64_t songs, int64_
     if (status == RG_OK) status = check_roles(s, index == 0, file, path, err);
     rg__store_features_mark(file, sh->features, sizeof sh->features);
     if (status == RG_OK) status = load_songs(s, index, file, path, songs, bytes, err);
-    if (status == RG_OK && needs_hdf5(s, index))
-        sh->file = file;
-    else
-        H5Fclose(file);
-    if (status != RG_OK) return status;
-    sh->fd = rg__store_open_file(path, O_RDONLY);
-    return sh->fd < 0 ? rg_fail(err, RG_ERR_IO, "%s: cannot open it for reading", path) : RG_OK;
+    H5Fclose(file);
+    return status == RG_OK ? rg__store_keep_open(s, index, err) : status;
 }
