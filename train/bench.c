@@ -158,7 +158,8 @@ static rg_status select_groups(const char *const *names, size_t n, bool chosen[G
             return rg_fail(
                 err, RG_ERR_USAGE,
                 "bench: no group '%s'; use train, seanet, lstm, gan, codec, decode, gemm, "
-                "conv, attention, spectra, loader, discriminator, features, prompt",
+                "conv, attention, spectra, loader, discriminator, features, prompt, or dist by "
+                "itself",
                 names[i]);
         chosen[g] = true;
     }

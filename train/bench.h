@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dist/comm.h"
 
 /*
  * Runs the groups in names[0..n); n 0: all. On all CPUs of the process, pinned; kernels of the
@@ -37,5 +38,17 @@
  */
 rg_status rg_bench_run(const char *const *names, size_t n, bool json, rg_text *out,
                        const rg_log *log, rg_error *err) RG_MUST_USE;
+
+/*
+ * What several processes take to exchange memory, and a training step of theirs; all call it alike,
+ * rank 0 writes. `device` "cpu", or "cuda" for a GPU each. The calls of rg_comm by bytes of the
+ * whole, beside a copy of as many within one process; then, on CPUs, the step of "train" by one
+ * process alone and by all, each with as much work.
+ *
+ * JSON: {backend, processes, rows: [{name, bytes, min_us, median_us, mb_per_s}], step: {runs,
+ * alone_ms, together_ms, efficiency}}.
+ */
+rg_status rg_bench_dist(rg_comm *comm, const char *device, bool json, rg_text *out,
+                        const rg_log *log, rg_error *err) RG_MUST_USE;
 
 #endif

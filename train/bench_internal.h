@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "dist/comm.h"
 #include "engine/params.h"
 #include "kernels/kernels.h"
 #include "train/bench.h"
@@ -53,6 +54,9 @@ rg_status rg_bench_lstm(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_gan(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_codec(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_decode(rg_bench *b) RG_MUST_USE;
+/* Seconds of `runs` steps of "train" by all processes of comm; NULL: by this one alone. */
+rg_status rg_bench_train_together(rg_bench *b, rg_comm *comm, int runs,
+                                  double *seconds) RG_MUST_USE;
 /* Kernels. */
 rg_status rg_bench_gemm(rg_bench *b) RG_MUST_USE;
 rg_status rg_bench_conv(rg_bench *b) RG_MUST_USE;

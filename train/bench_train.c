@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "dist/zero.h"
 #include "engine/optimizer.h"
 #include "ops/ops.h"
 #include "train/bench_internal.h"
@@ -33,6 +34,7 @@ typedef struct model {
     layer layers[LAYERS];
     int32_t codes[BATCH * STEPS], targets[BATCH * STEPS];
     uint64_t step;
+    int32_t processes;
 } model;
 
 static rg_shape shape1(int64_t a)
@@ -120,9 +122,11 @@ static rg_status train_step(rg_bench *b, void *args)
     rg_params_zero_gradients(m->params);
     rg_tensor *loss = forward(m), *const *wrt = rg_params_trainable(m->params, &n);
     RG_TRY(rg_exec_status(m->ex));
+    rg_zero_last(m->params, m->ex, true);
     RG_TRY(rg_backward(m->ex, &loss, &(rg_tensor *){NULL}, 1, wrt, n, NULL));
+    rg_zero_last(m->params, m->ex, false);
     rg_update update;
-    return rg_adamw_step(&m->adamw, &m->scaler, m->params, m->ex, 1e-4, 1, &update);
+    return rg_adamw_step(&m->adamw, &m->scaler, m->params, m->ex, 1e-4, m->processes, &update);
 }
 
 /* 6 P B T and, for the scores and values of attention, 12 L C T^2 B. */
@@ -133,9 +137,30 @@ static double step_flop(const model *m)
            12.0 * LAYERS * D * (double)STEPS * tokens;
 }
 
+/* The same on several processes; comm NULL: on this one alone. */
+typedef struct together {
+    rg_comm *comm;
+    int runs;
+    double *seconds; /* (runs) */
+} together;
+
+static rg_status run_together(rg_bench *b, model *m, const together *t)
+{
+    const rg_zero_options options = {.comm = t->comm};
+    if (t->comm) RG_TRY(rg_zero_attach(m->params, &options, b->err));
+    RG_TRY(train_step(b, m)); /* warms caches and plans */
+    for (int i = 0; i < t->runs; i++) {
+        RG_TRY(rg_comm_barrier(t->comm, b->err));
+        const double began = rg_clock_seconds();
+        RG_TRY(train_step(b, m));
+        t->seconds[i] = rg_clock_seconds() - began;
+    }
+    return RG_OK;
+}
+
 static rg_status run(rg_bench *b, rg_exec *ex, rg_params *params, const void *what)
 {
-    (void)what;
+    const together *t = what;
     model *m = rg_arena_zalloc(b->data, sizeof *m);
     if (!m) return rg_fail(b->err, RG_ERR_NOMEM, "bench: no memory for a model");
     m->ex = ex;
@@ -147,9 +172,12 @@ static rg_status run(rg_bench *b, rg_exec *ex, rg_params *params, const void *wh
     }
     m->adamw = (rg_adamw){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
     m->scaler = rg_scaler_make(false);
+    m->processes = rg_comm_world(t ? t->comm : NULL);
+    if (t && t->comm) ex->flat_multiple = (int64_t)m->processes * RG_ZERO_UNIT;
     declare(m);
     RG_TRY(rg_params_finish(params, ex, 1, true, b->err));
     rg_set_recording(ex, true);
+    if (t) return run_together(b, m, t);
     return rg_bench_time(b, "train", "train", &(rg_bench_work){.flop = step_flop(m)}, train_step,
                          m);
 }
@@ -157,4 +185,10 @@ static rg_status run(rg_bench *b, rg_exec *ex, rg_params *params, const void *wh
 rg_status rg_bench_train(rg_bench *b)
 {
     return rg_bench_engine(b, run, NULL);
+}
+
+rg_status rg_bench_train_together(rg_bench *b, rg_comm *comm, int runs, double *seconds)
+{
+    const together t = {comm, runs, seconds};
+    return rg_bench_engine(b, run, &t);
 }

@@ -7,7 +7,6 @@
 
 #include "cli/commands.h"
 #include "cli/processes.h"
-#include "dist/launch.h"
 #include "engine/device.h"
 #include "train/trainer.h"
 
@@ -24,26 +23,6 @@ const rg_option rg_cmd_train_options[] = {
     {"timeout", "S", "seconds to wait for a process that lives (120 to meet, then 1800)"},
     {0},
 };
-
-/* The processes of this run; *comm NULL: this one alone. */
-static rg_status meet(const rg_args *args, rg_comm **comm, rg_error *err)
-{
-    int64_t rank = -1, world = 0;
-    double timeout = 0;
-    rg_launch launch;
-    if (rg_option_given(args, "rank")) RG_TRY(rg_option_int(args, "rank", 0, 1023, &rank, err));
-    if (rg_option_given(args, "world")) RG_TRY(rg_option_int(args, "world", 1, 1024, &world, err));
-    if (rg_option_given(args, "timeout"))
-        RG_TRY(rg_option_real(args, "timeout", 1, 1e6, &timeout, err));
-    rg_launch_flags flags = {.rank = (int32_t)rank,
-                             .world = (int32_t)world,
-                             .backend = rg_option_text(args, "backend", NULL),
-                             .meet = rg_option_text(args, "meet", NULL),
-                             .job = rg_option_text(args, "job", NULL),
-                             .timeout = timeout};
-    RG_TRY(rg_launch_find(&flags, rg_launch_variable, &launch, err));
-    return rg_comm_open(&launch, comm, err);
-}
 
 static void print_result(const rg_args *args, const rg_cli *cli, const rg_train_result *result)
 {
@@ -93,7 +72,7 @@ rg_status rg_cmd_train(const rg_args *args, const rg_cli *cli, rg_error *err)
                            "--processes starts all ranks; --rank and --world are of one of them");
         if (processes > 1) return rg_launch_here(cli, (int32_t)processes, err);
     }
-    RG_TRY(meet(args, &comm, err));
+    RG_TRY(rg_join_processes(args, &comm, err));
     rg_status status = train_together(args, cli, comm, err);
     if (status != RG_OK && comm) {
         rg_error_prefix(err, "rank %d", (int)rg_comm_rank(comm));

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "dist/launch.h"
 
 extern char **environ;
 
@@ -104,4 +105,23 @@ rg_status rg_launch_here(const rg_cli *cli, int32_t world, rg_error *err)
     if (failed >= 0)
         return rg_fail(err, RG_ERR_IO, "rank %d of %d has failed", (int)failed, (int)world);
     return *cli->stop ? RG_ERR_CANCELLED : RG_OK;
+}
+
+rg_status rg_join_processes(const rg_args *args, rg_comm **comm, rg_error *err)
+{
+    int64_t rank = -1, world = 0;
+    double timeout = 0;
+    rg_launch launch;
+    if (rg_option_given(args, "rank")) RG_TRY(rg_option_int(args, "rank", 0, 1023, &rank, err));
+    if (rg_option_given(args, "world")) RG_TRY(rg_option_int(args, "world", 1, 1024, &world, err));
+    if (rg_option_given(args, "timeout"))
+        RG_TRY(rg_option_real(args, "timeout", 1, 1e6, &timeout, err));
+    rg_launch_flags flags = {.rank = (int32_t)rank,
+                             .world = (int32_t)world,
+                             .backend = rg_option_text(args, "backend", NULL),
+                             .meet = rg_option_text(args, "meet", NULL),
+                             .job = rg_option_text(args, "job", NULL),
+                             .timeout = timeout};
+    RG_TRY(rg_launch_find(&flags, rg_launch_variable, &launch, err));
+    return rg_comm_open(&launch, comm, err);
 }

@@ -70,6 +70,11 @@ prints "stands" "$resonant" prompt "120 bpm 130 bpm"
 expect 2 "gemm" "$resonant" bench gemn
 expect 2 "--model CONFIG" "$resonant" bench --device cuda
 expect 2 "not cpu or cuda" "$resonant" bench --device tpu
+expect 2 "say --processes N" "$resonant" bench dist
+expect 2 "no other group" "$resonant" bench dist gemm --processes 2
+expect 2 "is of" "$resonant" bench gemm --processes 2
+expect 2 "not one of auto, shm" "$resonant" bench dist --rank 0 --world 2 --backend ib
+prints '"efficiency"' "$resonant" bench dist --processes 2 --backend tcp --json
 prints "25 passed, 0 failed" "$resonant" selftest --device cpu
 expect 2 "is not auto, cpu, cuda" "$resonant" selftest --device tpu
 expect 2 "is not auto, cpu, cuda" "$resonant" train c.yaml --device tpu

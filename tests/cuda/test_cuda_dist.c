@@ -10,6 +10,7 @@
 #include "cuemu_control.h"
 #include "kernels/gpu_link.h"
 #include "ranks.h"
+#include "train/bench.h"
 
 typedef struct rig {
     rg_gpu *gpu;
@@ -170,6 +171,26 @@ START_TEST(two_ranks_on_one_gpu_are_refused)
 {
     rg_ranks_all_good(2, "shm", same_gpu, NULL);
     rg_ranks_all_good(3, "shm", same_gpu, NULL);
+}
+END_TEST
+
+static int timed(rg_comm *host, void *ctx)
+{
+    rg_error err = {0};
+    rg_text out;
+    (void)ctx;
+    rg_text_init(&out, 1 << 20);
+    RG_RANK_EXPECT(host, rg_bench_dist(host, "cuda", false, &out, NULL, &err) == RG_OK, "%s",
+                   err.text);
+    RG_RANK_EXPECT(host, rg_comm_rank(host) || strstr(out.data, "3 processes over nccl"), "%s",
+                   out.data);
+    rg_text_free(&out);
+    return 0;
+}
+
+START_TEST(calls_are_timed)
+{
+    rg_ranks_all_good(3, "shm", timed, NULL);
 }
 END_TEST
 
@@ -438,6 +459,6 @@ START_TEST(the_stand_in_finds_misuse)
 END_TEST
 
 RG_TEST_MAIN("GPUs of several processes", 120, calls_are_those_of_the_hosts,
-             two_ranks_on_one_gpu_are_refused, a_sum_in_pieces_is_the_sum,
+             two_ranks_on_one_gpu_are_refused, calls_are_timed, a_sum_in_pieces_is_the_sum,
              a_rank_that_is_gone_stops_the_others, a_rank_that_never_joins_is_named,
              calls_that_do_not_match_are_named, the_stand_in_finds_misuse)
