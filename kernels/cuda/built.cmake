@@ -32,6 +32,7 @@ else()
   list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/nccl.c)
 endif()
 add_library(rg_cuda_backend OBJECT ${backend})
+target_compile_definitions(rg_cuda_backend PRIVATE CUDNN_WARN_DEPRECATED) # a warning is an error
 target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
                            ${CUDNN_INCLUDE} $<$<BOOL:${NCCL_INCLUDE}>:${NCCL_INCLUDE}>)
 file(GLOB cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)

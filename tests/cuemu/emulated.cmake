@@ -76,7 +76,7 @@ file(GLOB backend CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.c ${cuemu
 list(REMOVE_ITEM backend ${CMAKE_SOURCE_DIR}/kernels/cuda/stub.c
      ${CMAKE_SOURCE_DIR}/kernels/cuda/nccl_stub.c)
 add_library(rg_cuda_backend STATIC ${backend})
-target_compile_definitions(rg_cuda_backend PRIVATE RG_CUDA_EMU=1)
+target_compile_definitions(rg_cuda_backend PRIVATE RG_CUDA_EMU=1 CUDNN_WARN_DEPRECATED)
 target_include_directories(rg_cuda_backend SYSTEM PRIVATE ${CUDA_INCLUDE} ${CUDNN_INCLUDE})
 target_link_libraries(rg_cuda_backend PUBLIC rg_cuda_emulated ${CMAKE_DL_LIBS})
 
