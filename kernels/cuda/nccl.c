@@ -192,7 +192,7 @@ static rg_status begin(rg_gpu_link *l, rg_error *err)
 
 static rg_status end(rg_gpu_link *l, rg_error *err)
 {
-    const cudaEvent_t done = l->done[l->calls++ % EVENTS];
+    cudaEvent_t done = l->done[l->calls++ % EVENTS];
     return rg_gpu_check(cudaEventRecord(done, l->stream), "an event", err);
 }
 
@@ -205,7 +205,7 @@ uint64_t rg_gpu_link_calls(const rg_gpu_link *l)
 rg_status rg_gpu_link_follow(rg_gpu_link *l, uint64_t calls, rg_error *err)
 {
     if (!calls) return RG_OK;
-    const cudaEvent_t done = l->done[(calls - 1) % EVENTS];
+    cudaEvent_t done = l->done[(calls - 1) % EVENTS];
     return rg_gpu_check(cudaStreamWaitEvent(l->gpu->stream, done, 0), "a stream", err);
 }
 

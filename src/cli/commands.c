@@ -42,7 +42,7 @@ const rg_command rg_commands[] = {
         1, -1),
     ROW("config dump", config_dump, "FILE [key=value...]",
         "print the resolved training configuration", 1, -1),
-    ROW("bench", bench, "[train|seanet|lstm|gan|codec|decode|gemm|conv|attention ...]",
+    ROW("bench", bench, "[train|seanet|lstm|gan|codec|decode|gemm|conv|attention ... | dist]",
         "time kernels against this machine's measured peak", 0, -1),
     ROW("selftest", selftest, "[--device cuda]",
         "check operators and small models on this machine, with a log to show", 0, 0),
