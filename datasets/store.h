@@ -141,6 +141,9 @@ rg_status rg_store_provenance(const rg_store *store, int64_t song, rg_provenance
                               rg_error *err) RG_MUST_USE;
 void rg_provenance_free(rg_provenance *provenance);
 
+/* Whether a finished store that was made with these settings (config_yaml) lies in the folder. */
+bool rg_store_is_finished(const char *folder, const char *config_yaml);
+
 typedef struct rg_store_writer rg_store_writer;
 /* Goes on with an unfinished store of the same info in `folder`; refuses another one's, and a
  * finished one. Songs wait as one file each in folder/unfinished until rg_store_finish. */

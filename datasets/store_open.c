@@ -145,3 +145,12 @@ void rg_store_close(rg_store *s)
     pthread_mutex_destroy(&s->files_lock);
     free(s);
 }
+
+bool rg_store_is_finished(const char *folder, const char *config_yaml)
+{
+    rg_error ignored = {0};
+    rg_store *store = rg_store_open(folder, &ignored);
+    bool same = store && strcmp(rg_store_config_yaml(store), config_yaml) == 0;
+    rg_store_close(store);
+    return same;
+}

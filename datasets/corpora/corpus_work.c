@@ -223,22 +223,12 @@ static void write_settings(const rg_corpus_work *w, int64_t songs, const char *m
               w->map_json, more, copies, split, channels);
 }
 
-/* Whether a finished store of the same settings is there. */
-static bool is_finished(const rg_corpus_work *w, const char *settings)
-{
-    rg_error ignored = {0};
-    rg_store *store = rg_store_open(w->options->out, &ignored);
-    bool same = store && strcmp(rg_store_config_yaml(store), settings) == 0;
-    rg_store_close(store);
-    return same;
-}
-
 rg_status rg_corpus_write(rg_corpus_work *w, const rg_corpus_songs *songs, const char *more,
                           rg_error *err)
 {
     char settings[4096];
     write_settings(w, songs->n, more, settings, sizeof settings);
-    if (is_finished(w, settings)) {
+    if (rg_store_is_finished(w->options->out, settings)) {
         rg_log_line(w->log, RG_LOG_INFO, "%s: the store is complete already", w->options->out);
         return RG_OK;
     }

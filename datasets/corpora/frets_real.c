@@ -48,6 +48,7 @@ rg_status rg_frets_real_build(const rg_build_options *o, const rg_log *log, rg_e
                                        .roles = &roles,
                                        .rate = o->rate,
                                        .jobs = o->jobs,
+                                       .same_source = true,
                                        .downmix =
                                            o->channels > 1 ? RG_IMPORT_KEEP : RG_IMPORT_MEAN};
     rg_import_result result;

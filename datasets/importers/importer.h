@@ -45,6 +45,7 @@ typedef struct rg_import_options {
     bool skip_bad;     /* a store is made although songs were bad */
     bool keep_doubles; /* songs that a data set's own lists call doubles are taken too */
     bool dry;          /* finds songs and roles, and reads and writes no sound */
+    bool same_source;  /* the data set never changes: a finished store of it is left as it is */
 } rg_import_options;
 
 /* What an import found. */

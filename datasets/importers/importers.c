@@ -234,6 +234,10 @@ static rg_status store_all(import *im, rg_import_result *result, rg_error *err)
              "role_map: '%s'\n",
              im->job.importer->name, im->job.rate, lengths[o->lengths], downmixes[o->downmix],
              o->require ? o->require : "", im->job.map_json);
+    if (o->same_source && rg_store_is_finished(o->out, settings)) {
+        rg_log_line(im->log, RG_LOG_INFO, "%s: the store is complete already", o->out);
+        return RG_OK;
+    }
     rg_store_info info = {.title = im->job.importer->name,
                           .creator = "resonant dataset import",
                           .license = im->job.importer->license,

@@ -85,7 +85,11 @@ START_TEST(the_corpus_is_guitar_against_the_rest)
         ck_assert_str_eq(s->license, strcmp(s->title, "One") == 0 ? "CC-BY-SA-3.0" : "MIT");
     }
     rg_store_close(store);
-    o.channels = 2;
+    RG_ASSERT_OK(rg_corpus_build("frets-real", &o, NULL, &err), &err); /* again: nothing to do */
+    o.channels = 2;                                                    /* of other settings */
+    ck_assert_int_eq(rg_corpus_build("frets-real", &o, NULL, &err), RG_ERR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(err.text, "finished"));
+    rg_error_clear(&err);
     o.out = at("stereo");
     RG_ASSERT_OK(rg_corpus_build("frets-real", &o, NULL, &err), &err);
     store = rg_store_open(at("stereo"), &err);
