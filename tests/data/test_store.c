@@ -403,13 +403,21 @@ static void check_recovery(const rg_toy *toy, const char *folder, const char *wh
 
 static const rg_toy tiny = {2, 1, 1000, 1, 0};
 
+/* Every call is at fault once, or every RG_TEST_STRIDE-th where each takes long (valgrind). */
+static int64_t stride(void)
+{
+    const char *text = getenv("RG_TEST_STRIDE");
+    const int64_t n = text ? atoi(text) : 1;
+    return n > 1 ? n : 1;
+}
+
 /* Builds with the Nth call at fault for every N; how many builds failed. */
 static int64_t torture(rg_fault kind, const char *name)
 {
     const char *folder = store_folder(name);
     bool hit = true, harmless = kind == RG_FS_SHORT || kind == RG_FS_EINTR;
     int64_t failed = 0, nth = 1;
-    for (; hit; nth++) {
+    for (; hit; nth += stride()) {
         rg_error err = {0};
         rg_faulty_begin(kind, nth);
         rg_status status = try_build(&tiny, folder, &err);
@@ -447,7 +455,7 @@ START_TEST(a_power_loss_leaves_a_whole_store_or_one_that_goes_on)
     const char *folder = store_folder("power");
     for (int survive = 0; survive < 2; survive++) {
         bool hit = true;
-        for (int64_t nth = 1; hit; nth += 3) {
+        for (int64_t nth = 1; hit; nth += 3 * stride()) {
             rg_error err = {0};
             rg_faulty_begin(RG_FS_POWER, nth);
             (void)!try_build(&tiny, folder, &err);
