@@ -187,14 +187,14 @@ static rg_status run_codec(evaluation *e, rg_codec *codec, float *x, int64_t n, 
                            coded *c, rg_error *err)
 {
     int32_t books = codec->config.codebooks;
-    rg_step_begin(e->ex, 0);
+    rg_step_begin(e->codecs, 0);
     double begun = rg_clock_seconds();
-    rg_status status = rg_codec_encode_chunks(e->ex, codec, x, n, books, c->codes, scales);
+    rg_status status = rg_codec_encode_chunks(e->codecs, codec, x, n, books, c->codes, scales);
     c->encode_seconds = rg_clock_seconds() - begun;
     if (status == RG_OK)
-        status = rg_codec_decode_chunks(e->ex, codec, c->codes, scales, books, x, n);
+        status = rg_codec_decode_chunks(e->codecs, codec, c->codes, scales, books, x, n);
     c->decode_seconds = rg_clock_seconds() - begun - c->encode_seconds;
-    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", e->ex->error.text);
+    return status == RG_OK ? RG_OK : rg_fail(err, status, "%s", e->codecs->error.text);
 }
 
 /* Drops the codes that fill up short chunks, which stand for nothing; returns what is left. */

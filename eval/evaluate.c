@@ -48,14 +48,14 @@ static rg_status open_store(evaluation *e, rg_error *err)
 
 static rg_status open_machine(evaluation *e, rg_error *err)
 {
-    e->pool = rg_pool_create(e->options.threads, 0, false, err);
-    if (!e->pool) return err->code;
-    rg_exec_options options = {.pool = e->pool, .seed = e->options.seed};
-    options.kernels = rg_kernels_cpu(err);
-    if (!options.kernels) return err->code;
-    e->ex = rg_exec_create(&options, err);
-    if (!e->ex) return err->code;
-    rg_set_recording(e->ex, false);
+    const rg_machine_options on = {.device = e->options.device,
+                                   .threads = e->options.threads,
+                                   .unpinned = true,
+                                   .seed = e->options.seed};
+    RG_TRY(rg_machine_open(&e->machine, &on, e->log, err));
+    e->pool = e->machine.pool;
+    e->ex = e->machine.ex;
+    e->codecs = e->run.kind == RG_RUN_CODEC ? e->ex : e->ex->host;
     return RG_OK;
 }
 
@@ -84,8 +84,7 @@ static rg_status open_all(evaluation *e, rg_error *err)
 static void close_all(evaluation *e)
 {
     rg_report_abandon(e->report);
-    rg_exec_destroy(e->ex);
-    rg_pool_destroy(e->pool);
+    rg_machine_close(&e->machine);
     rg_store_close(e->store);
     free(e->songs);
     rg_run_files_close(&e->run);
@@ -98,9 +97,9 @@ static void name_machine(const evaluation *e)
     struct utsname host;
     char utc[32];
     bool known = uname(&host) == 0;
-    rg_report_fact(e->report, "machine", "%s %s, %d threads, kernels %s",
+    rg_report_fact(e->report, "machine", "%s %s, %d threads, kernels %s%s",
                    known ? host.sysname : "?", known ? host.machine : "?", rg_pool_threads(e->pool),
-                   e->ex->kernels->name);
+                   e->ex->kernels->name, e->ex->gpu ? " (unproven on hardware)" : "");
     rg_report_fact(e->report, "made", "%s, by ResonantGen %s", rg_clock_utc(utc),
                    e->options.version ? e->options.version : "(version not given)");
 }
@@ -184,7 +183,7 @@ static rg_status codec_report(evaluation *e, rg_error *err)
     rg_codec codec = {0};
     codec_result *results = calloc(RG_MAX_ROLES, sizeof *results);
     if (!results) return rg_fail(err, RG_ERR_NOMEM, "no memory to measure codecs");
-    rg_status status = rg_codec_load(e->run.checkpoint, e->ex, &codec, err);
+    rg_status status = rg_codec_load(e->run.checkpoint, e->codecs, &codec, err);
     bool any = strcmp(codec.role, "any") == 0 && rg_store_find_role(e->store, "any") < 0;
     if (status == RG_OK) status = codec_parts(e, &codec, any, results, err);
     for (int32_t i = 0; i < RG_MAX_ROLES; i++) rg__codec_result_free(&results[i]);

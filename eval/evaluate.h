@@ -54,6 +54,7 @@ typedef struct rg_eval_options {
     double sample_seconds;    /* of each; 0: 8 */
     rg_dtype precision;       /* of the tracks' weights (rg_bundle_set_precision); RG_F32 */
     int32_t threads;          /* 0: one per CPU */
+    const char *device;       /* of the models, as rg_device_open has it; NULL: the CPU */
     uint64_t seed;            /* of bootstraps and of generation */
     const char *version;      /* of the program, with its git, for the header; may be NULL */
     const volatile int *stop; /* not 0: RG_ERR_CANCELLED; NULL: never */

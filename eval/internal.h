@@ -4,6 +4,7 @@
 #ifndef RG_EVAL_INTERNAL_H
 #define RG_EVAL_INTERNAL_H
 
+#include "engine/machine.h"
 #include "eval/evaluate.h"
 #include "eval/metrics/bands.h"
 #include "eval/metrics/codes.h"
@@ -18,8 +19,11 @@ typedef struct evaluation {
     rg_run_files run;
     rg_store *store;
     int64_t *songs, n_songs; /* store indices */
-    rg_pool *pool;
-    rg_exec *ex;
+    rg_machine machine;
+    rg_pool *pool; /* the machine's */
+    rg_exec *ex;   /* likewise: where tracks live */
+    rg_exec
+        *codecs; /* where codecs do: that of a codec run there too, those of tracks on the CPU */
     rg_report *report;
     double started;
 } evaluation;

@@ -39,13 +39,15 @@ static rg_status through_codec(track_evaluation *t, int32_t r, const rg_audio *i
     int32_t hop = rg_encodec_hop(&codec->config);
     int64_t frames = (x.frames + hop - 1) / hop;
     int32_t *codes = malloc((size_t)(frames * codec->config.codebooks) * sizeof *codes);
-    rg_step_begin(t->e->ex, 0);
-    rg_status status =
-        codes ? rg_codec_encode_audio(t->e->ex, codec, x.samples, x.frames, codes) : RG_ERR_NOMEM;
+    rg_step_begin(t->e->codecs, 0);
+    rg_status status = codes
+                           ? rg_codec_encode_audio(t->e->codecs, codec, x.samples, x.frames, codes)
+                           : RG_ERR_NOMEM;
     if (status == RG_OK)
-        status = rg_codec_decode_audio(t->e->ex, codec, codes, frames, x.samples, x.frames);
+        status = rg_codec_decode_audio(t->e->codecs, codec, codes, frames, x.samples, x.frames);
     free(codes);
-    if (status != RG_OK) rg_fail(err, status, "codec %s: %s", codec->role, t->e->ex->error.text);
+    if (status != RG_OK)
+        rg_fail(err, status, "codec %s: %s", codec->role, t->e->codecs->error.text);
     *out = x;
     return status;
 }

@@ -22,7 +22,7 @@ static rg_status open_bundle(track_evaluation *t, const char *report_folder, rg_
         if (rg_fs_exists(t->bundle_folder)) /* of an evaluation that was killed */
             RG_TRY(rg_fs_remove_tree(t->bundle_folder, err));
         t->bundle_is_ours = true;
-        RG_TRY(rg_bundle_export(t->e->run.folder, t->bundle_folder, t->e->ex, t->e->log, err));
+        RG_TRY(rg_bundle_export(t->e->run.folder, t->bundle_folder, t->e->codecs, t->e->log, err));
     }
     RG_TRY(rg_bundle_open(&t->bundle, t->bundle_folder, t->e->ex, err));
     return rg_bundle_set_precision(&t->bundle, t->e->options.precision, t->e->ex, err);
@@ -33,7 +33,7 @@ static rg_status open_tokens(track_evaluation *t, rg_error *err)
     char path[RG_EVAL_PATH];
     int32_t n = t->bundle.config.n_roles;
     RG_TRY(rg_tokens_path(t->e->store, t->bundle.codecs, n, path, sizeof path, err));
-    RG_TRY(rg_tokens_build(t->e->store, t->bundle.codecs, n, path, t->e->ex, t->e->options.stop,
+    RG_TRY(rg_tokens_build(t->e->store, t->bundle.codecs, n, path, t->e->codecs, t->e->options.stop,
                            t->e->log, err));
     t->tokens = rg_tokens_open(path, t->e->store, t->bundle.codecs, n, err);
     if (!t->tokens) return err->code;

@@ -164,10 +164,10 @@ rg_status rg__rows_decode(track_evaluation *t, const rg_track_batch *rows, int32
     int64_t frames = rows->frames;
     RG_TRY(rg_audio_make(out, frames * rg_encodec_hop(&codec->config), 1, codec->config.sample_rate,
                          err));
-    rg_step_begin(t->e->ex, 0);
+    rg_step_begin(t->e->codecs, 0);
     rg_status status = rg_codec_decode_audio(
-        t->e->ex, codec, rows->codes[role] + item * frames * codec->config.codebooks, frames,
+        t->e->codecs, codec, rows->codes[role] + item * frames * codec->config.codebooks, frames,
         out->samples, out->frames);
     if (status == RG_OK) return RG_OK;
-    return rg_fail(err, status, "codec %s: %s", codec->role, t->e->ex->error.text);
+    return rg_fail(err, status, "codec %s: %s", codec->role, t->e->codecs->error.text);
 }

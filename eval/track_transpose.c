@@ -75,11 +75,11 @@ static rg_status encode_item(const transposition *x, const rg_audio *a, rg_track
     if (status == RG_OK) {
         memcpy(padded.samples, at_rate.samples,
                (size_t)rg__least(n, at_rate.frames) * sizeof(float));
-        rg_step_begin(x->t->e->ex, 0);
-        status = rg_codec_encode_audio(x->t->e->ex, codec, padded.samples, n,
+        rg_step_begin(x->t->e->codecs, 0);
+        status = rg_codec_encode_audio(x->t->e->codecs, codec, padded.samples, n,
                                        rows->codes[x->harmony] +
                                            item * rows->frames * codec->config.codebooks);
-        if (status != RG_OK) rg_fail(err, status, "%s", x->t->e->ex->error.text);
+        if (status != RG_OK) rg_fail(err, status, "%s", x->t->e->codecs->error.text);
     }
     rg_audio_free(&at_rate);
     rg_audio_free(&padded);

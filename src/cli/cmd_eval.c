@@ -15,7 +15,11 @@ const rg_option rg_cmd_eval_options[] = {
     {"seconds", "S", "of each song and role (20)"},
     {"samples", "N", "pieces to generate for the report (3)"},
     {"seed", "N", "of bootstraps and generation (1)"},
-    {"precision", "TYPE", "of the tracks' weights: fp32, bf16 or int8 (fp32)"},
+    {"precision", "TYPE",
+     "of the tracks' weights: fp32, bf16 or int8; on a GPU fp32, fp16 or bf16 (fp32)"},
+    {"device", "NAME",
+     "of tracks, or of a codec run's codec: auto, cpu, cuda or cuda:N (cpu; others are unproven on "
+     "hardware)"},
     {"threads", "N", "CPU threads (one per core)"},
     {0},
 };
@@ -44,6 +48,7 @@ rg_status rg_cmd_eval(const rg_args *args, const rg_cli *cli, rg_error *err)
     o.samples = (int32_t)samples;
     o.seed = (uint64_t)seed;
     o.threads = (int32_t)threads;
+    o.device = rg_option_text(args, "device", "cpu");
     o.version = cli->version;
     o.stop = cli->stop;
     RG_TRY(rg_evaluate(&o, cli->log, path, err));

@@ -386,7 +386,7 @@ static void check_stereo_codec(void)
                     .songs = &song,
                     .n_songs = 1,
                     .pool = pool,
-                    .ex = ex};
+                    .codecs = ex};
     RG_ASSERT_OK(rg_codec_load(path, ex, &codec, &err), &err);
     RG_ASSERT_OK(rg__codec_measure(&e, &codec, NULL, &r, &err), &err);
     RG_ASSERT_OK(rg__codec_excerpt(&e, &r, 0, &excerpt, &err), &err);
