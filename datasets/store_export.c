@@ -90,13 +90,36 @@ static json_t *times_json(const double *times, int64_t n)
     return array;
 }
 
-static json_t *key_json(const rg_song *s)
+static json_t *key_json(int32_t tonic, int32_t mode)
 {
     static const char *const tonics[12] = {"C",  "C#", "D",  "D#", "E",  "F",
                                            "F#", "G",  "G#", "A",  "A#", "B"};
-    if (s->key_tonic < 0) return json_null();
-    return json_pack("{s:s, s:s}", "tonic", tonics[s->key_tonic], "mode",
-                     s->key_mode ? "minor" : "major");
+    if (tonic < 0 || tonic > 11) return json_null();
+    return json_pack("{s:s, s:s}", "tonic", tonics[tonic], "mode", mode ? "minor" : "major");
+}
+
+static json_t *chords_json(const rg_song_chord *chords, int64_t n)
+{
+    json_t *array = json_array();
+    for (int64_t i = 0; i < n; i++)
+        json_array_append_new(array, json_pack("{s:f, s:f, s:s}", "start_s", chords[i].start,
+                                               "end_s", chords[i].end, "label", chords[i].label));
+    return array;
+}
+
+/* What is heard, beside what the song's maker says; null where the store says nothing. */
+static json_t *heard_json(const rg_song_features *f)
+{
+    if (!f->version[0]) return json_null();
+    return json_pack(
+        "{s:s, s:o, s:f, s:o, s:f, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:o}", "version", f->version,
+        "tempo_bpm", real_json(f->tempo_bpm, f->tempo_bpm > 0), "tempo_confidence",
+        f->tempo_confidence, "meter", f->meter > 0 ? json_integer(f->meter) : json_null(),
+        "meter_confidence", f->meter_confidence, "key", key_json(f->key_tonic, f->key_mode),
+        "key_confidence", f->key_confidence, "tuning_cents", f->tuning_cents, "loudness_lufs",
+        real_json(f->loudness_lufs, true), "beats_s", times_json(f->beats_s, f->n_beats),
+        "downbeats_s", times_json(f->downbeats_s, f->n_downbeats), "sections_s",
+        times_json(f->sections_s, f->n_sections), "chords", chords_json(f->chords, f->n_chords));
 }
 
 static json_t *role_json(const export_job *job, int32_t r)
@@ -124,7 +147,8 @@ static json_t *provenance_json(const rg_provenance *p)
                      json_integer((json_int_t)p->seed));
 }
 
-static json_t *song_json(const export_job *job, const rg_provenance *provenance)
+static json_t *song_json(const export_job *job, const rg_provenance *provenance,
+                         const rg_song_features *heard)
 {
     const rg_song *s = rg_store_song(job->store, job->song);
     int32_t rate = rg_store_rate(job->store);
@@ -134,7 +158,7 @@ static json_t *song_json(const export_job *job, const rg_provenance *provenance)
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:i, s:I, s:f, s:i, s:o, s:f, "
         "s:o, "
-        "s:o, s:o, s:o, s:o, s:o, s:o}",
+        "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "format", "resonantgen-song", "version", "1.0", "id", text_json(s->id), "title",
         text_json(s->title), "genre", text_json(s->genre), "prompt", text_json(s->prompt), "group",
         text_json(s->group), "split", rg_split_name(s->split), "content_hash",
@@ -143,19 +167,25 @@ static json_t *song_json(const export_job *job, const rg_provenance *provenance)
         "seconds", (double)s->frames / rate, "original_rate", (int)s->original_rate,
         "loudness_lufs", real_json(s->loudness_lufs, true), "gain_db", s->gain_db, "tempo_bpm",
         real_json(s->tempo_bpm, s->tempo_bpm > 0), "meter",
-        s->meter > 0 ? json_integer(s->meter) : json_null(), "key", key_json(s), "beats_s",
-        times_json(s->beats, s->n_beats), "downbeats_s", times_json(s->downbeats, s->n_downbeats),
-        "roles", roles, "provenance", provenance_json(provenance));
+        s->meter > 0 ? json_integer(s->meter) : json_null(), "key",
+        key_json(s->key_tonic, s->key_mode), "beats_s", times_json(s->beats, s->n_beats),
+        "downbeats_s", times_json(s->downbeats, s->n_downbeats), "chords",
+        chords_json(s->chords, s->n_chords), "heard", heard_json(heard), "roles", roles,
+        "provenance", provenance_json(provenance));
 }
 
 static rg_status write_json(const export_job *job, const char *folder, rg_error *err)
 {
     char path[RG__PATH];
     rg_provenance provenance;
+    rg_song_features heard;
     RG_TRY(rg_fs_join(path, sizeof path, folder, "song.json", err));
     RG_TRY(rg_store_provenance(job->store, job->song, &provenance, err));
-    json_t *json = song_json(job, &provenance);
+    rg_status read = rg_store_features(job->store, job->song, &heard, err);
+    json_t *json = read == RG_OK ? song_json(job, &provenance, &heard) : NULL;
+    rg_song_features_free(&heard);
     rg_provenance_free(&provenance);
+    RG_TRY(read);
     if (!json) return rg_fail(err, RG_ERR_NOMEM, "%s: no memory to write it", path);
     rg_status status = rg_json_write(json, path, err);
     json_decref(json);

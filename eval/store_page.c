@@ -120,6 +120,13 @@ static const struct {
 };
 enum { SECTIONS = sizeof sections / sizeof sections[0] };
 
+static void add_text(rg__page *p, const char *name, const char *text)
+{
+    rg_text_printf(&p->out, "<dt>%s</dt><dd>", name);
+    rg_html_escape(&p->out, text);
+    rg_text_add(&p->out, "</dd>\n");
+}
+
 static void add_fact(rg__page *p, const char *name, const char *fmt, ...) RG_PRINTF(3, 4);
 static void add_fact(rg__page *p, const char *name, const char *fmt, ...)
 {
@@ -128,9 +135,7 @@ static void add_fact(rg__page *p, const char *name, const char *fmt, ...)
     va_start(args, fmt);
     rg_vformat(text, sizeof text, fmt, args);
     va_end(args);
-    rg_text_printf(&p->out, "<dt>%s</dt><dd>", name);
-    rg_html_escape(&p->out, text);
-    rg_text_add(&p->out, "</dd>\n");
+    add_text(p, name, text);
 }
 
 static void add_counts(rg__page *p, const char *name, const json_t *counts)
@@ -141,7 +146,7 @@ static void add_counts(rg__page *p, const char *name, const json_t *counts)
     rg_text_init(&line, 1 << 16);
     json_object_foreach((json_t *)counts, what, n) rg_text_printf(
         &line, "%s%s %lld", line.n ? ", " : "", what, (long long)json_integer_value(n));
-    add_fact(p, name, "%s", line.data ? line.data : "");
+    add_text(p, name, line.data ? line.data : "");
     rg_text_free(&line);
 }
 
@@ -175,7 +180,7 @@ static rg_status add_header(rg__page *p, rg_error *err)
     add_counts(p, "from", json_object_get(d, "packages"));
     add_counts(p, "genres", json_object_get(d, "genres"));
     add_counts(p, "licences", json_object_get(d, "licenses"));
-    add_fact(p, "hash", "%s", rg_store_hash(p->store));
+    add_text(p, "hash", rg_store_hash(p->store));
     rg_text_add(&p->out, "</dl></header>\n<nav><div>");
     for (int i = 0; i < SECTIONS; i++)
         rg_text_printf(&p->out, "<a href=\"#%s\">%s</a>", sections[i].id, sections[i].title);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "datasets/song_features.h"
 #include "eval/store_page_internal.h"
 
 static const char *const split_titles[RG_SPLIT_COUNT] = {"train", "valid", "test"};
@@ -65,7 +66,8 @@ rg_status rg__page_hours(rg__page *p, rg_error *err)
 
 /* ---- tempo and key ---- */
 
-enum { TEMPO_LOW = 40, TEMPO_STEP = 10, TEMPI = 20, KEYS = 12 };
+enum { TEMPO_LOW = 40, TEMPO_STEP = 10, TEMPI = 20, KEYS = 12, COMPARED = 100 };
+static const double near_tempo = 0.04;
 
 static void add_tempo(rg__page *p)
 {
@@ -124,12 +126,67 @@ static void add_keys(rg__page *p)
     rg__page_figure(p, &plot, caption);
 }
 
+/* Songs whose labels are known and heard, and where both agree. */
+typedef struct agreement {
+    int64_t drawn, tempo[2], key[2], meter[2]; /* known, agreeing */
+} agreement;
+
+static void agree(int64_t count[2], bool known, bool same)
+{
+    count[0] += known;
+    count[1] += known && same;
+}
+
+static rg_status compare_by_ear(const rg__page *p, int64_t song, agreement *a, rg_error *err)
+{
+    const rg_song *s = rg_store_song(p->store, song);
+    rg_song_features f;
+    rg_status status = rg_store_features(p->store, song, &f, err);
+    if (status == RG_OK && f.version[0]) {
+        a->drawn++;
+        agree(a->tempo, s->tempo_bpm > 0,
+              fabs(f.tempo_bpm - s->tempo_bpm) <= near_tempo * s->tempo_bpm);
+        agree(a->key, s->key_tonic >= 0, f.key_tonic == s->key_tonic && f.key_mode == s->key_mode);
+        agree(a->meter, s->meter == 3 || s->meter == 4, f.meter == s->meter);
+    }
+    rg_song_features_free(&f);
+    return status;
+}
+
+/* Labels against what is heard; nothing where the store does not say. */
+static rg_status add_by_ear(rg__page *p, rg_error *err)
+{
+    static const char *const titles[] = {"label", "songs that have it", "heard the same", NULL};
+    int64_t n = 0, *songs = rg__page_draw(p, -1, COMPARED, &n);
+    agreement a = {0};
+    char caption[120];
+    if (!songs) return rg_fail(err, RG_ERR_NOMEM, "no memory for a list of songs");
+    rg_status status = RG_OK;
+    for (int64_t i = 0; status == RG_OK && i < n; i++)
+        status = compare_by_ear(p, songs[i], &a, err);
+    free(songs);
+    if (status != RG_OK || !a.drawn) return status;
+    const int64_t *counts[] = {a.tempo, a.key, a.meter};
+    static const char *const names[] = {"tempo, within 4 %", "key", "meter, of 3 or 4 beats"};
+    rg_format(caption, sizeof caption, "Labels and what is heard, in %lld songs drawn",
+              (long long)a.drawn);
+    rg__page_begin_table(p, caption, titles);
+    for (int i = 0; i < 3; i++) {
+        rg__page_row(p, names[i]);
+        rg__page_cell(p, "%lld", (long long)counts[i][0]);
+        rg__page_cell(p, "%lld", (long long)counts[i][1]);
+    }
+    rg__page_end_table(p);
+    return RG_OK;
+}
+
 rg_status rg__page_labels(rg__page *p, rg_error *err)
 {
     rg__page_begin_figures(p);
     add_tempo(p);
     add_keys(p);
     rg__page_end_figures(p);
+    RG_TRY(add_by_ear(p, err));
     return rg_text_status(&p->out, err);
 }
 

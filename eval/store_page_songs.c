@@ -11,7 +11,9 @@
 
 #include "audio/audio.h"
 #include "base/fs.h"
+#include "datasets/song_features.h"
 #include "eval/store_page_internal.h"
+#include "music/prompt/prompt.h"
 
 enum { SONGS = 10, MOST_SECONDS = 10, COLUMNS = 480, HEIGHT = 56, MOST_FLAC = 64 << 20 };
 static const double sound_bytes = 24e6; /* of all pieces, before FLAC halves them */
@@ -119,14 +121,33 @@ static rg_status add_player(rg__page *p, int64_t song, int32_t role, piece at, r
 
 /* ---- a song ---- */
 
-static void add_title(rg__page *p, const rg_song *s, piece at)
+/* What was heard in it, where the store says. */
+static rg_status add_heard(rg__page *p, int64_t song, rg_error *err)
 {
+    rg_song_features f;
+    char key[16];
+    rg_status status = rg_store_features(p->store, song, &f, err);
+    if (status == RG_OK && f.version[0]) {
+        rg_text_add(&p->out, "<br>by ear:");
+        if (f.tempo_bpm > 0) rg_text_printf(&p->out, " %.1f bpm", f.tempo_bpm);
+        if (f.key_tonic >= 0)
+            rg_text_printf(&p->out, " &middot; %s", rg_key_name(f.key_tonic, f.key_mode, key));
+        if (f.meter > 0) rg_text_printf(&p->out, " &middot; %d beats a bar", (int)f.meter);
+        rg_text_printf(&p->out, " &middot; %.1f LUFS", f.loudness_lufs);
+    }
+    rg_song_features_free(&f);
+    return status;
+}
+
+static rg_status add_title(rg__page *p, int64_t song, piece at, rg_error *err)
+{
+    const rg_song *s = rg_store_song(p->store, song);
     int32_t rate = rg_store_rate(p->store);
     rg_text_add(&p->out, "<div class=\"item stems\"><h4>");
     rg_html_escape(&p->out, s->title[0] ? s->title : s->id);
     rg_text_add(&p->out, "</h4><p class=\"note\">");
     rg_html_escape(&p->out, s->id);
-    rg_text_printf(&p->out, " &middot; %s &middot; %.0f s &middot; heard: %.0f to %.0f s",
+    rg_text_printf(&p->out, " &middot; %s &middot; %.0f s &middot; played: %.0f to %.0f s",
                    rg_split_name(s->split), (double)s->frames / rate, (double)at.first / rate,
                    (double)(at.first + at.frames) / rate);
     if (s->tempo_bpm > 0) rg_text_printf(&p->out, " &middot; %.1f bpm", s->tempo_bpm);
@@ -134,9 +155,11 @@ static void add_title(rg__page *p, const rg_song *s, piece at)
         rg_text_add(&p->out, "<br>");
         rg_html_escape(&p->out, s->prompt);
     }
+    RG_TRY(add_heard(p, song, err));
     rg_text_add(&p->out, "</p><div class=\"transport\"><button class=\"play\">Play</button>"
                          "<input class=\"seek\" type=\"range\" min=\"0\" max=\"1000\" value=\"0\" "
                          "aria-label=\"position\"><output>0:00</output></div>\n");
+    return RG_OK;
 }
 
 static rg_status add_stem(rg__page *p, int64_t song, int32_t role, piece at, rg_error *err)
@@ -159,7 +182,7 @@ static rg_status add_song(rg__page *p, int64_t song, int64_t songs, rg_error *er
 {
     const rg_song *s = rg_store_song(p->store, song);
     piece at = place_piece(p, s, songs);
-    add_title(p, s, at);
+    RG_TRY(add_title(p, song, at, err));
     for (int32_t r = 0; r < rg_store_roles(p->store); r++)
         if (s->present[r]) RG_TRY(add_stem(p, song, r, at, err));
     rg_text_add(&p->out, "</div>\n");

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "faulty_fs.h"
+#include "music/features/features.h"
 #include "toy_store.h"
 
 static const rg_toy toy = {3, 3, 16000, 2.017, 2};
@@ -82,6 +83,9 @@ START_TEST(stems_and_what_is_known)
         const json_t *beats = json_object_get(song, "beats_s");
         ck_assert_int_eq(json_array_size(beats), rg_store_song(store, 0)->n_beats);
         RG_ASSERT_NEAR(json_number_value(json_array_get(beats, 2)), 2 * 60 / 90.0, 1e-12);
+        const json_t *heard = json_object_get(song, "heard");
+        ck_assert_str_eq(text(heard, "version"), RG_FEATURES_VERSION);
+        ck_assert(json_is_array(json_object_get(heard, "chords")));
         const json_t *roles = json_object_get(song, "roles");
         ck_assert_int_eq(json_array_size(roles), 3);
         ck_assert(json_is_false(json_object_get(json_array_get(roles, 2), "present")));

@@ -88,6 +88,8 @@ START_TEST(every_section_and_nothing_hostile)
     ck_assert_int_eq(count(page, "src=\"data:audio/flac;base64,"), 3 * 3 - 1); /* one is absent */
     ck_assert_int_eq(count(page, " src=\""), 3 * 3 - 1);
     ck_assert_int_eq(count(page, "<svg class=\"wave\""), 3 * 3 - 1);
+    ck_assert_int_eq(count(page, "<br>by ear: "), 3);
+    ck_assert_int_eq(count(page, "Labels and what is heard, in 3 songs drawn"), 1);
     ck_assert_int_eq(count(page, "href=\"http"), 0);
     ck_assert_int_eq(count(page, "nan"), 0);
     ck_assert_ptr_nonnull(strstr(page, "a &lt;b&gt;note&lt;/b&gt;"));
