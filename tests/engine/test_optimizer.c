@@ -277,7 +277,8 @@ static void rescale(rg_scaler *s, rg_adamw_now *now, bool finite)
 {
     const rg_adamw_rules rules = {
         .scaled = s->enabled, .growth = s->growth, .backoff = s->backoff, .interval = s->interval};
-    rg_adamw_decide(&rules, finite ? 1 : INFINITY, now);
+    const double squares = finite ? 1 : INFINITY;
+    rg_adamw_decide(&rules, &squares, 1, now);
     s->scale = now->scale;
 }
 
