@@ -11,12 +11,26 @@
 #include "engine/op_check.h"
 
 enum { UPDATES = 3 };
-/* Of an element's own size: rounding of fp32 sums of some hundred terms. */
-static const double operator_unit = 2e-5, parameters_apart = 1e-3;
+
+/*
+ * What a device stores activations as, and how far results may be apart. Of an element's own size:
+ * rounding of fp32 sums of some hundred terms; in 16 bits half of the last bit of the result, and
+ * up to 8 times as much for what is rounded on the way. Parameters, of their root mean square.
+ */
+typedef struct storage {
+    const char *name;
+    rg_dtype type;
+    double operators, parameters;
+} storage;
+static const storage storages[] = {{"fp32", RG_F32, 2e-5, 1e-3},
+                                   {"fp16", RG_F16, 8 * 0x1p-11, 0x1p-8},
+                                   {"bf16", RG_BF16, 8 * 0x1p-8, 0x1p-5}};
+enum { STORAGES = sizeof storages / sizeof *storages };
 
 typedef struct selftest {
     rg_text *out;
     const rg_log *log;
+    const storage *storage;
     rg_machine machine;
     int32_t passed, failed;
 } selftest;
@@ -34,13 +48,15 @@ static void say(selftest *t, bool ok, const char *what, const char *how, const c
 
 static rg_status check_operators(selftest *t, rg_error *err)
 {
-    rg_text_printf(t->out, "\noperators, against the double reference\n");
+    const storage *in = t->storage;
+    rg_text_printf(t->out, "\noperators in %s, against the double reference\n", in->name);
     for (int k = 0; k < RG_OP_COUNT; k++) {
         rg_op_checked checked;
         rg_error why = {0};
         char how[96];
-        const rg_status status =
-            rg_op_check(rg_ops[k], t->machine.ex, operator_unit, &checked, &why);
+        const bool wide = rg_ops[k]->storage == RG_OP_WIDE; /* in fp32 whatever is stored */
+        const rg_status status = rg_op_check(
+            rg_ops[k], t->machine.ex, wide ? storages[0].operators : in->operators, &checked, &why);
         if (status != RG_OK && status != RG_ERR_NUMERIC)
             return rg_fail(err, status, "%s", why.text);
         rg_format(how, sizeof how, "%d cases, error at most %.2f of what is allowed",
@@ -76,10 +92,13 @@ static void compare_tracks(selftest *t, const rg_selftest_tracks *here,
     const int64_t wrong = others(here->codes, there->codes, here->n_codes);
     rg_format(how, sizeof how, "%d updates, parameters %.1e apart, loss %.4f and %.4f bits",
               UPDATES, ratio, there->loss, here->loss);
-    say(t, ratio <= parameters_apart, "tracks that learn", how, "they learn something else");
+    say(t, ratio <= t->storage->parameters, "tracks that learn", how, "they learn something else");
     rg_format(how, sizeof how, "%lld codes, %lld of them others", (long long)here->n_codes,
               (long long)wrong);
-    say(t, wrong == 0, "tracks that choose", how, "other codes are likeliest");
+    if (t->storage->type == RG_F32)
+        say(t, wrong == 0, "tracks that choose", how, "other codes are likeliest");
+    else /* rounding decides where two are likeliest */
+        rg_text_printf(t->out, "%-7s %-24s %s\n", "", "tracks that choose", how);
 }
 
 static rg_status check_models(selftest *t, rg_error *err)
@@ -89,7 +108,7 @@ static rg_status check_models(selftest *t, rg_error *err)
     rg_selftest_tracks here = {0}, there = {0};
     rg_exec *reference = rg_exec_create(&options, err);
     if (!reference) return err->code;
-    rg_text_printf(t->out, "\nmodels, against the reference kernels\n");
+    rg_text_printf(t->out, "\nmodels in %s, against the reference kernels\n", t->storage->name);
     rg_status status = rg_selftest_tracks_run(reference, UPDATES, &here, err);
     if (status == RG_OK) status = rg_selftest_tracks_run(t->machine.ex, UPDATES, &there, err);
     if (status == RG_OK) compare_tracks(t, &here, &there);
@@ -128,17 +147,34 @@ static rg_status describe(selftest *t, const rg_selftest_options *options, rg_er
     return m->gpu ? describe_gpu(t, err) : RG_OK;
 }
 
+/* 16 bits are a GPU's alone, bf16 not every GPU's. */
+static bool has_storage(const rg_machine *m, const storage *as)
+{
+    rg_error ignored = {0};
+    return as->type == RG_F32 || (m->gpu && rg_gpu_kernels(m->gpu, as->type, &ignored) != NULL);
+}
+
+static rg_status run_in(selftest *t, const rg_selftest_options *options, const storage *as,
+                        bool *more, rg_error *err)
+{
+    const rg_machine_options on = {
+        .device = options->device, .activations = as->name, .seed = 1, .records = true};
+    t->storage = as;
+    rg_status status = rg_machine_open(&t->machine, &on, t->log, err);
+    if (status == RG_OK && as == storages) status = describe(t, options, err);
+    if (status == RG_OK) status = check_operators(t, err);
+    if (status == RG_OK) status = check_models(t, err);
+    *more = status == RG_OK && as + 1 < storages + STORAGES && has_storage(&t->machine, as + 1);
+    rg_machine_close(&t->machine);
+    return status;
+}
+
 rg_status rg_selftest_run(const rg_selftest_options *options, rg_text *out, const rg_log *log,
                           rg_error *err)
 {
     selftest t = {.out = out, .log = log};
-    const rg_machine_options on = {.device = options->device, .seed = 1, .records = true};
-    rg_status status = rg_machine_open(&t.machine, &on, log, err);
-    if (status == RG_OK) status = describe(&t, options, err);
-    if (status == RG_OK) status = check_operators(&t, err);
-    if (status == RG_OK) status = check_models(&t, err);
-    rg_machine_close(&t.machine);
-    RG_TRY(status);
+    bool more = true;
+    for (const storage *as = storages; more; as++) RG_TRY(run_in(&t, options, as, &more, err));
     rg_text_printf(out, "\n%d passed, %d failed\n", (int)t.passed, (int)t.failed);
     if (t.failed == 0) return RG_OK;
     return rg_fail(err, RG_ERR_NUMERIC, "%d of %d checks failed", (int)t.failed,
