@@ -106,6 +106,31 @@ START_TEST(bars_of_three_and_four)
 }
 END_TEST
 
+/* Waltzes whose bars are played in halves too: not two thirds of their tempo. Where nothing falls
+ * on the thirds it is two beats to the bar. */
+START_TEST(a_fast_waltz_has_its_own_tempo)
+{
+    static const double bpms[] = {150, 168, 182};
+    for (int k = 0; k < 6; k++) {
+        const double beat = 60 / bpms[k / 2];
+        const bool waltz = k % 2 == 0;
+        rg_audio a = make_sound(30);
+        for (double at = 0.3; at < 29; at += 3 * beat) {
+            add_click(&a, at, 0.5);
+            add_click(&a, at + 1.5 * beat, waltz ? 0.4 : 0.4);
+            if (waltz) add_click(&a, at + beat, 0.3);
+            if (waltz) add_click(&a, at + 2 * beat, 0.3);
+        }
+        rg_features f = hear(&a);
+        const double bpm = waltz ? bpms[k / 2] : bpms[k / 2] / 1.5;
+        ck_assert_msg(fabs(f.tempi[0].bpm - bpm) <= 0.02 * bpm, "%g bpm heard as %g", bpm,
+                      f.tempi[0].bpm);
+        rg_features_free(&f);
+        rg_audio_free(&a);
+    }
+}
+END_TEST
+
 START_TEST(chords_and_their_times)
 {
     static const char *const want[] = {"C:maj", "F:maj", "G:maj", "A:min"};
@@ -276,7 +301,7 @@ START_TEST(stems_that_do_not_fit_are_refused)
 END_TEST
 
 RG_TEST_MAIN("features", 120, clicks_are_beats_within_ten_ms, bars_of_three_and_four,
-             chords_and_their_times, kinds_of_chord_on_every_root,
+             a_fast_waltz_has_its_own_tempo, chords_and_their_times, kinds_of_chord_on_every_root,
              scales_name_their_key_however_tuned,
              silence_noise_and_a_sample_are_heard_without_inventing, stems_add_up_to_the_mix,
              blocks_of_any_size_give_the_same_bits, stems_that_do_not_fit_are_refused)

@@ -18,7 +18,7 @@
 #include "music/features/tempo.h"
 
 /* Version of all methods together: it changes when a number may. */
-#define RG_FEATURES_VERSION "1.1"
+#define RG_FEATURES_VERSION "1.2"
 
 enum { RG_FEATURE_STEMS = 16, RG_PATTERN_STEPS = 16, RG_ENERGY_RATE = 10 };
 

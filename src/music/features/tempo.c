@@ -10,6 +10,7 @@
 #include "music/features/onset.h"
 
 enum { LOWEST = 40, HIGHEST = 240, STEPS_PER_BPM = 4, SHORTEST = 4 * RG_ONSET_RATE, TEETH = 4 };
+enum { FASTEST_WALTZ = 190 };
 static const double prior_bpm = 130, prior_octaves = 0.8;
 static const double weights[TEETH] = {1, 0.5, 0.25, 0.33};
 
@@ -29,17 +30,35 @@ static bool autocorrelation(const float *x, int64_t n, double *r, int64_t lags)
     return true;
 }
 
+/* r between its lags; 0 beyond them. */
+static double at(const double *r, int64_t lags, double lag)
+{
+    const double part = lag - floor(lag);
+    const int64_t i = (int64_t)lag;
+    return i + 1 < lags ? (1 - part) * r[i] + part * r[i + 1] : 0;
+}
+
 static double comb(const double *r, int64_t lags, double bpm)
 {
     double sum = 0, weight = 0, beat = 60.0 * RG_ONSET_RATE / bpm;
     for (int k = 0; k < TEETH; k++) {
-        double lag = beat * (k + 1), part = lag - floor(lag);
-        int64_t i = (int64_t)lag;
-        if (i + 1 >= lags) break;
-        sum += weights[k] * ((1 - part) * r[i] + part * r[i + 1]);
+        double lag = beat * (k + 1);
+        if ((int64_t)lag + 1 >= lags) break;
+        sum += weights[k] * at(r, lags, lag);
         weight += weights[k];
     }
     return weight > 0 ? fmax(0, sum / weight) : 0;
+}
+
+/* Whether two beats are a bar of three faster ones: thirds of the bar repeat nearly as well as its
+ * halves, quarters do not, and the bar itself does best. */
+static bool is_waltz(const double *r, int64_t lags, double bpm)
+{
+    const double half_bar = 60.0 * RG_ONSET_RATE / bpm, half = at(r, lags, half_bar);
+    const double quarter = at(r, lags, half_bar / 2), three_quarters = at(r, lags, half_bar * 1.5);
+    return 1.5 * bpm <= FASTEST_WALTZ && at(r, lags, half_bar * 2 / 3) > 0.7 * half &&
+           at(r, lags, half_bar * 2) > half && quarter < 0 && three_quarters < 0 &&
+           at(r, lags, half_bar / 3) > quarter;
 }
 
 enum { STEPS = (HIGHEST - LOWEST) * STEPS_PER_BPM + 1 };
@@ -73,7 +92,6 @@ rg_status rg_tempi_of(const float *envelope, int64_t n, rg_tempo out[RG_TEMPI], 
         double octave = log2(bpm_at(k) / prior_bpm) / prior_octaves;
         scores[k] = moves ? comb(r, lags, bpm_at(k)) * exp(-0.5 * octave * octave) : 0;
     }
-    free(r);
     for (int i = 0; i < RG_TEMPI; i++) {
         int k = best_step(scores, taken);
         if (k < 0) break;
@@ -81,6 +99,11 @@ rg_status rg_tempi_of(const float *envelope, int64_t n, rg_tempo out[RG_TEMPI], 
         taken = out[i].bpm;
         sum += scores[k];
     }
+    if (out[0].bpm > 0 && is_waltz(r, lags, out[0].bpm)) {
+        out[1].bpm = out[0].bpm;
+        out[0].bpm *= 1.5;
+    }
+    free(r);
     for (int i = 0; i < RG_TEMPI; i++) out[i].confidence /= fmax(sum, 1e-9);
     return RG_OK;
 }
