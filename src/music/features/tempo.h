@@ -3,8 +3,8 @@
  *
  * One idea: a tempo is good when the envelope repeats after one, two, three and four of its beats,
  * and likely when it is near 130: after Ellis, Beat Tracking by Dynamic Programming (J. New Music
- * Research 36(1), 2007). Where two beats are rather a bar of three, the tempo is half as much again.
- * What it reaches on songs of known tempo: experiments/features.
+ * Research 36(1), 2007). Where two beats are rather a bar of three, the tempo is half as much
+ * again. What it reaches on songs of known tempo: experiments/features.
  */
 #ifndef RG_MUSIC_TEMPO_H
 #define RG_MUSIC_TEMPO_H
