@@ -1,6 +1,6 @@
 """How well the songs of a store are heard: its labels against what `dataset features` stored.
 
-    store.py STORE [--unseen] [--each]          needs h5py
+    store.py STORE [--unseen] [--each] [--librosa] [--aubio]          needs h5py
 
 For stores whose labels are true: mma-v1, whose songs were written to them, and debian-band, whose
 tempi are those of the MIDI files. --unseen leaves out what songs.txt lists and every groove file
@@ -10,10 +10,13 @@ import argparse
 import glob
 import os
 import sys
+import tempfile
+import wave
 
 import h5py
+import numpy as np
 
-from score import beat_f, chord_overlap, key_score, table, tempo_scores
+from score import beat_f, chord_overlap, key_score, run_aubio, run_librosa, table, tempo_scores
 
 
 def text(value):
@@ -48,6 +51,20 @@ def score(said, heard):
     return s
 
 
+def run_on_mix(run, file, song, said):
+    """Scores of another program, which hears the sum of the stems."""
+    stems = file[f"audio/{song}"][()].astype(np.int32)
+    mix = np.clip(stems.reshape(stems.shape[0], -1, stems.shape[-1]).sum(axis=0)[0], -32768, 32767)
+    with tempfile.NamedTemporaryFile(suffix=".wav") as sound:
+        with wave.open(sound.name, "wb") as out:
+            out.setparams((1, 2, int(file.attrs["sample_rate"]), 0, "NONE", ""))
+            out.writeframes(mix.astype("<i2").tobytes())
+        heard = run(sound.name)
+    scores = tempo_scores(said.attrs["tempo_bpm"], heard["tempo"]["bpm"])
+    scores["beat F"] = beat_f(list(said["beats_s"][()]), heard["beats_s"])
+    return scores
+
+
 def seen_songs():
     """Ids of songs.txt, and the groove files of its tuned half."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "songs.txt")) as listed:
@@ -60,7 +77,13 @@ def main():
     parser.add_argument("store")
     parser.add_argument("--unseen", action="store_true")
     parser.add_argument("--each", action="store_true", help="a line for every song")
+    parser.add_argument("--librosa", action="store_true")
+    parser.add_argument("--aubio", action="store_true")
     args = parser.parse_args()
+    others = {"librosa, mix": run_librosa} if args.librosa else {}
+    if args.aubio:
+        others["aubio, mix"] = run_aubio
+    beside = {name: [] for name in others}
     ids, grooves = seen_songs() if args.unseen else (set(), set())
     scored, shards = {}, sorted(glob.glob(os.path.join(args.store, "*.h5")))
     for path in shards:
@@ -72,6 +95,9 @@ def main():
                 if song in ids or song.split("-", 1)[-1] in grooves:
                     continue
                 scored[song] = score(group, group["heard"])
+                for name, run in others.items():
+                    if "tempo acc1" in scored[song]:
+                        beside[name].append(run_on_mix(run, file, song, group))
     if not scored:
         sys.exit(f"{args.store}: no songs")
     if args.each:
@@ -80,7 +106,7 @@ def main():
     counted = sum("tempo acc1" in s for s in scored.values())
     print(f"{len(scored)} songs, {counted} with a tempo, "
           f"{len({s.split('-', 1)[-1] for s in scored})} groove files or titles")
-    table([("ours, stems", list(scored.values()))])
+    table([("ours, stems", list(scored.values())), *beside.items()])
 
 
 if __name__ == "__main__":
