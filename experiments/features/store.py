@@ -1,10 +1,10 @@
 """How well the songs of a store are heard: its labels against what `dataset features` stored.
 
-    store.py STORE [--unseen] [--each] [--librosa] [--aubio]          needs h5py
+    store.py STORE [--unseen tuned|listed] [--each] [--librosa] [--aubio]          needs h5py
 
 For stores whose labels are true: mma-v1, whose songs were written to them, and debian-band, whose
 tempi are those of the MIDI files. --unseen leaves out what songs.txt lists and every groove file
-of its tuned half, so that what is left was never tuned on.
+of its tuned half, or of both halves: what is left was never tuned on, or never looked at.
 """
 import argparse
 import glob
@@ -65,17 +65,18 @@ def run_on_mix(run, file, song, said):
     return scores
 
 
-def seen_songs():
-    """Ids of songs.txt, and the groove files of its tuned half."""
+def seen_songs(which):
+    """Ids of songs.txt, and the groove files of its tuned half or of all."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "songs.txt")) as listed:
         halves = dict(line.split()[:2] for line in listed if line.strip() and line[0] != "#")
-    return set(halves), {s.split("-", 1)[1] for s, half in halves.items() if half == "tune"}
+    return set(halves), {s.split("-", 1)[1] for s, half in halves.items()
+                         if which == "listed" or half == "tune"}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("store")
-    parser.add_argument("--unseen", action="store_true")
+    parser.add_argument("--unseen", choices=("tuned", "listed"))
     parser.add_argument("--each", action="store_true", help="a line for every song")
     parser.add_argument("--librosa", action="store_true")
     parser.add_argument("--aubio", action="store_true")
@@ -84,7 +85,7 @@ def main():
     if args.aubio:
         others["aubio, mix"] = run_aubio
     beside = {name: [] for name in others}
-    ids, grooves = seen_songs() if args.unseen else (set(), set())
+    ids, grooves = seen_songs(args.unseen) if args.unseen else (set(), set())
     scored, shards = {}, sorted(glob.glob(os.path.join(args.store, "*.h5")))
     for path in shards:
         with h5py.File(path) as file:
