@@ -438,11 +438,11 @@ static rg_status report(const step *s, const step *on, const char *config, bool 
 }
 
 rg_status rg_roofline_run(const char *config_path, const char *const *overrides, size_t n,
-                          bool json, rg_text *out, const rg_log *log, rg_error *err)
+                          bool measures, bool json, rg_text *out, const rg_log *log, rg_error *err)
 {
     rg_error none = {0};
     step s = {0}, on = {0};
-    const bool measures = rg_gpu_count(&none) > 0;
+    measures = measures && rg_gpu_count(&none) > 0;
     rg_status status = open_step(&s, NULL, config_path, overrides, n, log, err);
     if (status == RG_OK) status = count_idly(&s, err);
     if (status == RG_OK && measures)

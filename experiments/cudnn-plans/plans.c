@@ -220,7 +220,7 @@ static int print_config(const char *config, const char *const *overrides, size_t
     rg_text text;
     rg_text_init(&text, (size_t)64 << 20);
     n_asked = 0;
-    const rg_status status = rg_roofline_run(config, overrides, n, true, &text, NULL, &err);
+    const rg_status status = rg_roofline_run(config, overrides, n, false, true, &text, NULL, &err);
     rg_text_free(&text);
     if (status != RG_OK) {
         fprintf(stderr, "cudnn_plans: %s: %s\n", config, err.text);

@@ -75,7 +75,7 @@ rg_status rg_cmd_bench(const rg_args *args, const rg_cli *cli, rg_error *err)
             return rg_fail(err, RG_ERR_USAGE, "bench: --%s is of `bench dist`", of_dist[i]);
     RG_TRY(check_device(args, model, err));
     rg_text_init(&out, 1 << 20);
-    rg_status status = model ? rg_roofline_run(model, words, n, json, &out, cli->log, err)
+    rg_status status = model ? rg_roofline_run(model, words, n, true, json, &out, cli->log, err)
                              : rg_bench_run(words, n, json, &out, cli->log, err);
     if (status == RG_OK) fputs(out.data, stdout);
     rg_text_free(&out);

@@ -39,8 +39,8 @@ static void run(const char *activations, bool json, rg_text *out)
     snprintf(in, sizeof in, "store=%s", store());
     snprintf(stored, sizeof stored, "precision.activations=%s", activations);
     rg_text_init(out, 1 << 20);
-    RG_ASSERT_OK(rg_roofline_run(config, set, sizeof set / sizeof *set, json, out, NULL, &err),
-                 &err);
+    RG_ASSERT_OK(
+        rg_roofline_run(config, set, sizeof set / sizeof *set, true, json, out, NULL, &err), &err);
 }
 
 static double number(const json_t *object, const char *key)

@@ -70,7 +70,7 @@ static rg_status predict(const char *config, const char *const *set, size_t n, b
                          rg_text *out, rg_error *err)
 {
     rg_text_init(out, 1 << 20);
-    return rg_roofline_run(config, set, n, json, out, NULL, err);
+    return rg_roofline_run(config, set, n, false, json, out, NULL, err);
 }
 
 START_TEST(bounds_add_up)
