@@ -25,8 +25,8 @@
  * products_flop, other_flop, bytes, kernels, chain, cards: [{name, bound_ms, products_ms,
  * memory_ms, fusion_ms, rows: [{slot, grad, shape, calls, ms, bound, flop, bytes}]}], measured},
  * rows from the longest. `measured` is null without a GPU, or unless it `measures`, else {gpu,
- * card, activations, step_ms, kernels_ms, rows: [as above, ms by the data sheet of `card`, or null, and
- * measured_ms]}, with activations as the configuration has them and zeros for sounds.
+ * card, activations, step_ms, kernels_ms, rows: [as above, ms by the data sheet of `card`, or null,
+ * and measured_ms]}, with activations as the configuration has them and zeros for sounds.
  */
 rg_status rg_roofline_run(const char *config_path, const char *const *overrides, size_t n,
                           bool measures, bool json, rg_text *out, const rg_log *log,
