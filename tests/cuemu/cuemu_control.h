@@ -3,7 +3,7 @@
  *
  * One idea: environment variables of the same names set what a program starts with: CUEMU_ORDER
  * (fwd, rev, rand:SEED), CUEMU_STREAMS (eager, lazy, rand), CUEMU_PROTECT (1), CUEMU_SM (75..120),
- * CUEMU_MEMORY (MiB of the device, 1024: programs take and touch most of it), CUEMU_DEVICES (of the
+ * CUEMU_MEMORY (MiB of the device, 2048: programs take and touch most of it), CUEMU_DEVICES (of the
  * host; otherwise every process has one of its own).
  */
 #ifndef CUEMU_CONTROL_H

@@ -97,7 +97,7 @@ __attribute__((constructor)) void read_environment()
 
 } // namespace
 
-options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2], (size_t)1 << 30, 0};
+options opt = {ORDER_FORWARD, STREAMS_EAGER, false, &all_limits[2], (size_t)2 << 30, 0};
 cudaError_t sticky = cudaSuccess;
 
 uint32_t draw() /* xorshift */
